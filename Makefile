@@ -1,0 +1,78 @@
+# Farfield on one machine. `make demo` and `make test` are all that a newcomer needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DISTRIBUTIONS := proto plugins/sdk services/kernel services/environment services/verifier services/policy \
+                 services/rollout services/trainer services/cli plugins/generalpoints
+EDITABLE := $(foreach dist,$(DISTRIBUTIONS),-e ./$(dist))
+CODE := services plugins proto/generate.py tests benchmarks examples
+DEMO ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit e2e check lint format types imports proto proto-check bench base-model constraints clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Install everything into .venv
+
+$(READY): constraints.txt requirements-dev.txt $(foreach dist,$(DISTRIBUTIONS),$(dist)/pyproject.toml)
+	@echo "==> setting up $(VENV) (first time: a few minutes, mostly torch)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Farfield needs Python 3.11 or newer; this is $$($(PYTHON) --version). Set PYTHON=…"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "torch==2.13.0"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation $(EDITABLE)
+	@touch $@
+	@echo "==> ready"
+
+demo: $(READY) ## Post-train the small model with SFT and with RL, and show what each forgets or keeps
+	@$(BIN)/farfield demo $(DEMO)
+
+test: $(READY) ## All tests: unit, contract, integration and the whole stack
+	@echo "==> unit, contract and integration tests"
+	@$(BIN)/python -m pytest -q
+	@echo "==> the whole local stack, with processes killed in the middle"
+	@$(BIN)/python -m pytest -q tests/e2e
+
+unit: $(READY) ## Unit tests alone (seconds)
+	@$(BIN)/python -m pytest -q tests/unit
+
+check: lint types imports proto-check ## Lint, types, import contracts, contracts drift
+
+lint: $(READY)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
+
+format: $(READY) ## Format the code
+	@$(BIN)/ruff check --fix-only --quiet $(CODE)
+	@$(BIN)/ruff format --quiet $(CODE)
+
+types: $(READY)
+	@$(BIN)/mypy $(wildcard services/*/farfield_* plugins/*/farfield_*)
+
+imports: $(READY)
+	@$(BIN)/lint-imports
+
+proto: $(READY) ## Generate the Python code of the contracts
+	@$(BIN)/python proto/generate.py
+
+proto-check: $(READY)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py --check
+
+bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
+	@for name in environment verifier queue generation training; do \
+	  echo "==> benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+base-model: $(READY) ## Pre-train the small model that the demo starts from (about 15 minutes)
+	@$(BIN)/python examples/tiny/pretrain.py
+
+constraints: $(READY) ## Rewrite constraints.txt from what is installed
+	@{ head -1 constraints.txt; $(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools \
+	  | sed 's/+cpu//; s/^torch @.*/torch==2.13.0/' | grep -vi '^farfield'; } > .constraints && mv .constraints constraints.txt
+
+clean: ## Remove the virtual environment and everything that runs have left
+	@rm -rf $(VENV) runs .farfield .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,66 @@
+"""The deck, the rules for J, Q and K, and dealing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from random import Random
+from typing import Literal
+
+FACES = ("A", "2", "3", "4", "5", "6", "7", "8", "9", "10", "J", "Q", "K")
+SUITS = ("♠", "♥", "♦", "♣")
+HAND_SIZE = 4
+JACK = 11
+
+RULES: Mapping[str, tuple[int, int, int]] = {"ten": (10, 10, 10), "rank": (11, 12, 13)}
+"""What J, Q and K count as, by the rule's name."""
+
+Deal = Literal["uniform", "face"]
+HELD_OUT_ONE_IN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Four cards and what they are worth under the rule, in the order dealt."""
+
+    faces: tuple[str, ...]
+    suits: tuple[str, ...]
+    values: tuple[int, ...]
+
+
+def rank_values(faces: tuple[int, int, int]) -> tuple[int, ...]:
+    """Value of each rank 1 … 13 at its index; index 0 is unused."""
+    return (*range(JACK), *faces)
+
+
+def deal_ranks(rng: Random, deal: Deal) -> list[int]:
+    """Four ranks. `face`: three of any rank and one of J, Q, K, shuffled.
+
+    Only `Random.random` is used: Python promises its sequence for a seed across versions.
+    """
+    ranks = [1 + _below(rng, 13) for _ in range(HAND_SIZE)]
+    if deal == "face":
+        ranks[_below(rng, HAND_SIZE)] = JACK + _below(rng, 3)
+    return ranks
+
+
+def hand_of(ranks: list[int], values_by_rank: tuple[int, ...], rng: Random) -> Hand:
+    return Hand(
+        faces=tuple(FACES[rank - 1] for rank in ranks),
+        suits=tuple(SUITS[_below(rng, 4)] for _ in ranks),
+        values=tuple(values_by_rank[rank] for rank in ranks),
+    )
+
+
+@lru_cache(maxsize=1 << 16)
+def held_out(values: tuple[int, ...]) -> bool:
+    """Whether the sorted values belong to the fifth of all hands that training never deals.
+
+    A hash of the values alone, so that the split is the same under every rule and target.
+    """
+    digest = sha256(",".join(map(str, values)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") % HELD_OUT_ONE_IN == 0
+
+
+def _below(rng: Random, count: int) -> int:
+    return int(rng.random() * count)

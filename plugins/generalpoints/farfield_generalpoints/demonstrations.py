@@ -1,0 +1,79 @@
+"""Expert episodes for supervised fine-tuning: `optimal` answers, and `revision` with failed attempts."""
+
+from random import Random
+from typing import Literal, get_args
+
+from farfield_sdk import Demonstration, Message, Sample, assistant, user
+
+from farfield_generalpoints.answers import compose
+from farfield_generalpoints.judging import Fault, Problem, judge
+from farfield_generalpoints.prompts import feedback
+from farfield_generalpoints.solver import solutions
+
+Style = Literal["optimal", "revision"]
+STYLES: tuple[str, ...] = get_args(Style)
+
+
+def demonstrate(opening: Message, problem: Problem, style: str, turns: int, seed: int) -> Demonstration:
+    """One expert episode. Attempts that failed are context: their loss weight is zero."""
+    rng = Random(f"demonstration {seed}")
+    failed = 1 + int(rng.random() * (turns - 1)) if style == "revision" and turns > 1 else 0
+    messages = [opening]
+    for _ in range(failed):
+        response, faults = wrong_attempt(problem, rng)
+        messages += [assistant(response), user(feedback(problem.form, faults, problem.target))]
+    messages.append(assistant(right_attempt(problem, rng)))
+    return Demonstration(Sample(tuple(messages)), (0.0,) * failed + (1.0,))
+
+
+def right_attempt(problem: Problem, rng: Random) -> str:
+    """One of all the solutions, each as likely."""
+    found = solutions(tuple(sorted(problem.values)), problem.target)
+    return _answer(problem, _pick(rng, found))
+
+
+def wrong_attempt(problem: Problem, rng: Random) -> tuple[str, tuple[Fault, ...]]:
+    """A well-formed answer that does not solve the hand: mostly a wrong value, at times a card left
+    out or a number that is not there."""
+    while True:
+        response = _answer(problem, random_formula(_slightly_wrong(problem.values, rng), rng))
+        faults = judge(problem, response)
+        if faults:
+            return response, faults
+
+
+def random_formula(values: list[int], rng: Random) -> str:
+    """A random formula over the values in random order, tokens apart by spaces."""
+    terms = [(str(value), "") for value in sorted(values, key=lambda _: rng.random())]
+    while len(terms) > 1:
+        at = int(rng.random() * (len(terms) - 1))
+        operator = _pick(rng, "+-*/")
+        (left, inner_left), (right, inner_right) = terms[at : at + 2]
+        terms[at : at + 2] = [(f"{_wrap(left, inner_left, operator, '')} {operator} "
+                               f"{_wrap(right, inner_right, operator, '-/')}", operator)]
+    return terms[0][0]
+
+
+def _slightly_wrong(values: tuple[int, ...], rng: Random) -> list[int]:
+    chosen, chance = list(values), rng.random()
+    at = int(rng.random() * len(chosen))
+    if chance < 0.1:
+        del chosen[at]
+    elif chance < 0.2:
+        chosen[at] += 1
+    return chosen
+
+
+def _wrap(term: str, inner: str, outer: str, strict: str) -> str:
+    """Parentheses where the operator around a term binds more tightly than the one inside."""
+    looser = inner and inner in "+-" and outer in "*/"
+    same = inner and outer in strict and (inner in "+-") == (outer in "+-")
+    return f"( {term} )" if looser or same else term
+
+
+def _answer(problem: Problem, formula: str) -> str:
+    return compose(problem.form, problem.cards, problem.values, formula, problem.target)
+
+
+def _pick(rng: Random, options: str | tuple[str, ...]) -> str:
+    return options[int(rng.random() * len(options))]

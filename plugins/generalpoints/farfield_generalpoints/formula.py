@@ -1,0 +1,102 @@
+"""Reads a formula: tokens, faults of syntax, and the exact value. Never `eval`.
+
+Anything may come in, since a policy wrote it. Length and digits are bounded, the parser keeps its own
+stacks instead of recursing, and values are rationals over at most a few hundred digits.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+MAX_CHARACTERS = 256
+MAX_DIGITS = 9
+
+_TOKEN = re.compile(r"[0-9]+|[-+*/()]")
+_LEGAL = re.compile(r"[-+*/()0-9 \t]*\Z", re.ASCII)
+_PRECEDENCE = {"(": 0, "+": 1, "-": 1, "*": 2, "/": 2}
+_MAY_FOLLOW = {"start": ("number", "("), "(": ("number", "("), "operator": ("number", "("),
+               "number": ("operator", ")"), ")": ("operator", ")")}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a formula says."""
+
+    legal: bool
+    """False: a character that has no place in a formula, or too long; nothing else was read."""
+    numbers: tuple[int, ...] = ()
+    syntax_faults: int = 0
+    """Tokens that cannot follow the one before, and `)` without a `(`."""
+    unfinished: bool = False
+    """Well formed so far, but it ends inside parentheses or before an operand."""
+    value: Fraction | None = None
+    """Of the finished formula, or with open parentheses closed; None where there is no value:
+    faults, a missing operand, a division by zero."""
+
+
+def read(formula: str) -> Reading:
+    """Read the left side of an equation."""
+    if len(formula) > MAX_CHARACTERS or not _LEGAL.match(formula):
+        return Reading(legal=False)
+    tokens = _TOKEN.findall(formula)
+    if any(len(token) > MAX_DIGITS for token in tokens):
+        return Reading(legal=False)
+    numbers = tuple(int(token) for token in tokens if token.isdigit())
+    faults, depth = _syntax(tokens)
+    if faults:
+        return Reading(True, numbers, faults)
+    if not tokens or _kind(tokens[-1]) in ("operator", "("):
+        return Reading(True, numbers, unfinished=True)
+    return Reading(True, numbers, unfinished=depth > 0, value=_evaluate(tokens + [")"] * depth))
+
+
+def _kind(token: str) -> str:
+    if token in "()":
+        return token
+    return "number" if token.isdigit() else "operator"
+
+
+def _syntax(tokens: list[str]) -> tuple[int, int]:
+    """Faults, and how many parentheses stay open."""
+    faults = depth = 0
+    before = "start"
+    for kind in map(_kind, tokens):
+        faults += kind not in _MAY_FOLLOW[before]
+        depth += (kind == "(") - (kind == ")")
+        if depth < 0:
+            faults, depth = faults + 1, 0
+        before = kind
+    return faults, depth
+
+
+def _evaluate(tokens: list[str]) -> Fraction | None:
+    """Value of a well-formed formula, by two stacks."""
+    values: list[Fraction] = []
+    pending: list[str] = []
+    try:
+        for token in ["(", *tokens, ")"]:
+            if token.isdigit():
+                values.append(Fraction(int(token)))
+            elif token == "(":
+                pending.append(token)
+            else:
+                _settle(values, pending, 0 if token == ")" else _PRECEDENCE[token])
+                pending.pop() if token == ")" else pending.append(token)
+    except ZeroDivisionError:
+        return None
+    return values[0]
+
+
+def _settle(values: list[Fraction], pending: list[str], precedence: int) -> None:
+    """Apply pending operators that bind at least as tightly, back to the open parenthesis."""
+    while pending[-1] != "(" and _PRECEDENCE[pending[-1]] >= precedence:
+        right, left = values.pop(), values.pop()
+        values.append(_apply(pending.pop(), left, right))
+
+
+def _apply(operator: str, left: Fraction, right: Fraction) -> Fraction:
+    if operator == "+":
+        return left + right
+    if operator == "-":
+        return left - right
+    return left * right if operator == "*" else left / right

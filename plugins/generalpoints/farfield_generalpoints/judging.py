@@ -1,0 +1,82 @@
+"""The rules of the game, shared by the environment and the verifier: is an answer right, and if not, why."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from farfield_generalpoints.answers import Answer, PromptForm, parse
+from farfield_generalpoints.formula import Reading, read
+
+
+class Fault(Enum):
+    """What can be wrong with an answer, the gravest first."""
+
+    MALFORMED = "malformed"
+    """The response holds no answer in the form asked for."""
+    MISREAD = "misread"
+    """The cards, shown as an image, are not the ones that the answer names."""
+    CHARACTER = "character"
+    """A character that has no place in a formula, or a formula beyond all measure."""
+    SYNTAX = "syntax"
+    """A token that cannot follow the one before, or an unmatched `)`. One fault for each."""
+    FOREIGN = "foreign"
+    """A number that is not on the cards, or is used more often than it is there."""
+    UNUSED = "unused"
+    """A card that is left out."""
+    UNFINISHED = "unfinished"
+    """It ends too early, and closing its parentheses would not solve the hand."""
+    PROMISING = "promising"
+    """It ends too early, but is the beginning of a solution. All numbers have been used by then, so
+    only closing parentheses can follow, and one evaluation decides."""
+    VALUE = "value"
+    """Legal, every card used once, another value than the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What an answer is held against."""
+
+    cards: tuple[str, ...]
+    values: tuple[int, ...]
+    target: int
+    form: PromptForm
+    image: bool = False
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> "Problem":
+        return cls(tuple(facts["cards"]), tuple(map(int, facts["values"])), int(facts["target"]),
+                   facts["prompt"], bool(facts.get("image", False)))
+
+
+def judge(problem: Problem, response: str) -> tuple[Fault, ...]:
+    """Everything that is wrong with a response; nothing when it solves the hand."""
+    answer = parse(response, problem.form)
+    if answer is None:
+        return (Fault.MALFORMED,)
+    if problem.image and sorted(answer.cards) != sorted(problem.cards):
+        return (Fault.MISREAD,)
+    return judge_formula(problem, answer)
+
+
+def judge_formula(problem: Problem, answer: Answer) -> tuple[Fault, ...]:
+    reading = read(answer.formula)
+    if not reading.legal:
+        return (Fault.CHARACTER,)
+    faults = (Fault.SYNTAX,) * reading.syntax_faults + _number_faults(problem.values, reading)
+    return faults + _value_faults(problem.target, reading, clean=not faults)
+
+
+def _number_faults(values: tuple[int, ...], reading: Reading) -> tuple[Fault, ...]:
+    used, given = Counter(reading.numbers), Counter(values)
+    foreign = (Fault.FOREIGN,) if used - given else ()
+    unused = (Fault.UNUSED,) if given - used else ()
+    return foreign + unused
+
+
+def _value_faults(target: int, reading: Reading, clean: bool) -> tuple[Fault, ...]:
+    if reading.unfinished:
+        promising = clean and reading.value == target
+        return (Fault.PROMISING,) if promising else (Fault.UNFINISHED,)
+    return (Fault.VALUE,) if clean and reading.value != target else ()

@@ -1,0 +1,80 @@
+"""Options of the environment, and the checks that need the solver."""
+
+from itertools import combinations_with_replacement
+from typing import Literal
+
+from farfield_sdk import Options
+from pydantic import Field, model_validator
+
+from farfield_generalpoints.answers import PromptForm
+from farfield_generalpoints.cards import HAND_SIZE, RULES, Deal, held_out, rank_values
+from farfield_generalpoints.solver import Values, solvable
+
+Split = Literal["all", "train", "heldout"]
+
+
+class FaceValues(Options):
+    """A rule of one's own: what each face card counts as."""
+
+    J: int = Field(ge=1, le=99, description="Value of a jack.")
+    Q: int = Field(ge=1, le=99, description="Value of a queen.")
+    K: int = Field(ge=1, le=99, description="Value of a king.")
+
+
+class GeneralPointsOptions(Options):
+    """How hands are dealt, valued, shown and judged."""
+
+    target: int = Field(24, ge=1, le=1000, description="The value that a formula must reach.")
+    faces: Literal["ten", "rank"] | FaceValues = Field(
+        "ten",
+        description="The rule for J, Q, K: `ten` (each counts 10), `rank` (11, 12, 13), "
+        "or a mapping with a value for each.",
+    )
+    deal: Deal = Field(
+        "uniform",
+        description="`uniform`: four cards of any rank; `face`: three of any rank and one of "
+        "J, Q, K, shuffled.",
+    )
+    split: Split = Field(
+        "all",
+        description="Which hands are dealt. About one in five sets of values is held out by a "
+        "hash: `train` never deals those, `heldout` deals no others.",
+    )
+    max_turns: int = Field(
+        5, ge=1, le=100, description="Verification budget: attempts before the episode is cut off."
+    )
+    prompt: PromptForm = Field(
+        "paper",
+        description="`paper`: full sentences and a JSON answer; `compact`: a few words for small "
+        "models.",
+    )
+
+    @property
+    def face_values(self) -> tuple[int, int, int]:
+        """What J, Q and K count as."""
+        if isinstance(self.faces, str):
+            return RULES[self.faces]
+        return self.faces.J, self.faces.Q, self.faces.K
+
+    def deals(self, values: Values) -> bool:
+        """Whether a hand with these sorted values belongs to the split and has a solution."""
+        if self.split != "all" and held_out(values) != (self.split == "heldout"):
+            return False
+        return solvable(values, self.target)
+
+    @model_validator(mode="after")
+    def _some_hand_is_dealt(self) -> "GeneralPointsOptions":
+        if not any(map(self.deals, self._possible_hands())):
+            raise ValueError(
+                f"no hand of the split {self.split!r} reaches the target {self.target} with "
+                f"J, Q, K = {self.face_values}: choose another target, rule or split"
+            )
+        return self
+
+    def _possible_hands(self) -> set[Values]:
+        values = rank_values(self.face_values)[1:]
+        anything = combinations_with_replacement(values, HAND_SIZE)
+        if self.deal == "uniform":
+            return {tuple(sorted(hand)) for hand in anything}
+        others = combinations_with_replacement(values, HAND_SIZE - 1)
+        return {tuple(sorted((*hand, f))) for hand in others for f in self.face_values}

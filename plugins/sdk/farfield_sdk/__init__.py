@@ -1,0 +1,38 @@
+"""What a plugin author needs, and nothing else: plain types and two base classes."""
+
+from farfield_sdk.environment import (
+    Demonstration,
+    Environment,
+    Observation,
+    Outcome,
+    Sample,
+    Start,
+    State,
+    Variant,
+)
+from farfield_sdk.messages import Image, Message, Part, Role, Text, assistant, system, user
+from farfield_sdk.options import Options
+from farfield_sdk.verifier import Attempt, Verdict, Verifier
+
+__all__ = [
+    "Attempt",
+    "Demonstration",
+    "Environment",
+    "Image",
+    "Message",
+    "Observation",
+    "Options",
+    "Outcome",
+    "Part",
+    "Role",
+    "Sample",
+    "Start",
+    "State",
+    "Text",
+    "Variant",
+    "Verdict",
+    "Verifier",
+    "assistant",
+    "system",
+    "user",
+]

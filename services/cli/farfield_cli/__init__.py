@@ -1,0 +1,1 @@
+"""The farfield command: local stack, demo, runs, evaluation and reports."""

@@ -1,0 +1,1 @@
+"""What every Farfield service shares: config, logs, errors, gRPC, metrics, plugins and the queue."""

@@ -1,0 +1,119 @@
+"""Configuration: frozen data from defaults, a file, the environment and the command line, in that order.
+
+An unknown key is refused wherever it comes from, and the message names the nearest right one.
+"""
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from farfield_kernel.errors import InvalidArgument
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def parse(model: type[C], data: Mapping[str, Any], what: str) -> C:
+    """`data` as a `model`; raises InvalidArgument that names every wrong key, why, and what is near."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        lines = [_explain(model, detail) for detail in error.errors()]
+        raise InvalidArgument(f"{what} is not valid:\n  " + "\n  ".join(lines)) from None
+
+
+def _explain(model: type[BaseModel], detail: Any) -> str:
+    path = ".".join(str(part) for part in detail["loc"]) or "(whole)"
+    if detail["type"] != "extra_forbidden":
+        return f"{path}: {detail['msg']}"
+    known = _known_keys(model, detail["loc"][:-1])
+    near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else "known keys: " + ", ".join(sorted(known))
+    return f"{path}: unknown key; {hint}"
+
+
+def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """Field names at `path`; a union on the way is searched member by member."""
+    models = [model]
+    for part in path:
+        models = [inner for outer in models for inner in _inner_models(outer, part)] or models
+    return sorted({name for found in models for name in found.model_fields})
+
+
+def _inner_models(model: type[BaseModel], part: Any) -> Iterator[type[BaseModel]]:
+    field = model.model_fields.get(str(part))
+    pending = [field.annotation] if field else []
+    while pending:
+        annotation = pending.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield annotation
+        pending.extend(get_args(annotation))
+
+
+def load(model: type[C], prog: str, argv: list[str] | None = None) -> C:
+    """The process's configuration. Exits with status 2 and a readable message when it is not valid."""
+    try:
+        return parse(model, _gather(prog, sys.argv[1:] if argv is None else argv), f"{prog} configuration")
+    except (InvalidArgument, OSError, yaml.YAMLError) as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _gather(prog: str, argv: list[str]) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog=prog, epilog="Any key can be set as --section.key VALUE.")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML or JSON file")
+    known, rest = parser.parse_known_args(argv)
+    merged: dict[str, Any] = {}
+    if known.config:
+        loaded = yaml.safe_load(known.config.read_text()) or {}
+        if not isinstance(loaded, dict):
+            raise InvalidArgument(
+                f"{known.config}: expected a mapping of keys, found {type(loaded).__name__}"
+            )
+        merged = loaded
+    for key, text in [*_environment(prog), *_arguments(rest)]:
+        _set(merged, key.split("."), yaml.safe_load(text))
+    return merged
+
+
+def _environment(prog: str) -> Iterator[tuple[str, str]]:
+    prefix = prog.upper().replace("-", "_") + "__"
+    for name, text in sorted(os.environ.items()):
+        if name.startswith(prefix):
+            yield name.removeprefix(prefix).lower().replace("__", "."), text
+
+
+def _arguments(rest: list[str]) -> Iterator[tuple[str, str]]:
+    pending = list(rest)
+    while pending:
+        flag = pending.pop(0)
+        if not flag.startswith("--"):
+            raise InvalidArgument(f"unexpected argument '{flag}'; write --section.key VALUE")
+        key, equals, text = flag.removeprefix("--").partition("=")
+        if not equals:
+            if not pending:
+                raise InvalidArgument(f"{flag} needs a value")
+            text = pending.pop(0)
+        yield key.replace("-", "_"), text
+
+
+def _set(target: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        inner = target.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise InvalidArgument(f"{'.'.join(path)}: '{part}' is a value, not a section")
+        target = inner
+    target[path[-1]] = value

@@ -1,0 +1,114 @@
+"""The one place where errors become status, calls are counted and their ids reach the log."""
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_status import rpc_status
+
+from farfield_kernel import logs, metrics
+from farfield_kernel.client import ID_METADATA
+from farfield_kernel.errors import FarfieldError, Unauthenticated, grpc_code, status_of
+
+log = logging.getLogger(__name__)
+
+_calls = metrics.counter("rpc_total", "Calls answered, by method and status code.", ("method", "code"))
+_seconds = metrics.histogram("rpc_seconds", "Time to answer a call.", ("method",))
+_OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.")
+
+
+class Interceptor(grpc.aio.ServerInterceptor):
+    """Wraps every handler. `token`, where given, is required of all but health and reflection."""
+
+    def __init__(self, token: str = "") -> None:
+        self._token = token
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
+    ) -> Any:
+        handler = await continuation(details)
+        if handler is None or details.method.startswith(_OPEN):
+            return handler
+        guard = _Guard(details, self._token)
+        if handler.response_streaming:
+            make = grpc.stream_stream_rpc_method_handler
+            if not handler.request_streaming:
+                make = grpc.unary_stream_rpc_method_handler
+            behavior = guard.stream(handler.stream_stream or handler.unary_stream)
+        else:
+            make = grpc.unary_unary_rpc_method_handler
+            behavior = guard.unary(handler.unary_unary)
+        return make(behavior, handler.request_deserializer, handler.response_serializer)
+
+
+class _Guard:
+    def __init__(self, details: grpc.HandlerCallDetails, token: str) -> None:
+        self._method = details.method
+        self._metadata = dict(details.invocation_metadata or ())
+        self._token = token
+
+    def unary(self, handle: Callable) -> Callable:
+        async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
+            started = time.perf_counter()
+            try:
+                with logs.bound(**self._ids()):
+                    self._authenticate()
+                    answer = await handle(request, context)
+            except Exception as error:
+                await self._fail(error, context, started)
+            except asyncio.CancelledError:
+                self._count("CANCELLED", started)
+                raise
+            else:
+                self._count("OK", started)
+                return answer
+
+        return call
+
+    def stream(self, handle: Callable) -> Callable:
+        async def call(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+            started = time.perf_counter()
+            try:
+                with logs.bound(**self._ids()):
+                    self._authenticate()
+                async for answer in handle(request, context):
+                    yield answer
+            except Exception as error:
+                await self._fail(error, context, started)
+            except asyncio.CancelledError:
+                self._count("CANCELLED", started)
+                raise
+            else:
+                self._count("OK", started)
+
+        return call
+
+    def _ids(self) -> dict[str, str]:
+        try:
+            sent = json.loads(self._metadata.get(ID_METADATA, "{}"))
+        except ValueError:
+            return {}
+        return {str(k): str(v) for k, v in sent.items()} if isinstance(sent, dict) else {}
+
+    def _authenticate(self) -> None:
+        given = str(self._metadata.get("authorization", ""))
+        if self._token and not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+            raise Unauthenticated("a bearer token is required; set the client's `token`")
+
+    async def _fail(self, error: Exception, context: grpc.aio.ServicerContext, started: float) -> None:
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        if not isinstance(error, FarfieldError):
+            log.exception("%s failed", self._method)
+        self._count(grpc_code(error).name, started)
+        await context.abort_with_status(rpc_status.to_status(status_of(error)))
+
+    def _count(self, code: str, started: float) -> None:
+        _calls.labels(self._method, code).inc()
+        _seconds.labels(self._method).observe(time.perf_counter() - started)

@@ -1,0 +1,112 @@
+"""The queue between planners, workers and trainers: exactly one trajectory per planned episode.
+
+A run has two streams. `work` holds planned episodes; a worker claims one under a lease, and when the
+lease runs out another worker takes it over. `trajectories` holds committed episodes; one is committed at
+most once whoever plays it, and stays until it is acknowledged, which a trainer does only after the
+checkpoint with its effect is on disk.
+
+A *lane* is the set of processes (one trainer, its policy replicas, its rollout workers) that serves one
+run at a time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
+from farfield_kernel.weights import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A planned episode that this worker may play until its lease ends. `attempt` counts from 1."""
+
+    entry_id: str
+    spec: EpisodeSpec
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A committed trajectory, to be acknowledged by its entry id."""
+
+    entry_id: str
+    trajectory: Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Episodes of a run by where they are."""
+
+    queued: int
+    """Planned, and claimed by nobody yet."""
+    claimed: int
+    """Being played."""
+    uncollected: int
+    """Committed, and not yet delivered to the trainer."""
+    unacknowledged: int
+    """Delivered, and not yet in a checkpoint."""
+
+
+class Queue(Protocol):
+    """Every method is safe to repeat. A queue that cannot be reached raises Unavailable."""
+
+    async def plan(self, run_id: str, specs: Sequence[EpisodeSpec]) -> int:
+        """Adds the episodes that are neither planned nor committed yet; returns how many were new."""
+        ...
+
+    async def claim(self, run_id: str, worker: str, count: int, block_seconds: float) -> list[Claim]:
+        """Up to `count` episodes: first those whose lease ran out, then new ones; waits for the first."""
+        ...
+
+    async def renew(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> None:
+        """Starts the leases of claimed episodes anew."""
+        ...
+
+    async def commit(self, run_id: str, worker: str, claim: Claim, trajectory: Trajectory) -> bool:
+        """In one atomic step: adds the trajectory, marks its episode, acknowledges the claim. False when
+        the episode was already committed; then only the claim is acknowledged."""
+        ...
+
+    async def recover(self, run_id: str) -> int:
+        """Makes `collect` deliver every unacknowledged trajectory again, from the first on; returns how
+        many there are. A trainer calls it when it starts."""
+        ...
+
+    async def collect(self, run_id: str, count: int, block_seconds: float) -> list[Collected]:
+        """Up to `count` trajectories not yet delivered; waits for the first."""
+        ...
+
+    async def acknowledge(self, run_id: str, entry_ids: Sequence[str]) -> None:
+        """Forgets trajectories whose effect is on disk, and trims the streams behind them."""
+        ...
+
+    async def backlog(self, run_id: str) -> Backlog: ...
+
+    async def drop(self, run_id: str) -> None:
+        """Removes every key of a run."""
+        ...
+
+    async def activate(self, lane: str, run_id: str) -> None:
+        """Makes the lane's workers play this run."""
+        ...
+
+    async def deactivate(self, lane: str, run_id: str) -> None:
+        """Leaves the lane idle, if this run still holds it."""
+        ...
+
+    async def active_run(self, lane: str) -> str | None: ...
+
+    async def announce(self, lane: str, weights: Weights) -> None:
+        """Tells the lane's policies to serve these weights."""
+        ...
+
+    async def weights(self, lane: str) -> Weights | None:
+        """The weights last announced."""
+        ...
+
+    async def watch_weights(self, lane: str, seen: Weights | None, block_seconds: float) -> Weights | None:
+        """Waits until the announced weights are not `seen`; None when the time is over."""
+        ...
+
+    async def close(self) -> None: ...

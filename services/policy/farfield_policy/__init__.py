@@ -1,0 +1,1 @@
+"""The policy service: token-exact generation behind one contract."""

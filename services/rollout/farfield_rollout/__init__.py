@@ -1,0 +1,1 @@
+"""The rollout worker: plays planned episodes and commits trajectories."""

@@ -1,0 +1,1 @@
+"""The trainer: SFT, PPO, GRPO and friends over committed trajectories."""

@@ -1,0 +1,152 @@
+"""What the learner does with trajectories and demonstrations, as frozen data. Knows no torch."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from farfield_kernel.config import Config
+
+Estimator = Literal["grpo", "rloo", "reinforce++", "ppo_token", "ppo_turn"]
+Baseline = Literal["group_turns", "group_episodes", "leave_one_out"]
+Aggregation = Literal["token_mean", "sequence_mean", "turn_mean", "fixed_length"]
+
+
+class AdvantageConfig(Config):
+    """From rewards to advantages. `farfield_trainer.advantages` has the formulas."""
+
+    estimator: Estimator = "grpo"
+    """grpo, rloo and reinforce++ need no critic. ppo_token: one action per token. ppo_turn: one action per turn."""
+    gamma: float = Field(default=1.0, ge=0, le=1)
+    """Discount per turn; per trainable token with ppo_token."""
+    lam: float = Field(default=0.95, ge=0, le=1)
+    """Trace decay of generalized advantage estimation, for ppo_token and ppo_turn."""
+    baseline: Baseline = "group_episodes"
+    """grpo: what a turn's return is compared with inside its group. rloo always leaves its own episode out."""
+    normalize: bool = True
+    """grpo: divide by the group's standard deviation (Dr. GRPO does not). PPO: whiten over the update.
+    reinforce++ always whitens, rloo never."""
+    bootstrap_truncated: bool = True
+    """PPO: a truncated episode goes on with the critic's value of its last token. A terminated one never does."""
+
+    @property
+    def needs_values(self) -> bool:
+        return self.estimator in ("ppo_token", "ppo_turn")
+
+
+class TurnActionConfig(Config):
+    """How ppo_turn sees a whole response as one action."""
+
+    answer_key: str = ""
+    """Text that opens the answer, for example '"formula"'. Tokens before its last occurrence are thought.
+    Empty: everything is answer. A response without it is all thought."""
+    thought_coefficient: float = Field(default=0.5, ge=0)
+    """Weight of thought tokens in the turn's logprob; answer tokens weigh 1."""
+    clipped_only_above: float = Field(default=10.0, ge=0)
+    """A turn whose ratio is larger keeps only the clipped term. 0: off."""
+
+
+class LossConfig(Config):
+    """The clipped surrogate and how its terms are averaged over the update."""
+
+    clip_low: float = Field(default=0.2, ge=0)
+    """Ratios are clipped to [1 - clip_low, 1 + clip_high]."""
+    clip_high: float = Field(default=0.2, ge=0)
+    """Larger than clip_low leaves more room to raise unlikely tokens (clip-higher)."""
+    dual_clip: float = Field(default=0.0, ge=0)
+    """Bounds the loss of negative advantages at dual_clip x |advantage|. Above 1; 0: off."""
+    max_log_ratio: float = Field(default=20.0, gt=0)
+    """Log-ratios are clamped to this before they are exponentiated."""
+    aggregation: Aggregation = "token_mean"
+    """token_mean: each token counts the same. sequence_mean, turn_mean: the mean over sequences or turns of
+    their token means. fixed_length: the token sum over turns x aggregation_length (Dr. GRPO).
+    ppo_turn has one term per turn: token_mean, turn_mean and fixed_length are the mean over turns."""
+    aggregation_length: int = Field(default=512, ge=1)
+    """Tokens that fixed_length divides by."""
+
+    @model_validator(mode="after")
+    def _dual_clip_is_off_or_above_one(self) -> "LossConfig":
+        if 0 < self.dual_clip <= 1:
+            raise ValueError("dual_clip has to be above 1, or 0 to switch it off")
+        return self
+
+
+class ValueConfig(Config):
+    """The critic of ppo_token and ppo_turn."""
+
+    coefficient: float = Field(default=0.5, ge=0)
+    """Weight of the value loss beside the policy loss."""
+    clip: float = Field(default=0.2, ge=0)
+    """How far a value may move from its old one before its loss stops falling. 0: off."""
+
+
+class KlConfig(Config):
+    """Divergence from the frozen checkpoint that the run started from."""
+
+    coefficient: float = Field(default=0.0, ge=0)
+    """0: no reference model is loaded."""
+    placement: Literal["loss", "reward"] = "loss"
+    """In the loss, or subtracted from the rewards before advantages are estimated."""
+    estimator: Literal["k1", "k2", "k3"] = "k3"
+    """k1 = log p/q, k2 = (log p/q)^2 / 2, k3 = q/p - 1 - log q/p."""
+
+
+class CorrectionConfig(Config):
+    """Behaviour policy against old policy: the engine that sampled is not the model that is trained."""
+
+    mode: Literal["none", "truncate", "mask"] = "truncate"
+    """truncate: weight by min(old/behaviour, high). mask: the same weight, and 0 outside [low, high]."""
+    level: Literal["token", "turn"] = "token"
+    """Weight each token by its own ratio, or all of a turn by the turn's geometric mean ratio."""
+    low: float = Field(default=0.5, ge=0)
+    high: float = Field(default=2.0, ge=1)
+
+
+class OptimizerConfig(Config):
+    """AdamW and its learning rate."""
+
+    learning_rate: float = Field(default=2e-4, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled; matrices only, never norms and biases."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    """After the warm-up: hold, or fall to `min_learning_rate` at `total_steps` along a half cosine."""
+    warmup_steps: int = Field(default=0, ge=0)
+    """Optimizer steps over which the rate rises linearly from 0."""
+    total_steps: int = Field(default=0, ge=0)
+    """Optimizer steps of the whole run; needed by cosine."""
+    min_learning_rate: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _cosine_knows_its_end(self) -> "OptimizerConfig":
+        if self.schedule == "cosine" and self.total_steps <= self.warmup_steps:
+            raise ValueError("schedule cosine needs total_steps larger than warmup_steps")
+        return self
+
+
+class LearnerConfig(Config):
+    """Everything that decides how weights change."""
+
+    advantage: AdvantageConfig = AdvantageConfig()
+    turn_action: TurnActionConfig = TurnActionConfig()
+    loss: LossConfig = LossConfig()
+    value: ValueConfig = ValueConfig()
+    kl: KlConfig = KlConfig()
+    correction: CorrectionConfig = CorrectionConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    epochs: int = Field(default=1, ge=1)
+    """Passes over the episodes of one update."""
+    minibatches: int = Field(default=1, ge=1)
+    """Optimizer steps per pass. Episodes of one group stay together."""
+    micro_batch_tokens: int = Field(default=4096, ge=1)
+    """Most tokens of one forward pass, padding included. A longer sequence goes alone. Changes memory and
+    speed, never the result."""
+    share_prefixes: bool = True
+    """Compute tokens that sequences of one update begin with in common only once. Same result, less work."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: bfloat16 arithmetic over float32 master weights."""
+    deterministic: bool = False
+    """Deterministic kernels and one thread: the same inputs give the same weights bit for bit."""
+    recompute_behaviour: bool = False
+    """Use recomputed logprobs in place of the engine's, so that nothing depends on how batches were decoded."""

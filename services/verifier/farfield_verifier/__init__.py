@@ -1,0 +1,1 @@
+"""The verifier service: hosts rewards over gRPC."""
