@@ -26,8 +26,7 @@ def parse(response: str, form: PromptForm) -> Answer | None:
     return _parse_paper(response) if form == "paper" else _parse_compact(response)
 
 
-def compose(form: PromptForm, cards: Sequence[str], values: Sequence[int], formula: str,
-            target: int) -> str:
+def compose(form: PromptForm, cards: Sequence[str], values: Sequence[int], formula: str, target: int) -> str:
     """A well-formed answer. `formula` has its tokens apart by spaces."""
     if form == "compact":
         return f"{' '.join(map(str, values))} : {formula} = {target}"

@@ -3,12 +3,11 @@
 from random import Random
 from typing import Literal, get_args
 
-from farfield_sdk import Demonstration, Message, Sample, assistant, user
-
 from farfield_generalpoints.answers import compose
 from farfield_generalpoints.judging import Fault, Problem, judge
 from farfield_generalpoints.prompts import feedback
-from farfield_generalpoints.solver import solutions
+from farfield_generalpoints.solver import atom, joined, solutions
+from farfield_sdk import Demonstration, Message, Sample, assistant, user
 
 Style = Literal["optimal", "revision"]
 STYLES: tuple[str, ...] = get_args(Style)
@@ -44,13 +43,11 @@ def wrong_attempt(problem: Problem, rng: Random) -> tuple[str, tuple[Fault, ...]
 
 def random_formula(values: list[int], rng: Random) -> str:
     """A random formula over the values in random order, tokens apart by spaces."""
-    terms = [(str(value), "") for value in sorted(values, key=lambda _: rng.random())]
+    terms = [atom(value) for value in sorted(values, key=lambda _: rng.random())]
     while len(terms) > 1:
         at = int(rng.random() * (len(terms) - 1))
-        operator = _pick(rng, "+-*/")
-        (left, inner_left), (right, inner_right) = terms[at : at + 2]
-        terms[at : at + 2] = [(f"{_wrap(left, inner_left, operator, '')} {operator} "
-                               f"{_wrap(right, inner_right, operator, '-/')}", operator)]
+        left, right = terms[at : at + 2]
+        terms[at : at + 2] = [joined(left, _pick(rng, "+-*/"), right)]
     return terms[0][0]
 
 
@@ -62,13 +59,6 @@ def _slightly_wrong(values: tuple[int, ...], rng: Random) -> list[int]:
     elif chance < 0.2:
         chosen[at] += 1
     return chosen
-
-
-def _wrap(term: str, inner: str, outer: str, strict: str) -> str:
-    """Parentheses where the operator around a term binds more tightly than the one inside."""
-    looser = inner and inner in "+-" and outer in "*/"
-    same = inner and outer in strict and (inner in "+-") == (outer in "+-")
-    return f"( {term} )" if looser or same else term
 
 
 def _answer(problem: Problem, formula: str) -> str:

@@ -4,6 +4,13 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
+from farfield_generalpoints import prompts
+from farfield_generalpoints.answers import compose
+from farfield_generalpoints.cards import Hand, deal_ranks, hand_of, rank_values
+from farfield_generalpoints.demonstrations import STYLES, demonstrate
+from farfield_generalpoints.judging import Problem, judge
+from farfield_generalpoints.options import GeneralPointsOptions
+from farfield_generalpoints.solver import solutions
 from farfield_sdk import (
     Demonstration,
     Environment,
@@ -14,14 +21,6 @@ from farfield_sdk import (
     Variant,
 )
 
-from farfield_generalpoints import prompts
-from farfield_generalpoints.answers import compose
-from farfield_generalpoints.cards import Hand, deal_ranks, hand_of, rank_values
-from farfield_generalpoints.demonstrations import STYLES, demonstrate
-from farfield_generalpoints.judging import Problem, judge
-from farfield_generalpoints.options import GeneralPointsOptions
-from farfield_generalpoints.solver import solutions
-
 VARIANTS = {
     "id": Variant("id", "J, Q and K count as 10.", {"faces": "ten"}),
     "ood": Variant(
@@ -29,9 +28,7 @@ VARIANTS = {
         "J, Q and K count as 11, 12 and 13, and every hand has at least one of them.",
         {"faces": "rank", "deal": "face"},
     ),
-    "rank": Variant(
-        "other", "J, Q and K count as 11, 12 and 13; any cards.", {"faces": "rank"}
-    ),
+    "rank": Variant("other", "J, Q and K count as 11, 12 and 13; any cards.", {"faces": "rank"}),
     "swapped": Variant(
         "other",
         "J, Q and K count as 7, 5 and 3: a rule without a new number.",
@@ -72,9 +69,7 @@ class GeneralPoints(Environment[GeneralPointsOptions]):
         return compose(problem.form, problem.cards, problem.values, formula, problem.target)
 
     @classmethod
-    def demonstrate(
-        cls, options: GeneralPointsOptions, seed: int, style: str
-    ) -> Iterator[Demonstration]:
+    def demonstrate(cls, options: GeneralPointsOptions, seed: int, style: str) -> Iterator[Demonstration]:
         if style not in STYLES:
             raise ValueError(f"unknown demonstration style {style!r}: choose one of {STYLES}")
         session = cls(options)

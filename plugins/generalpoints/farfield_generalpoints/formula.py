@@ -11,11 +11,16 @@ from fractions import Fraction
 MAX_CHARACTERS = 256
 MAX_DIGITS = 9
 
-_TOKEN = re.compile(r"[0-9]+|[-+*/()]")
+_WORD = re.compile(r"[0-9]+|[-+*/()]")
 _LEGAL = re.compile(r"[-+*/()0-9 \t]*\Z", re.ASCII)
 _PRECEDENCE = {"(": 0, "+": 1, "-": 1, "*": 2, "/": 2}
-_MAY_FOLLOW = {"start": ("number", "("), "(": ("number", "("), "operator": ("number", "("),
-               "number": ("operator", ")"), ")": ("operator", ")")}
+_MAY_FOLLOW = {
+    "start": ("number", "("),
+    "(": ("number", "("),
+    "operator": ("number", "("),
+    "number": ("operator", ")"),
+    ")": ("operator", ")"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +43,29 @@ def read(formula: str) -> Reading:
     """Read the left side of an equation."""
     if len(formula) > MAX_CHARACTERS or not _LEGAL.match(formula):
         return Reading(legal=False)
-    tokens = _TOKEN.findall(formula)
-    if any(len(token) > MAX_DIGITS for token in tokens):
+    words = _WORD.findall(formula)
+    if any(len(word) > MAX_DIGITS for word in words):
         return Reading(legal=False)
-    numbers = tuple(int(token) for token in tokens if token.isdigit())
-    faults, depth = _syntax(tokens)
+    numbers = tuple(int(word) for word in words if word.isdigit())
+    faults, depth = _syntax(words)
     if faults:
         return Reading(True, numbers, faults)
-    if not tokens or _kind(tokens[-1]) in ("operator", "("):
+    if not words or _kind(words[-1]) in ("operator", "("):
         return Reading(True, numbers, unfinished=True)
-    return Reading(True, numbers, unfinished=depth > 0, value=_evaluate(tokens + [")"] * depth))
+    return Reading(True, numbers, unfinished=depth > 0, value=_evaluate(words + [")"] * depth))
 
 
-def _kind(token: str) -> str:
-    if token in "()":
-        return token
-    return "number" if token.isdigit() else "operator"
+def _kind(word: str) -> str:
+    if word in "()":
+        return word
+    return "number" if word.isdigit() else "operator"
 
 
-def _syntax(tokens: list[str]) -> tuple[int, int]:
+def _syntax(words: list[str]) -> tuple[int, int]:
     """Faults, and how many parentheses stay open."""
     faults = depth = 0
     before = "start"
-    for kind in map(_kind, tokens):
+    for kind in map(_kind, words):
         faults += kind not in _MAY_FOLLOW[before]
         depth += (kind == "(") - (kind == ")")
         if depth < 0:
@@ -69,19 +74,19 @@ def _syntax(tokens: list[str]) -> tuple[int, int]:
     return faults, depth
 
 
-def _evaluate(tokens: list[str]) -> Fraction | None:
+def _evaluate(words: list[str]) -> Fraction | None:
     """Value of a well-formed formula, by two stacks."""
     values: list[Fraction] = []
     pending: list[str] = []
     try:
-        for token in ["(", *tokens, ")"]:
-            if token.isdigit():
-                values.append(Fraction(int(token)))
-            elif token == "(":
-                pending.append(token)
+        for word in ["(", *words, ")"]:
+            if word.isdigit():
+                values.append(Fraction(int(word)))
+            elif word == "(":
+                pending.append(word)
             else:
-                _settle(values, pending, 0 if token == ")" else _PRECEDENCE[token])
-                pending.pop() if token == ")" else pending.append(token)
+                _settle(values, pending, 0 if word == ")" else _PRECEDENCE[word])
+                pending.pop() if word == ")" else pending.append(word)
     except ZeroDivisionError:
         return None
     return values[0]

@@ -46,8 +46,13 @@ class Problem:
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "Problem":
-        return cls(tuple(facts["cards"]), tuple(map(int, facts["values"])), int(facts["target"]),
-                   facts["prompt"], bool(facts.get("image", False)))
+        return cls(
+            tuple(facts["cards"]),
+            tuple(map(int, facts["values"])),
+            int(facts["target"]),
+            facts["prompt"],
+            bool(facts.get("image", False)),
+        )
 
 
 def judge(problem: Problem, response: str) -> tuple[Fault, ...]:

@@ -1,14 +1,15 @@
 """Options of the environment, and the checks that need the solver."""
 
+from collections.abc import Iterator
 from itertools import combinations_with_replacement
 from typing import Literal
 
-from farfield_sdk import Options
 from pydantic import Field, model_validator
 
 from farfield_generalpoints.answers import PromptForm
 from farfield_generalpoints.cards import HAND_SIZE, RULES, Deal, held_out, rank_values
 from farfield_generalpoints.solver import Values, solvable
+from farfield_sdk import Options
 
 Split = Literal["all", "train", "heldout"]
 
@@ -45,8 +46,7 @@ class GeneralPointsOptions(Options):
     )
     prompt: PromptForm = Field(
         "paper",
-        description="`paper`: full sentences and a JSON answer; `compact`: a few words for small "
-        "models.",
+        description="`paper`: full sentences and a JSON answer; `compact`: a few words for small models.",
     )
 
     @property
@@ -71,10 +71,14 @@ class GeneralPointsOptions(Options):
             )
         return self
 
-    def _possible_hands(self) -> set[Values]:
+    def _possible_hands(self) -> Iterator[Values]:
         values = rank_values(self.face_values)[1:]
-        anything = combinations_with_replacement(values, HAND_SIZE)
         if self.deal == "uniform":
-            return {tuple(sorted(hand)) for hand in anything}
-        others = combinations_with_replacement(values, HAND_SIZE - 1)
-        return {tuple(sorted((*hand, f))) for hand in others for f in self.face_values}
+            yield from map(_sorted, combinations_with_replacement(values, HAND_SIZE))
+        else:
+            others = combinations_with_replacement(values, HAND_SIZE - 1)
+            yield from (_sorted((*hand, face)) for hand in others for face in self.face_values)
+
+
+def _sorted(values: Values) -> Values:
+    return tuple(sorted(values))

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from farfield_sdk import Message, user
-
 from farfield_generalpoints.answers import PromptForm
 from farfield_generalpoints.judging import Fault
+from farfield_sdk import Message, user
 
 _PAPER_TASK = """\
 Let us play a card game. You hold four cards; make them reach {target}.

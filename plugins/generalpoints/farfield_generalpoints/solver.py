@@ -50,7 +50,7 @@ def reachable(values: Values) -> frozenset[Ratio]:
 def _splits(values: Values) -> tuple[tuple[Values, Values], ...]:
     """Every way to part the values in two, each ordered pair once."""
     indices = range(len(values))
-    found = {}
+    found: dict[tuple[Values, Values], None] = {}
     for size in range(1, len(values)):
         for chosen in combinations(indices, size):
             left = tuple(values[i] for i in chosen)
@@ -111,10 +111,10 @@ def _zero_branches(
 @lru_cache(maxsize=1 << 16)
 def _terms(values: Values, goal: Ratio) -> tuple[Term, ...]:
     if len(values) == 1:
-        return ((str(values[0]), ATOM),)
+        return (atom(values[0]),)
     return tuple(
         {
-            _joined(x, operator, y): None
+            joined(x, operator, y): None
             for left, a, operator, right, b in _branches(values, goal)
             for x in _terms(left, a)
             for y in _terms(right, b)
@@ -122,7 +122,11 @@ def _terms(values: Values, goal: Ratio) -> tuple[Term, ...]:
     )
 
 
-def _joined(left: Term, operator: str, right: Term) -> Term:
+def atom(value: int) -> Term:
+    return str(value), ATOM
+
+
+def joined(left: Term, operator: str, right: Term) -> Term:
     """`left operator right` with the parentheses that its meaning needs."""
     level = ADD if operator in "+-" else MULTIPLY
     strict = operator in "-/"

@@ -1,11 +1,11 @@
 """The verifier: grades an attempt and says why it failed."""
 
-from farfield_sdk import Attempt, Options, Verdict, Verifier
 from pydantic import Field
 
 from farfield_generalpoints import prompts
 from farfield_generalpoints.judging import Fault, Problem, judge
 from farfield_generalpoints.rewards import Rewards, reward_terms
+from farfield_sdk import Attempt, Options, Verdict, Verifier
 
 
 class VerifierOptions(Options):

@@ -9,11 +9,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2
+from google.protobuf import duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 UNEXPECTED = "internal error; the service's log has the details"
+
+CONTEXT_FULL = "CONTEXT_FULL"
+WEIGHTS_NOT_SERVED = "WEIGHTS_NOT_SERVED"
+"""Reasons that a caller acts upon: they tell apart errors of one code, and travel as ErrorInfo."""
+_DOMAIN = "farfield"
 
 
 class FarfieldError(Exception):
@@ -21,9 +26,10 @@ class FarfieldError(Exception):
 
     code: int = code_pb2.INTERNAL
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, reason: str = "") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.reason = reason
 
 
 class NotFound(FarfieldError):
@@ -117,20 +123,23 @@ def status_of(error: BaseException) -> status_pb2.Status:
     if error.retry_after is not None:
         info = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration())
         info.retry_delay.FromNanoseconds(int(error.retry_after * 1e9))
-        detail = any_pb2.Any()
-        detail.Pack(info)
-        status.details.append(detail)
+        status.details.add().Pack(info)
+    if error.reason:
+        status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=_DOMAIN))
     return status
 
 
 def error_of(status: status_pb2.Status) -> FarfieldError:
     """The domain error that a status stands for, e.g. the error of one item of a batch."""
-    retry_after = None
+    retry_after, reason = None, ""
     for detail in status.details:
-        info = error_details_pb2.RetryInfo()
-        if detail.Unpack(info):
-            retry_after = info.retry_delay.ToNanoseconds() / 1e9
-    return _BY_CODE.get(status.code, PluginFailure)(status.message, retry_after=retry_after)
+        retry, info = error_details_pb2.RetryInfo(), error_details_pb2.ErrorInfo()
+        if detail.Unpack(retry):
+            retry_after = retry.retry_delay.ToNanoseconds() / 1e9
+        elif detail.Unpack(info):
+            reason = info.reason
+    known = _BY_CODE.get(status.code, PluginFailure)
+    return known(status.message, retry_after=retry_after, reason=reason)
 
 
 def from_rpc_error(error: grpc.RpcError) -> FarfieldError:

@@ -12,9 +12,14 @@ run at a time.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
+from farfield_kernel.errors import InvalidArgument
 from farfield_kernel.weights import Weights
+
+LEASE_SECONDS = 60.0
+PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,12 @@ class Backlog:
 
 
 class Queue(Protocol):
-    """Every method is safe to repeat. A queue that cannot be reached raises Unavailable."""
+    """Every method is safe to repeat. A queue that cannot be reached raises Unavailable.
+
+    What a store loses when it crashes (the last second of writes, or everything) costs work, never
+    correctness: the trainer plans the missing episodes again, and knows by their ids the episodes that
+    it has already consumed.
+    """
 
     async def plan(self, run_id: str, specs: Sequence[EpisodeSpec]) -> int:
         """Adds the episodes that are neither planned nor committed yet; returns how many were new."""
@@ -59,13 +69,24 @@ class Queue(Protocol):
         """Up to `count` episodes: first those whose lease ran out, then new ones; waits for the first."""
         ...
 
-    async def renew(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> None:
-        """Starts the leases of claimed episodes anew."""
+    async def renew(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> list[str]:
+        """Starts the leases of claimed episodes anew. Returns those that this worker holds no longer:
+        committed, or taken over."""
+        ...
+
+    async def release(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> None:
+        """Gives claimed episodes back: others may claim them at once, as a further attempt."""
         ...
 
     async def commit(self, run_id: str, worker: str, claim: Claim, trajectory: Trajectory) -> bool:
         """In one atomic step: adds the trajectory, marks its episode, acknowledges the claim. False when
         the episode was already committed; then only the claim is acknowledged."""
+        ...
+
+    async def commit_many(
+        self, run_id: str, worker: str, played: Sequence[tuple[Claim, Trajectory]]
+    ) -> list[bool]:
+        """Commits each of many; an episode is atomic, the batch is not."""
         ...
 
     async def recover(self, run_id: str) -> int:
@@ -110,3 +131,28 @@ class Queue(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+def connect(
+    url: str, *, lease_seconds: float = LEASE_SECONDS, patience_seconds: float = PATIENCE_SECONDS
+) -> Queue:
+    """The queue at `url`. `redis://`, `rediss://` (TLS) and `unix://` are as redis-py reads them, e.g.
+    `rediss://user:secret@host:6380/0?ssl_ca_certs=/etc/ca.pem`; `memory://NAME` is one queue per name
+    inside this process. No connection is made before the first call.
+
+    `lease_seconds`: how long a claim stays with its worker unless renewed; the same for all workers.
+    `patience_seconds`: how long a call tries to reach the store before it raises Unavailable.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme == "memory":
+        from farfield_kernel.memory_queue import named
+
+        return named(url, lease_seconds)
+    if scheme in ("redis", "rediss", "unix"):
+        from farfield_kernel.redis_queue import RedisQueue
+
+        return RedisQueue(url, lease_seconds, patience_seconds)
+    raise InvalidArgument(
+        f"queue url scheme '{scheme}' is not known: write redis://HOST:PORT, rediss://HOST:PORT, "
+        "unix:///PATH or memory://NAME"
+    )

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -42,11 +42,13 @@ class ServerConfig(Config):
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One gRPC service: its descriptor, the generated `add_…_to_server`, and the servicer."""
+    """One gRPC service: its descriptor, the generated `add_…_to_server`, and the servicer. `parts` are
+    further health names, each with whether it works, e.g. one for each plugin."""
 
     descriptor: ServiceDescriptor
     add: Callable[[Any, Any], None]
     servicer: Any
+    parts: Mapping[str, bool] = field(default_factory=dict)
 
 
 class Server:
@@ -56,6 +58,7 @@ class Server:
         self.config = config
         self.health = health.aio.HealthServicer()
         self._names = [mount.descriptor.full_name for mount in mounts]
+        self._parts = {part: works for mount in mounts for part, works in mount.parts.items()}
         options = [
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -90,10 +93,12 @@ class Server:
         await self.set_serving(True)
 
     async def set_serving(self, serving: bool, *names: str) -> None:
-        """Tells health checks whether the services (by default all) take calls."""
+        """Tells health checks whether the services and their parts (by default all) take calls. A part
+        that does not work never serves."""
         status = health_pb2.HealthCheckResponse.ServingStatus
-        for name in names or ("", *self._names):
-            await self.health.set(name, status.SERVING if serving else status.NOT_SERVING)
+        for name in names or ("", *self._names, *self._parts):
+            serves = serving and self._parts.get(name, True)
+            await self.health.set(name, status.SERVING if serves else status.NOT_SERVING)
 
     async def stop(self, drain: Callable[[], Awaitable[None]] | None = None) -> None:
         """Turns health off, lets `drain` hand work over, then lets running calls finish."""

@@ -15,18 +15,18 @@ class AdvantageConfig(Config):
     """From rewards to advantages. `farfield_trainer.advantages` has the formulas."""
 
     estimator: Estimator = "grpo"
-    """grpo, rloo and reinforce++ need no critic. ppo_token: one action per token. ppo_turn: one action per turn."""
+    """grpo, rloo and reinforce++ have no critic. ppo_token acts token by token, ppo_turn turn by turn."""
     gamma: float = Field(default=1.0, ge=0, le=1)
     """Discount per turn; per trainable token with ppo_token."""
     lam: float = Field(default=0.95, ge=0, le=1)
     """Trace decay of generalized advantage estimation, for ppo_token and ppo_turn."""
     baseline: Baseline = "group_episodes"
-    """grpo: what a turn's return is compared with inside its group. rloo always leaves its own episode out."""
+    """grpo: what a turn's return is compared with in its group. rloo always leaves its own episode out."""
     normalize: bool = True
     """grpo: divide by the group's standard deviation (Dr. GRPO does not). PPO: whiten over the update.
     reinforce++ always whitens, rloo never."""
     bootstrap_truncated: bool = True
-    """PPO: a truncated episode goes on with the critic's value of its last token. A terminated one never does."""
+    """PPO: a truncated episode is followed by the critic's value of its last token, a terminated one by 0."""
 
     @property
     def needs_values(self) -> bool:
@@ -139,9 +139,9 @@ class LearnerConfig(Config):
     """Passes over the episodes of one update."""
     minibatches: int = Field(default=1, ge=1)
     """Optimizer steps per pass. Episodes of one group stay together."""
-    micro_batch_tokens: int = Field(default=4096, ge=1)
+    micro_batch_tokens: int = Field(default=2048, ge=1)
     """Most tokens of one forward pass, padding included. A longer sequence goes alone. Changes memory and
-    speed, never the result."""
+    speed, never the result; small suits CPU caches, large suits GPUs."""
     share_prefixes: bool = True
     """Compute tokens that sequences of one update begin with in common only once. Same result, less work."""
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -149,4 +149,4 @@ class LearnerConfig(Config):
     deterministic: bool = False
     """Deterministic kernels and one thread: the same inputs give the same weights bit for bit."""
     recompute_behaviour: bool = False
-    """Use recomputed logprobs in place of the engine's, so that nothing depends on how batches were decoded."""
+    """Use recomputed logprobs in place of the engine's: nothing then depends on how batches were decoded."""

@@ -1,54 +1,262 @@
 """The learner: a policy, its optimizer, and what one update does to them."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
+from farfield_kernel.errors import DataLoss
+from farfield_trainer import sft
 from farfield_trainer.algorithm_config import LearnerConfig
+from farfield_trainer.layout import Layout, Wanted, layout, wanted
+from farfield_trainer.meter import Meter
+from farfield_trainer.model import Policy, Scored, load_model, load_tokenizer, shares_prefixes
+from farfield_trainer.objective import Objective, Scores
+from farfield_trainer.optimizer import Optimizer
+from farfield_trainer.packing import MicroBatch, pack
+from farfield_trainer.samples import Batch, gather
 from farfield_trainer.sft import SupervisedSample
+
+TENSORS, COUNTERS = "learner.safetensors", "learner.json"
 
 
 class Learner:
     """Turns trajectories or demonstrations into better weights. One instance per run; not thread-safe.
 
     `parameters`: trainable parameters without the value head. `tokens_trained`: tokens (prompt and response)
-    that went through a training pass so far, over all epochs: D of the 6ND term of the compute axis.
-    `steps`: optimizer steps so far.
+    that went through training passes so far, over all epochs: D of the 6ND term of the compute axis; a
+    prefix that sequences share counts for each of them. `steps`: optimizer steps so far. `updates`: calls
+    of `update` and `fit` so far.
     """
-
-    parameters: int
-    tokens_trained: int
-    steps: int
 
     def __init__(self, config: LearnerConfig, base: Path, *, seed: int, device: str = "cpu") -> None:
         """Loads the Hugging Face folder `base`; it is also the reference of the KL term, so give the same
         folder when a run resumes. FailedPrecondition when it is missing or not a causal language model."""
+        if config.deterministic:
+            torch.use_deterministic_algorithms(True)
+            torch.set_num_threads(1)
+        self._config = config
+        self._seed = seed
+        self._device = torch.device(device)
+        self._tokenizer = load_tokenizer(base)
+        self._renderer = sft.Renderer(self._tokenizer)
+        autocast = config.precision == "bf16"
+        self._policy = Policy(
+            load_model(base, device), with_values=config.advantage.needs_values, autocast=autocast
+        )
+        self._reference: Policy | None = None
+        if config.kl.coefficient:
+            self._reference = Policy(load_model(base, device), with_values=False, autocast=autocast)
+        self._optimizer = Optimizer(self._policy, config.optimizer)
+        self._share = config.share_prefixes and shares_prefixes(self._policy.model)
+        self.parameters: int = sum(item.numel() for item in self._policy.model.parameters())
+        self.tokens_trained = 0
+        self.steps = 0
+        self.updates = 0
+
+    # Reinforcement learning
 
     def update(self, trajectories: Sequence[Trajectory]) -> dict[str, float]:
         """One RL update over these episodes, in the given order. Failed episodes and ungraded turns are
         counted in the metrics and change nothing. DataLoss for ids and logprobs that do not fit together."""
-        raise NotImplementedError
+        config = self._config
+        batch = gather(trajectories, answer_key=config.turn_action.answer_key, decode=self._tokenizer.decode)
+        self.updates += 1
+        if not batch.turns:
+            return batch.counts
+        ids = [sequence.ids for sequence in batch.sequences]
+        flat = layout(batch.turns, len(ids))
+        temperatures = self._temperatures(batch, flat)
+        objective = Objective(config, batch, flat, self._scores(batch, ids, flat, temperatures), self._device)
+        meter, steps = Meter(), []
+        for members in self._minibatches(batch):
+            weights = objective.weights(members)
+            for micro in self._pack(ids, members):
+                want = wanted(micro, flat, self._device)
+                scored = self._forward(micro, want, temperatures)
+                reference = self._reference_logprobs(micro, want, temperatures)
+                objective.loss(scored, want, weights, reference, meter).backward()
+            steps.append(self._step(ids, members))
+        return batch.counts | objective.figures | meter.result(len(steps)) | _means(steps)
+
+    def _temperatures(self, batch: Batch, flat: Layout) -> Tensor:
+        per_sequence = np.array([sequence.temperature for sequence in batch.sequences], np.float32)
+        return torch.from_numpy(per_sequence[flat.sequence_of_token]).to(self._device)
+
+    def _minibatches(self, batch: Batch) -> Iterator[list[int]]:
+        """Sequences of each optimizer step. Groups are dealt by (seed, update, epoch) and never split."""
+        config = self._config
+        groups = np.unique(batch.groups)
+        owner = {turn.sequence: batch.groups[turn.episode] for turn in batch.turns}
+        for epoch in range(config.epochs):
+            order = groups
+            if config.minibatches > 1:
+                order = np.random.default_rng([self._seed, self.updates, epoch]).permutation(groups)
+            for part in np.array_split(order, min(config.minibatches, len(groups))):
+                chosen = set(part.tolist())
+                yield [index for index in range(len(batch.sequences)) if owner[index] in chosen]
+
+    @torch.no_grad()
+    def _scores(
+        self, batch: Batch, ids: list[list[int]], flat: Layout, temperatures: Tensor
+    ) -> Scores | None:
+        """Old logprobs and values of the whole batch, where the first training pass cannot give them."""
+        config = self._config
+        penalized = config.kl.coefficient > 0 and config.kl.placement == "reward"
+        single = config.epochs * min(config.minibatches, len(set(batch.groups))) == 1
+        if single and not penalized and not config.advantage.needs_values:
+            return None
+        old = torch.empty(flat.tokens, device=self._device)
+        reference = torch.empty_like(old) if penalized else None
+        values = lasts = None
+        if config.advantage.needs_values:
+            by_turn = config.advantage.estimator == "ppo_turn"
+            values = torch.empty(flat.turns if by_turn else flat.tokens, device=self._device)
+            lasts = torch.empty(len(ids), device=self._device)
+        for micro in self._pack(ids, range(len(ids))):
+            want = wanted(micro, flat, self._device)
+            scored = self._forward(micro, want, temperatures, with_lasts=True)
+            old[want.tokens] = scored.logprobs
+            referred = self._reference_logprobs(micro, want, temperatures)
+            if reference is not None and referred is not None:
+                reference[want.tokens] = referred
+            if values is not None and lasts is not None and scored.values is not None:
+                items = self._items(want)
+                values[items] = scored.values[: len(items)]
+                lasts[want.members] = scored.values[len(items) :]
+        return Scores(old, reference, values, lasts)
+
+    def _items(self, want: Wanted) -> Tensor:
+        return want.turns if self._config.advantage.estimator == "ppo_turn" else want.tokens
+
+    def _forward(
+        self, micro: MicroBatch, want: Wanted, temperatures: Tensor, *, with_lasts: bool = False
+    ) -> Scored:
+        """Logprobs of the wanted tokens; values of the items, then (`with_lasts`) of each sequence's end."""
+        places = want.prompts if self._config.advantage.estimator == "ppo_turn" else want.sources
+        if with_lasts:
+            places = torch.cat([places, want.lasts])
+        return self._policy(micro, want.sources, want.targets, temperatures[want.tokens], places)
+
+    @torch.no_grad()
+    def _reference_logprobs(self, micro: MicroBatch, want: Wanted, temperatures: Tensor) -> Tensor | None:
+        if self._reference is None:
+            return None
+        scored = self._reference(micro, want.sources, want.targets, temperatures[want.tokens], want.lasts)
+        return scored.logprobs
+
+    # Supervised fine-tuning
 
     def fit(self, demonstrations: Sequence[SupervisedSample]) -> dict[str, float]:
-        """One optimizer step of supervised fine-tuning over these demonstrations."""
-        raise NotImplementedError
+        """One optimizer step of supervised fine-tuning over these demonstrations: the mean of the target
+        tokens' losses, weighted by their messages' weights."""
+        batch = sft.tokenize(demonstrations, self._renderer)
+        self.updates += 1
+        if not batch.targets:
+            return {"demonstrations": float(len(demonstrations)), "target_tokens": 0.0}
+        flat = layout(batch.targets, len(batch.sequences))
+        per_token = np.array([target.weight for target in batch.targets])[flat.turn_of]
+        weights = torch.from_numpy((per_token / per_token.sum()).astype(np.float32)).to(self._device)
+        ones = torch.ones(flat.tokens, device=self._device)
+        meter, members = Meter(), list(range(len(batch.sequences)))
+        for micro in self._pack(batch.sequences, members):
+            want = wanted(micro, flat, self._device)
+            scored = self._forward(micro, want, ones)
+            loss = -(scored.logprobs * weights[want.tokens]).sum()
+            loss.backward()
+            meter.total("loss", loss)
+            meter.mean("entropy", scored.entropy)
+        step = self._step(batch.sequences, members)
+        counts = {"demonstrations": float(len(demonstrations)), "target_tokens": float(flat.tokens)}
+        return counts | meter.result(1) | step
+
+    # Shared
+
+    def _pack(self, ids: Sequence[list[int]], members: Sequence[int]) -> list[MicroBatch]:
+        hidden = self._policy.hidden_size
+        return pack(
+            ids, members, self._config.micro_batch_tokens, share=self._share, token_cost=PAIRS * hidden
+        )
+
+    def _step(self, ids: Sequence[list[int]], members: Sequence[int]) -> dict[str, float]:
+        result = self._optimizer.step(self.steps)
+        self.steps += 1
+        self.tokens_trained += sum(len(ids[member]) for member in members)
+        return result
+
+    # State
 
     def state(self) -> dict[str, Any]:
-        """Everything that a bit-identical resume needs, as a copy."""
-        raise NotImplementedError
+        """Everything that a bit-identical resume needs, as a copy. Shuffles are a function of the seed and
+        `updates`, so there is no generator to keep."""
+        counters = {"steps": self.steps, "updates": self.updates, "tokens_trained": self.tokens_trained}
+        weights = {name: item.detach().clone() for name, item in self._weights().items()}
+        return {"seed": self._seed, **counters, "weights": weights, "optimizer": self._optimizer.state()}
+
+    def _weights(self) -> dict[str, Tensor]:
+        return dict(self._policy.named_parameters()) | dict(self._policy.named_buffers())
 
     def load_state(self, state: dict[str, Any]) -> None:
-        raise NotImplementedError
+        weights = self._weights()
+        _check_same(weights, state["weights"])
+        with torch.no_grad():
+            for name, item in weights.items():
+                item.copy_(state["weights"][name])
+        self._optimizer.load_state(state["optimizer"])
+        self._seed = state["seed"]
+        self.steps, self.updates = state["steps"], state["updates"]
+        self.tokens_trained = state["tokens_trained"]
 
     def save(self, folder: Path) -> None:
-        """Writes `state()` into an existing or new folder: safetensors and JSON, no pickle. Does not fsync."""
-        raise NotImplementedError
+        """Writes `state()` into a folder, made if need be: safetensors and JSON, not fsynced."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = self.state()
+        tensors = {
+            f"{part}:{name}": item.contiguous().cpu()
+            for part in ("weights", "optimizer")
+            for name, item in state.pop(part).items()
+        }
+        save_file(tensors, folder / TENSORS)
+        (folder / COUNTERS).write_text(json.dumps(state))
 
     def load(self, folder: Path) -> None:
         """Takes up the state that `save` wrote. DataLoss when a file is missing, torn or of another model."""
-        raise NotImplementedError
+        try:
+            tensors = load_file(folder / TENSORS, device=str(self._device))
+            state = json.loads((folder / COUNTERS).read_text())
+        except (OSError, SafetensorError, ValueError) as error:
+            raise DataLoss(f"the learner's state in {folder} cannot be read: {error}") from error
+        for part in ("weights", "optimizer"):
+            names = [name for name in tensors if name.startswith(part + ":")]
+            state[part] = {name.partition(":")[2]: tensors[name] for name in names}
+        self.load_state(state)
 
     def save_pretrained(self, folder: Path) -> None:
         """Writes the policy in Hugging Face format, with tokenizer and chat template, without value head."""
-        raise NotImplementedError
+        self._policy.model.save_pretrained(folder)
+        self._tokenizer.save_pretrained(folder)
+
+
+PAIRS = 6
+"""Attention over this many query-key pairs per unit of hidden size costs as much as one more token."""
+
+
+def _means(steps: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: sum(step[name] for step in steps) / len(steps) for name in steps[0]}
+
+
+def _check_same(mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    wrong = sorted(
+        name
+        for name in mine.keys() | theirs.keys()
+        if name not in mine or name not in theirs or mine[name].shape != theirs[name].shape
+    )
+    if wrong:
+        raise DataLoss(f"the state belongs to another model or algorithm; see {', '.join(wrong[:5])}")

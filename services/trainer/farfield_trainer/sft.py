@@ -1,7 +1,17 @@
-"""Supervised fine-tuning: demonstrations as token sequences with a loss weight per token."""
+"""Supervised fine-tuning: demonstrations as token sequences with a loss weight per token.
+
+A demonstration is tokenized as it would have been sampled: each prompt segment is rendered and tokenized on
+its own, and an assistant's ids are those of its text plus the end-of-turn token. So the model learns from
+the very token boundaries that it meets when it generates.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+from farfield_kernel.errors import InvalidArgument
+
+_PROBE = "\ue000answer\ue001"
 
 
 @dataclass(frozen=True)
@@ -14,3 +24,88 @@ class SupervisedSample:
 
     messages: Sequence[tuple[str, str]]
     weights: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """ids[start:end] of its sequence, to be learned with this weight per token."""
+
+    sequence: int
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(slots=True)
+class Supervised:
+    sequences: list[list[int]] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+
+
+class Renderer:
+    """Token ids of conversations under a tokenizer's chat template."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._eos: int = tokenizer.eos_token_id
+
+    def opening(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        """The prompt that starts a conversation and asks for an answer."""
+        return self._ids(self._render(messages))
+
+    def continuation(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        """What follows an answer with its end-of-turn token: the new messages and the next request."""
+        before = [("user", ""), ("assistant", _PROBE)]
+        rest = self._render([*before, *messages]).partition(_PROBE)[2]
+        ids = self._ids(rest)
+        return ids[1:] if ids[:1] == [self._eos] else ids
+
+    def answer(self, text: str) -> list[int]:
+        return [*self._ids(text), self._eos]
+
+    def _ids(self, text: str) -> list[int]:
+        return self._tokenizer(text, add_special_tokens=False).input_ids
+
+    def _render(self, messages: Sequence[tuple[str, str]]) -> str:
+        chat = [{"role": role, "content": text} for role, text in messages]
+        return self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+
+
+def tokenize(samples: Sequence[SupervisedSample], renderer: Renderer) -> Supervised:
+    """Sequences and the assistant messages in them. Targets of weight 0 are context only."""
+    result = Supervised()
+    for sample in samples:
+        ids, spans = _conversation(sample.messages, renderer)
+        weights = list(sample.weights) or [1.0] * len(spans)
+        if len(weights) != len(spans) or min(weights, default=1.0) < 0:
+            raise InvalidArgument(
+                f"a demonstration with {len(spans)} assistant messages needs as many weights of 0 or more, "
+                f"found {weights}"
+            )
+        kept = [(span, weight) for span, weight in zip(spans, weights, strict=True) if weight > 0]
+        if kept:
+            place = len(result.sequences)
+            result.sequences.append(ids[: kept[-1][0][1]])
+            result.targets += [Target(place, start, end, weight) for (start, end), weight in kept]
+    return result
+
+
+def _conversation(
+    messages: Sequence[tuple[str, str]], renderer: Renderer
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """Ids of the whole conversation, and where its assistant messages start and end."""
+    ids: list[int] = []
+    spans: list[tuple[int, int]] = []
+    new: list[tuple[str, str]] = []
+    for role, text in messages:
+        if role != "assistant":
+            new.append((role, text))
+            continue
+        if not new:
+            raise InvalidArgument("a demonstration has an assistant message with nothing to answer")
+        ids += renderer.continuation(new) if spans else renderer.opening(new)
+        start = len(ids)
+        ids += renderer.answer(text)
+        spans.append((start, len(ids)))
+        new = []
+    return ids, spans

@@ -1,0 +1,168 @@
+"""The hosted plugins, and what a reference to one of them means."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from farfield.environment.v1 import environment_pb2 as pb
+from farfield_environment.config import EnvironmentConfig
+from farfield_environment.messages import Rules
+from farfield_environment.meters import Meters
+from farfield_kernel import plugins
+from farfield_kernel.config import parse
+from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound, PluginFailure
+from farfield_kernel.executors import Threads
+from farfield_kernel.wire import struct_from, struct_to_dict
+from farfield_sdk import Environment, Options
+from farfield_sdk.environment import Executor
+
+log = logging.getLogger(__name__)
+
+GROUP = "farfield.environments"
+EXECUTORS = get_args(Executor)
+REMEMBERED = 256
+"""Resolved references that are kept, so that options are validated once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """One plugin as this service runs it."""
+
+    cls: type[Environment]
+    distribution: str
+    executor: str
+    rules: Rules
+    meters: Meters
+    info: pb.EnvironmentInfo
+
+    @property
+    def name(self) -> str:
+        return self.cls.name
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A plugin with complete options."""
+
+    hosted: Hosted
+    options: Options
+    ref: pb.EnvironmentRef
+
+    def same_as(self, other: "Resolved") -> bool:
+        return self.hosted is other.hosted and self.options == other.options
+
+
+class Catalog:
+    """Plugins by name. One that is malformed is shown as broken and hurts nobody else."""
+
+    def __init__(self, loaded: plugins.Loaded, config: EnvironmentConfig, threads: Threads) -> None:
+        self._loaded = loaded
+        self._config, self._threads = config, threads
+        self._resolved: dict[bytes, Resolved] = {}
+        self.hosted: dict[str, Hosted] = {}
+        for name, plugin in sorted(loaded.plugins.items()):
+            self._admit(name, plugin)
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        return self._loaded.broken
+
+    def _admit(self, name: str, plugin: plugins.Plugin) -> None:
+        try:
+            check(name, plugin.cls)
+            self.hosted[name] = self._host(plugin)
+        except Exception as error:  # its attributes may be anything
+            log.exception("environment %s cannot be hosted", name)
+            self._loaded.broken[name] = f"{type(error).__name__}: {error}"
+            del self._loaded.plugins[name]
+
+    def _host(self, plugin: plugins.Plugin) -> Hosted:
+        config = self._config
+        cls: type[Environment] = plugin.cls
+        rules = Rules(frozenset(cls.modalities), config.max_observation_bytes, config.max_facts_bytes)
+        executor: str = config.executors.get(cls.name, cls.executor)
+        info = _info(cls, plugin.distribution, executor)
+        return Hosted(cls, plugin.distribution, executor, rules, Meters(cls.name), info)
+
+    async def resolve(self, ref: pb.EnvironmentRef) -> Resolved:
+        """The plugin, and the options laid over the variant's and validated."""
+        key = ref.SerializeToString(deterministic=True)
+        if key not in self._resolved:
+            resolved = await self._resolve(ref)
+            if len(self._resolved) >= REMEMBERED:
+                self._resolved.clear()
+            self._resolved[key] = resolved
+        return self._resolved[key]
+
+    async def _resolve(self, ref: pb.EnvironmentRef) -> Resolved:
+        if not ref.name:
+            raise InvalidArgument("environment.name is empty: name one of " + ", ".join(self.hosted))
+        self._loaded.get(ref.name)
+        hosted = self.hosted[ref.name]
+        if ref.version not in ("", hosted.cls.version):
+            raise NotFound(
+                f"environment '{ref.name}' is hosted here in version {hosted.cls.version}, "
+                f"not {ref.version}: leave the version empty, or host that one"
+            )
+        given = {**_variant_options(hosted, ref.variant), **struct_to_dict(ref.options)}
+        options = await self._validate(hosted, given)
+        complete = struct_from(options.model_dump(mode="json"))
+        exact = pb.EnvironmentRef(
+            name=ref.name, version=hosted.cls.version, variant=ref.variant, options=complete
+        )
+        return Resolved(hosted, options, exact)
+
+    async def _validate(self, hosted: Hosted, given: dict[str, Any]) -> Options:
+        """On a thread: a validator is the plugin's code and may take its time."""
+        what, timeout = f"options of environment '{hosted.name}'", self._config.start_timeout_seconds
+        try:
+            return await self._threads.run(parse, hosted.cls.Options, given, what, timeout=timeout)
+        except FarfieldError:
+            raise
+        except Exception as error:
+            hosted.meters.failures["raised"].inc()
+            raise PluginFailure(f"{what}: validation raised {type(error).__name__}: {error}") from error
+
+
+def check(name: str, cls: Any) -> None:
+    """Raises TypeError for a class that cannot be hosted, with the reason."""
+    if not (isinstance(cls, type) and issubclass(cls, Environment)):
+        raise TypeError(f"{cls!r} is no subclass of farfield_sdk.Environment")
+    missing = [field for field in ("name", "version", "Options") if not hasattr(cls, field)]
+    if missing:
+        raise TypeError(f"{cls.__name__} lacks the class attributes {', '.join(missing)}")
+    if cls.name != name:
+        raise TypeError(f"{cls.__name__}.name is '{cls.name}' but its entry point is '{name}'")
+    if not cls.modalities <= {"text", "image"}:
+        raise TypeError(f"{cls.__name__}.modalities is {sorted(cls.modalities)}; known are image, text")
+    if cls.executor not in EXECUTORS:
+        raise TypeError(f"{cls.__name__}.executor is '{cls.executor}'; known are {', '.join(EXECUTORS)}")
+
+
+def _variant_options(hosted: Hosted, variant: str) -> Mapping[str, Any]:
+    if not variant:
+        return {}
+    if variant not in hosted.cls.variants:
+        known = ", ".join(hosted.cls.variants) or "none"
+        raise NotFound(f"environment '{hosted.name}' has no variant '{variant}'; it has: {known}")
+    return hosted.cls.variants[variant].options
+
+
+def _info(cls: type[Environment], distribution: str, executor: str) -> pb.EnvironmentInfo:
+    variants = [
+        pb.Variant(name=name, role=one.role, summary=one.summary, options=struct_from(one.options))
+        for name, one in cls.variants.items()
+    ]
+    return pb.EnvironmentInfo(
+        name=cls.name,
+        version=cls.version,
+        distribution=distribution,
+        summary=(cls.__doc__ or "").strip().partition("\n")[0],
+        variants=variants,
+        options_schema_json=json.dumps(cls.Options.model_json_schema(), sort_keys=True),
+        modalities=sorted(cls.modalities),
+        demonstration_styles=cls.demonstration_styles,
+        executor=executor,
+    )

@@ -1,0 +1,32 @@
+"""What the service counts, with each plugin's label looked up once."""
+
+from farfield_kernel import metrics
+
+_sessions = metrics.gauge("sessions", "Sessions alive.", ("plugin",))
+_episodes = metrics.counter("episodes_total", "Episodes that ended, by how.", ("plugin", "outcome"))
+_seconds = metrics.histogram("environment_step_seconds", "Time of a plugin's step.", ("plugin",))
+_failures = metrics.counter(
+    "environment_failures_total",
+    "Plugins that raised, hung, crashed or answered nonsense.",
+    ("plugin", "kind"),
+)
+_restores = metrics.counter("restores_total", "Sessions rebuilt by replay.", ("plugin", "result"))
+_replays = metrics.counter("replays_total", "Steps answered from the stored answer.", ("plugin",))
+_expired = metrics.counter("leases_expired_total", "Sessions that nobody called in time.", ("plugin",))
+
+KINDS = ("raised", "timeout", "crashed", "invalid")
+OUTCOMES = ("success", "failure", "truncated")
+
+
+class Meters:
+    """One plugin's."""
+
+    def __init__(self, plugin: str) -> None:
+        self.sessions = _sessions.labels(plugin)
+        self.seconds = _seconds.labels(plugin)
+        self.replays = _replays.labels(plugin)
+        self.expired = _expired.labels(plugin)
+        self.restored = _restores.labels(plugin, "ok")
+        self.restore_failed = _restores.labels(plugin, "failed")
+        self.failures = {kind: _failures.labels(plugin, kind) for kind in KINDS}
+        self.episodes = {outcome: _episodes.labels(plugin, outcome) for outcome in OUTCOMES}

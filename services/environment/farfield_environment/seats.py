@@ -1,0 +1,241 @@
+"""Where one session's plugin object sits: on the event loop, on a loop or thread of its own, in a process.
+
+Every seat answers with the contract's messages, so that what crosses a process is their bytes, and a
+plugin's types never leave the place where it runs.
+"""
+
+import importlib
+import io
+import json
+from itertools import islice
+from typing import Any, Protocol
+
+from google.protobuf.proto import parse_length_prefixed, serialize_length_prefixed
+
+from farfield.environment.v1 import environment_pb2 as pb
+from farfield_environment import messages
+from farfield_environment.catalog import Hosted, Resolved
+from farfield_environment.config import EnvironmentConfig
+from farfield_environment.messages import Rules
+from farfield_kernel.errors import Unavailable
+from farfield_kernel.executors import Loop, Threads
+from farfield_kernel.processes import Process, Processes
+from farfield_sdk import Environment, Options
+
+MOST_DEMONSTRATIONS = 10_000
+"""Of one seed; a generator that does not end is cut there."""
+
+
+class Seat(Protocol):
+    """`inline` seats answer at once; the others with an awaitable."""
+
+    inline: bool
+
+    def start(self, seed: int) -> Any: ...
+
+    def step(self, response: str) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+class InlineSeat:
+    """A plugin object here and now."""
+
+    inline = True
+
+    def __init__(self, cls: type[Environment], options: Options, rules: Rules) -> None:
+        self._game, self._rules = cls(options), rules
+
+    def start(self, seed: int) -> pb.Started:
+        return messages.started(self._game.reset(seed), self._rules)
+
+    def step(self, response: str) -> pb.Outcome:
+        return messages.outcome(self._game.step(response), self._rules)
+
+    def close(self) -> None:
+        pass
+
+
+class AsyncSeat:
+    """The plugin's methods are coroutines, on the plugin's own loop."""
+
+    inline = False
+
+    def __init__(self, resolved: Resolved, loop: Loop, config: EnvironmentConfig) -> None:
+        self._resolved, self._loop, self._config = resolved, loop, config
+        self._game: Any = None
+
+    async def start(self, seed: int) -> pb.Started:
+        return await self._loop.run(self._start, seed, timeout=self._config.start_timeout_seconds)
+
+    async def step(self, response: str) -> pb.Outcome:
+        return await self._loop.run(self._step, response, timeout=self._config.step_timeout_seconds)
+
+    def close(self) -> None:
+        self._game = None
+
+    async def _start(self, seed: int) -> pb.Started:
+        self._game = self._resolved.hosted.cls(self._resolved.options)
+        return messages.started(await self._game.reset(seed), self._resolved.hosted.rules)
+
+    async def _step(self, response: str) -> pb.Outcome:
+        return messages.outcome(await self._game.step(response), self._resolved.hosted.rules)
+
+
+class ThreadSeat:
+    """An inline seat behind a thread."""
+
+    inline = False
+
+    def __init__(self, resolved: Resolved, threads: Threads, config: EnvironmentConfig) -> None:
+        self._resolved, self._threads, self._config = resolved, threads, config
+        self._seat: InlineSeat | None = None
+
+    async def start(self, seed: int) -> pb.Started:
+        return await self._threads.run(self._start, seed, timeout=self._config.start_timeout_seconds)
+
+    async def step(self, response: str) -> pb.Outcome:
+        assert self._seat is not None  # noqa: S101 — a session starts before it steps
+        return await self._threads.run(self._seat.step, response, timeout=self._config.step_timeout_seconds)
+
+    def close(self) -> None:
+        self._seat = None
+
+    def _start(self, seed: int) -> pb.Started:
+        self._seat = InlineSeat(
+            self._resolved.hosted.cls, self._resolved.options, self._resolved.hosted.rules
+        )
+        return self._seat.start(seed)
+
+
+class ProcessSeat:
+    """An inline seat in a child process, which is killed when a call is late."""
+
+    inline = False
+
+    def __init__(self, resolved: Resolved, processes: Processes, config: EnvironmentConfig) -> None:
+        self._resolved, self._processes, self._config = resolved, processes, config
+        self._process: Process | None = None
+        self._busy = self._closed = False
+
+    async def start(self, seed: int) -> pb.Started:
+        hosted = self._resolved.hosted
+        argument = boarding_pass(hosted, self._resolved.options)
+        self._process = await self._processes.open(hosted.name, FACTORY, argument)
+        if self._closed:
+            self.close()
+            raise Unavailable("the session was closed while it started")
+        answer = await self._call("start", b"%d" % seed, self._config.start_timeout_seconds)
+        return pb.Started.FromString(answer)
+
+    async def step(self, response: str) -> pb.Outcome:
+        answer = await self._call("step", response.encode(), self._config.step_timeout_seconds)
+        return pb.Outcome.FromString(answer)
+
+    async def _call(self, method: str, argument: bytes, timeout: float) -> bytes:
+        assert self._process is not None  # noqa: S101 — a session starts before it steps
+        self._busy = True
+        answer = await self._process.call(method, argument, timeout=timeout)
+        self._busy = False
+        return answer
+
+    def close(self) -> None:
+        """A process that did not answer its last call is not used again."""
+        self._closed = True
+        process, self._process = self._process, None
+        if process and self._busy:
+            process.kill()
+        elif process:
+            self._processes.release(self._resolved.hosted.name, process)
+
+
+class Seats:
+    """Gives every session its seat, and owns the threads, loops and processes behind them."""
+
+    def __init__(self, config: EnvironmentConfig, threads: Threads) -> None:
+        self._config = config
+        self.threads, self.processes = threads, Processes(config.idle_processes)
+        self._loops: dict[str, Loop] = {}
+
+    def seat(self, resolved: Resolved) -> Seat:
+        hosted = resolved.hosted
+        if hosted.executor == "inline":
+            return InlineSeat(hosted.cls, resolved.options, hosted.rules)
+        if hosted.executor == "async":
+            return AsyncSeat(resolved, self._loop(hosted.name), self._config)
+        if hosted.executor == "process":
+            return ProcessSeat(resolved, self.processes, self._config)
+        return ThreadSeat(resolved, self.threads, self._config)
+
+    def _loop(self, plugin: str) -> Loop:
+        if plugin not in self._loops:
+            self._loops[plugin] = Loop(plugin)
+        return self._loops[plugin]
+
+    async def close(self) -> None:
+        for loop in self._loops.values():
+            loop.close()
+        self.threads.close()
+        await self.processes.close()
+
+
+FACTORY = "farfield_environment.seats:board"
+
+
+def boarding_pass(hosted: Hosted, options: Options) -> bytes:
+    """What a child needs to make the plugin object: `board` reads it."""
+    rules = hosted.rules
+    return json.dumps(
+        {
+            "module": hosted.cls.__module__,
+            "name": hosted.cls.__qualname__,
+            "options": options.model_dump(mode="json"),
+            "rules": [sorted(rules.modalities), rules.max_observation_bytes, rules.max_facts_bytes],
+        }
+    ).encode()
+
+
+def board(argument: bytes) -> "Passenger":
+    """In the child: the plugin object."""
+    given = json.loads(argument)
+    cls = getattr(importlib.import_module(given["module"]), given["name"])
+    modalities, *sizes = given["rules"]
+    return Passenger(cls, cls.Options.model_validate(given["options"]), Rules(frozenset(modalities), *sizes))
+
+
+class Passenger:
+    """In the child: a seat whose arguments and answers are bytes."""
+
+    def __init__(self, cls: type[Environment], options: Options, rules: Rules) -> None:
+        self._cls, self._options, self._rules = cls, options, rules
+        self._seat = InlineSeat(cls, options, rules)
+
+    def start(self, seed: bytes) -> bytes:
+        return self._seat.start(int(seed)).SerializeToString()
+
+    def step(self, response: bytes) -> bytes:
+        return self._seat.step(response.decode()).SerializeToString()
+
+    def demonstrate(self, asked: bytes) -> bytes:
+        first, stop, style = json.loads(asked)
+        stream = io.BytesIO()
+        for response in demonstrate(self._cls, self._options, self._rules, range(first, stop), style):
+            serialize_length_prefixed(response, stream)
+        return stream.getvalue()
+
+
+def unpack(packed: bytes) -> list[pb.DemonstrateResponse]:
+    """What a child's `demonstrate` answered."""
+    stream = io.BytesIO(packed)
+    return list(iter(lambda: parse_length_prefixed(pb.DemonstrateResponse, stream), None))
+
+
+def demonstrate(
+    cls: type[Environment], options: Options, rules: Rules, seeds: range, style: str
+) -> list[pb.DemonstrateResponse]:
+    """Every demonstration of some seeds."""
+    return [
+        messages.demonstration(seed, given, rules)
+        for seed in seeds
+        for given in islice(cls.demonstrate(options, seed, style), MOST_DEMONSTRATIONS)
+    ]

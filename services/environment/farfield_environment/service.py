@@ -1,0 +1,38 @@
+"""Puts the parts of the service together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from farfield_environment.catalog import Catalog
+from farfield_environment.config import EnvironmentConfig
+from farfield_environment.demonstrations import Demonstrations
+from farfield_environment.seats import Seats
+from farfield_environment.servicer import EnvironmentServicer, mount
+from farfield_environment.sessions import Sessions
+from farfield_kernel import plugins
+from farfield_kernel.executors import Threads
+from farfield_kernel.server import Mount
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a server mounts, and the core behind it."""
+
+    mount: Mount
+    catalog: Catalog
+    sessions: Sessions
+
+
+@asynccontextmanager
+async def assembled(config: EnvironmentConfig, loaded: plugins.Loaded) -> AsyncIterator[Service]:
+    """The service for the length of a block; its threads and processes end with it."""
+    threads = Threads(config.threads)
+    seats = Seats(config, threads)
+    catalog = Catalog(loaded, config, threads)
+    sessions = Sessions(config, seats)
+    servicer = EnvironmentServicer(config, catalog, sessions, Demonstrations(config, seats))
+    try:
+        yield Service(mount(servicer, catalog), catalog, sessions)
+    finally:
+        await seats.close()

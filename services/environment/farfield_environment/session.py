@@ -1,0 +1,157 @@
+"""One live episode: which turn is next, what was answered, how a call that comes again is answered."""
+
+import asyncio
+import hashlib
+import logging
+
+from farfield.environment.v1 import environment_pb2 as pb
+from farfield.types.v1 import types_pb2
+from farfield_environment.blobs import Blobs
+from farfield_environment.catalog import Resolved
+from farfield_environment.messages import Nonsense, images, outcome_digest, start_digest
+from farfield_environment.seats import Seat
+from farfield_kernel.errors import (
+    Conflict,
+    DeadlineExceeded,
+    FailedPrecondition,
+    FarfieldError,
+    PluginFailure,
+)
+from farfield_kernel.processes import ProcessDied
+
+log = logging.getLogger(__name__)
+
+_CONTINUE = types_pb2.STATE_CONTINUE
+
+
+class Session:
+    """The state of an episode around its plugin object. Answers are built once and stored."""
+
+    __slots__ = (
+        "action", "digest", "ended", "expires", "facts", "failure", "id", "last", "ready", "resolved",
+        "running", "seat", "seed", "shown", "started", "turn",
+    )  # fmt: skip
+
+    def __init__(self, session_id: str, seed: int, resolved: Resolved, seat: Seat) -> None:
+        self.id, self.seed, self.resolved, self.seat = session_id, seed, resolved, seat
+        self.ready = False
+        self.started = pb.Started()
+        self.turn = 0
+        """The turn that is next, or running."""
+        self.action = b""
+        """Fingerprint of the response taken last."""
+        self.last = pb.Outcome()
+        self.running: asyncio.Task[pb.Outcome] | None = None
+        self.failure: FarfieldError | None = None
+        """The plugin failed: every further step gets this error."""
+        self.ended = False
+        self.facts = self.digest = ""
+        self.shown: list[str] = []
+        """Digests of the images that it showed."""
+        self.expires = 0.0
+
+    def begin(self, started: pb.Started) -> None:
+        """Takes the plugin's start."""
+        started.session_id = self.id
+        started.digest = self.digest = start_digest(started)
+        self.facts = started.facts_json
+        self.started, self.ready = started, True
+
+    def take(self, outcome: pb.Outcome) -> pb.Outcome:
+        """Takes the plugin's outcome of the present turn."""
+        outcome.turn = self.turn
+        if outcome.facts_json == self.facts:
+            outcome.facts_json = ""
+        elif outcome.facts_json:
+            self.facts = outcome.facts_json
+        outcome.digest = self.digest = outcome_digest(self.digest, outcome)
+        self.last = outcome
+        self.turn += 1
+        if outcome.state != _CONTINUE:
+            self.ended = True
+            self.seat.close()
+        return outcome
+
+    def fail(self, error: BaseException, method: str) -> FarfieldError:
+        """The public error of what the plugin raised; it stays the answer to every further step."""
+        self.failure = plugin_error(self.resolved, error, method)
+        self.seat.close()
+        return self.failure
+
+    def show(self, observation: pb.Observation, blobs: Blobs, inline_bytes: int) -> None:
+        """Keeps the images of an observation, and leaves out the bytes of large ones."""
+        for image in images(observation):
+            blobs.hold(image)
+            self.shown.append(image.sha256)
+            if len(image.data) > inline_bytes:
+                image.ClearField("data")
+
+    def check_next(self, turn: int, action: bytes) -> None:
+        """Raises for a turn that can neither be applied nor answered again."""
+        if self.failure:
+            raise self.failure
+        if self.repeats(turn):
+            if action != self.action:
+                raise Conflict(
+                    f"turn {turn} of session '{self.id}' was taken with another response: "
+                    "a turn is played once, go on with the answer that it got"
+                )
+        elif self.running:
+            raise FailedPrecondition(
+                f"turn {self.turn} of session '{self.id}' is still running: wait for its answer"
+            )
+        elif self.ended:
+            raise FailedPrecondition(
+                f"the episode of session '{self.id}' ended at turn {self.turn - 1}: close it"
+            )
+        elif turn != self.turn:
+            raise FailedPrecondition(
+                f"turn {turn} is out of order: session '{self.id}' is at turn {self.turn}"
+            )
+
+    def repeats(self, turn: int) -> bool:
+        """Whether the turn is the one taken last, be it still running."""
+        return turn == (self.turn if self.running else self.turn - 1)
+
+    async def again(self) -> pb.Outcome:
+        """The answer of the turn taken last, marked as stored."""
+        if self.running:
+            await asyncio.shield(self.running)
+        return self.replay()
+
+    def replay(self) -> pb.Outcome:
+        copy = pb.Outcome()
+        copy.CopyFrom(self.last)
+        copy.replayed = True
+        return copy
+
+    def close(self, blobs: Blobs) -> None:
+        self.seat.close()
+        blobs.release(self.shown)
+        self.shown = []
+
+
+def fingerprint(response: bytes) -> bytes:
+    return hashlib.sha256(response).digest()
+
+
+def plugin_error(resolved: Resolved, error: BaseException, method: str) -> FarfieldError:
+    """Counts and logs what a plugin did, and says so with its name."""
+    hosted = resolved.hosted
+    kind, said = _blame(error)
+    hosted.meters.failures[kind].inc()
+    log.error("environment %s failed in %s: %s", hosted.name, method, said, exc_info=error)
+    known = DeadlineExceeded if kind == "timeout" else PluginFailure
+    return known(f"environment '{hosted.name}' failed in {method}: {said}")
+
+
+def _blame(error: BaseException) -> tuple[str, str]:
+    if isinstance(error, DeadlineExceeded):
+        return "timeout", str(error)
+    if isinstance(error, ProcessDied):
+        return "crashed", str(error)
+    if isinstance(error, Nonsense):
+        return "invalid", str(error)
+    if isinstance(error, PluginFailure):  # raised in its process, which named the type
+        return "raised", str(error)
+    return "raised", f"{type(error).__name__}: {error}"

@@ -1,0 +1,188 @@
+"""The queue in one process's memory: the twin of `redis_queue`, for tests and single-process use."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count, islice
+from typing import TypeVar
+
+from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
+from farfield_kernel.queue import LEASE_SECONDS, Backlog, Claim, Collected
+from farfield_kernel.weights import Weights
+
+T = TypeVar("T")
+_FOREVER_IDLE = float("-inf")
+
+
+@dataclass(slots=True)
+class _Lease:
+    worker: str
+    since: float
+    attempt: int
+
+
+@dataclass(slots=True)
+class _Run:
+    """Bytes, as a real store keeps them, so that no caller shares an object with another."""
+
+    work: dict[str, bytes] = field(default_factory=dict)
+    leases: dict[str, _Lease] = field(default_factory=dict)
+    trajectories: dict[str, bytes] = field(default_factory=dict)
+    delivered: set[str] = field(default_factory=set)
+    planned: set[str] = field(default_factory=set)
+    committed: set[str] = field(default_factory=set)
+
+
+class MemoryQueue:
+    def __init__(self, lease_seconds: float = LEASE_SECONDS) -> None:
+        self._lease_seconds = lease_seconds
+        self._runs: dict[str, _Run] = defaultdict(_Run)
+        self._active: dict[str, str] = {}
+        self._weights: dict[str, Weights] = {}
+        self._ids = (f"{number}-0" for number in count(1))
+        self._changed = asyncio.Condition()
+
+    async def plan(self, run_id: str, specs: Sequence[EpisodeSpec]) -> int:
+        run = self._runs[run_id]
+        known = run.planned | run.committed
+        fresh = {spec.episode_id: spec for spec in specs if spec.episode_id not in known}
+        run.planned.update(fresh)
+        run.work.update((next(self._ids), spec.SerializeToString()) for spec in fresh.values())
+        await self._notify()
+        return len(fresh)
+
+    async def claim(self, run_id: str, worker: str, count: int, block_seconds: float) -> list[Claim]:
+        return await self._wait(lambda: self._claim(self._runs[run_id], worker, count), block_seconds)
+
+    def _claim(self, run: _Run, worker: str, count: int) -> list[Claim]:
+        over = time.monotonic() - self._lease_seconds
+        expired = [entry for entry, lease in run.leases.items() if lease.since <= over]
+        new = [entry for entry in run.work if entry not in run.leases]
+        return [self._grant(run, worker, entry) for entry in [*expired, *new][:count]]
+
+    def _grant(self, run: _Run, worker: str, entry_id: str) -> Claim:
+        before = run.leases.get(entry_id)
+        attempt = before.attempt + 1 if before else 1
+        run.leases[entry_id] = _Lease(worker, time.monotonic(), attempt)
+        return Claim(entry_id, EpisodeSpec.FromString(run.work[entry_id]), attempt)
+
+    async def renew(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> list[str]:
+        return self._set_since(run_id, worker, entry_ids, time.monotonic())
+
+    async def release(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> None:
+        self._set_since(run_id, worker, entry_ids, _FOREVER_IDLE)
+        await self._notify()
+
+    def _set_since(self, run_id: str, worker: str, entry_ids: Sequence[str], since: float) -> list[str]:
+        lost = []
+        for entry_id in entry_ids:
+            lease = self._runs[run_id].leases.get(entry_id)
+            if lease and lease.worker == worker:
+                lease.since = since
+            else:
+                lost.append(entry_id)
+        return lost
+
+    async def commit(self, run_id: str, worker: str, claim: Claim, trajectory: Trajectory) -> bool:
+        return (await self.commit_many(run_id, worker, [(claim, trajectory)]))[0]
+
+    async def commit_many(
+        self, run_id: str, worker: str, played: Sequence[tuple[Claim, Trajectory]]
+    ) -> list[bool]:
+        added = [self._commit(self._runs[run_id], *one) for one in played]
+        await self._notify()
+        return added
+
+    def _commit(self, run: _Run, claim: Claim, trajectory: Trajectory) -> bool:
+        run.work.pop(claim.entry_id, None)
+        run.leases.pop(claim.entry_id, None)
+        episode = claim.spec.episode_id
+        if episode in run.committed:
+            return False
+        run.committed.add(episode)
+        run.trajectories[next(self._ids)] = trajectory.SerializeToString()
+        return True
+
+    async def recover(self, run_id: str) -> int:
+        run = self._runs[run_id]
+        run.delivered.clear()
+        return len(run.trajectories)
+
+    async def collect(self, run_id: str, count: int, block_seconds: float) -> list[Collected]:
+        return await self._wait(lambda: self._collect(self._runs[run_id], count), block_seconds)
+
+    def _collect(self, run: _Run, count: int) -> list[Collected]:
+        fresh = (entry for entry in run.trajectories if entry not in run.delivered)
+        chosen = list(islice(fresh, count))
+        run.delivered.update(chosen)
+        return [Collected(entry, Trajectory.FromString(run.trajectories[entry])) for entry in chosen]
+
+    async def acknowledge(self, run_id: str, entry_ids: Sequence[str]) -> None:
+        run = self._runs[run_id]
+        for entry_id in entry_ids:
+            run.trajectories.pop(entry_id, None)
+            run.delivered.discard(entry_id)
+
+    async def backlog(self, run_id: str) -> Backlog:
+        run = self._runs[run_id]
+        claimed, delivered = len(run.leases), len(run.delivered)
+        return Backlog(len(run.work) - claimed, claimed, len(run.trajectories) - delivered, delivered)
+
+    async def drop(self, run_id: str) -> None:
+        self._runs.pop(run_id, None)
+
+    async def activate(self, lane: str, run_id: str) -> None:
+        self._active[lane] = run_id
+
+    async def deactivate(self, lane: str, run_id: str) -> None:
+        if self._active.get(lane) == run_id:
+            del self._active[lane]
+
+    async def active_run(self, lane: str) -> str | None:
+        return self._active.get(lane)
+
+    async def announce(self, lane: str, weights: Weights) -> None:
+        self._weights[lane] = weights
+        await self._notify()
+
+    async def weights(self, lane: str) -> Weights | None:
+        return self._weights.get(lane)
+
+    async def watch_weights(self, lane: str, seen: Weights | None, block_seconds: float) -> Weights | None:
+        def changed() -> Weights | None:
+            present = self._weights.get(lane)
+            return None if present == seen else present
+
+        return await self._wait(changed, block_seconds)
+
+    async def close(self) -> None:
+        """Nothing to close: other holders of a named queue go on."""
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _wait(self, look: Callable[[], T], block_seconds: float) -> T:
+        """Looks until something is found or the time is over; also when the next lease may end."""
+        deadline = time.monotonic() + block_seconds
+        async with self._changed:
+            while not (found := look()) and (left := deadline - time.monotonic()) > 0:
+                await _within(self._changed.wait(), min(left, self._lease_seconds / 4))
+        return found
+
+
+async def _within(change: Awaitable[object], seconds: float) -> None:
+    try:
+        await asyncio.wait_for(change, seconds)
+    except TimeoutError:
+        return
+
+
+_named: dict[str, MemoryQueue] = {}
+
+
+def named(url: str, lease_seconds: float) -> MemoryQueue:
+    """The process's queue of this url; made at the first call."""
+    return _named.setdefault(url, MemoryQueue(lease_seconds))

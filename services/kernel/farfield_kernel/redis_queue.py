@@ -1,0 +1,268 @@
+"""The queue in Redis (7 or newer, or Valkey): Streams, consumer groups, and Lua for what must be atomic."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from redis.exceptions import ResponseError
+
+from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
+from farfield_kernel import redis_scripts
+from farfield_kernel.errors import NotFound
+from farfield_kernel.queue import LEASE_SECONDS, PATIENCE_SECONDS, Backlog, Claim, Collected
+from farfield_kernel.redis_link import Link, script
+from farfield_kernel.weights import Weights
+
+T = TypeVar("T")
+
+WORKERS, TRAINER = "workers", "trainer"
+"""Consumer groups of the two streams."""
+
+_SLICE_SECONDS = 1.0
+"""Longest single blocking read; a longer wait is several, so that expired leases are seen."""
+_FOREVER_IDLE_MS = 10_000_000_000
+_PLAN_BATCH = 500
+_ACKNOWLEDGE_BATCH = 1000
+_COMMIT_BYTES = 4 * 1024 * 1024
+"""Rough size of one commit script call: Redis serves nobody else while a script runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    work: str
+    trajectories: str
+    episodes: str
+
+    @classmethod
+    def of(cls, run_id: str) -> "_Keys":
+        prefix = f"farfield:{{{run_id}}}"
+        return cls(f"{prefix}:work", f"{prefix}:trajectories", f"{prefix}:episodes")
+
+
+def _lane_key(lane: str, what: str) -> str:
+    return f"farfield:lane:{{{lane}}}:{what}"
+
+
+class RedisQueue:
+    def __init__(
+        self,
+        url: str,
+        lease_seconds: float = LEASE_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._link = Link(url, patience_seconds)
+        self._redis = self._link.redis
+        self._lease_seconds = lease_seconds
+        self._lease_ms = max(1, round(lease_seconds * 1000))
+        self._last_collected: dict[str, str] = {}
+        self._answer_lost: set[str] = set()
+        self._plan = script(self._link, redis_scripts.PLAN)
+        self._claim = script(self._link, redis_scripts.CLAIM)
+        self._set_idle = script(self._link, redis_scripts.SET_IDLE)
+        self._commit = script(self._link, redis_scripts.COMMIT)
+        self._recover = script(self._link, redis_scripts.RECOVER)
+        self._acknowledge = script(self._link, redis_scripts.ACKNOWLEDGE)
+        self._make_group = script(self._link, redis_scripts.MAKE_GROUP)
+        self._deactivate = script(self._link, redis_scripts.DEACTIVATE)
+
+    # Work
+
+    async def plan(self, run_id: str, specs: Sequence[EpisodeSpec]) -> int:
+        keys, new = _Keys.of(run_id), 0
+        for start in range(0, len(specs), _PLAN_BATCH):
+            batch = specs[start : start + _PLAN_BATCH]
+            pairs = [part for spec in batch for part in (spec.episode_id, spec.SerializeToString())]
+            new += await self._plan([keys.work, keys.trajectories, keys.episodes], [WORKERS, TRAINER, *pairs])
+        return new
+
+    async def claim(self, run_id: str, worker: str, count: int, block_seconds: float) -> list[Claim]:
+        key = _Keys.of(run_id).work
+
+        async def look(seconds: float) -> list[Claim]:
+            found = await _or_no_group(self._claim([key], [WORKERS, worker, self._lease_ms, count]))
+            claims = [Claim(e.decode(), EpisodeSpec.FromString(data), n) for e, data, n in found or ()]
+            if claims or not seconds:
+                return claims
+            entries = await self._link.run(lambda: self._read(key, WORKERS, worker, count, ">", seconds))
+            return [Claim(entry, EpisodeSpec.FromString(data), 1) for entry, data in entries]
+
+        return await self._wait(look, block_seconds)
+
+    async def renew(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> list[str]:
+        return await self._idle_for(run_id, worker, entry_ids, 0)
+
+    async def release(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> None:
+        await self._idle_for(run_id, worker, entry_ids, _FOREVER_IDLE_MS)
+
+    async def _idle_for(self, run_id: str, worker: str, entry_ids: Sequence[str], idle_ms: int) -> list[str]:
+        if not entry_ids:
+            return []
+        call = self._set_idle([_Keys.of(run_id).work], [WORKERS, worker, idle_ms, *entry_ids])
+        lost = await _or_no_group(call)
+        return list(entry_ids) if lost is None else [entry.decode() for entry in lost]
+
+    async def commit(self, run_id: str, worker: str, claim: Claim, trajectory: Trajectory) -> bool:
+        return (await self.commit_many(run_id, worker, [(claim, trajectory)]))[0]
+
+    async def commit_many(
+        self, run_id: str, worker: str, played: Sequence[tuple[Claim, Trajectory]]
+    ) -> list[bool]:
+        keys, added = _Keys.of(run_id), []
+        for arguments in _commit_batches(played):
+            added += await self._commit([keys.work, keys.trajectories, keys.episodes], [WORKERS, *arguments])
+        return [bool(one) for one in added]
+
+    # Trajectories
+
+    async def recover(self, run_id: str) -> int:
+        count: int = await self._recover([_Keys.of(run_id).trajectories], [TRAINER])
+        self._last_collected.pop(run_id, None)
+        self._answer_lost.discard(run_id)
+        return count
+
+    async def collect(self, run_id: str, count: int, block_seconds: float) -> list[Collected]:
+        async def look(seconds: float) -> list[Collected]:
+            return await self._link.run(lambda: self._collect(run_id, count, seconds))
+
+        return await self._wait(look, block_seconds)
+
+    async def _collect(self, run_id: str, count: int, seconds: float) -> list[Collected]:
+        """An answer that was lost on the way has moved its entries to the delivered ones: they are
+        read from there, behind the last one that did arrive."""
+        key, entries = _Keys.of(run_id).trajectories, []
+        if run_id in self._answer_lost:
+            after = self._last_collected.get(run_id, "0-0")
+            entries = await self._read(key, TRAINER, TRAINER, count, after, 0)
+        if not entries:
+            self._answer_lost.add(run_id)
+            entries = await self._read(key, TRAINER, TRAINER, count, ">", seconds)
+            self._answer_lost.discard(run_id)
+        if entries:
+            self._last_collected[run_id] = entries[-1][0]
+        return [Collected(entry, Trajectory.FromString(data)) for entry, data in entries]
+
+    async def acknowledge(self, run_id: str, entry_ids: Sequence[str]) -> None:
+        key = _Keys.of(run_id).trajectories
+        for start in range(0, len(entry_ids), _ACKNOWLEDGE_BATCH):
+            await self._acknowledge([key], [TRAINER, *entry_ids[start : start + _ACKNOWLEDGE_BATCH]])
+
+    async def backlog(self, run_id: str) -> Backlog:
+        keys = _Keys.of(run_id)
+
+        async def ask() -> list[Any]:
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.xlen(keys.work).xpending(keys.work, WORKERS)
+            pipe.xlen(keys.trajectories).xpending(keys.trajectories, TRAINER)
+            return await pipe.execute(raise_on_error=False)
+
+        work, claimed, trajectories, delivered = (_number(answer) for answer in await self._link.run(ask))
+        return Backlog(work - claimed, claimed, trajectories - delivered, delivered)
+
+    async def drop(self, run_id: str) -> None:
+        keys = _Keys.of(run_id)
+        await self._link.run(lambda: self._redis.unlink(keys.work, keys.trajectories, keys.episodes))
+
+    # Lanes
+
+    async def activate(self, lane: str, run_id: str) -> None:
+        await self._link.run(lambda: self._redis.set(_lane_key(lane, "run"), run_id))
+
+    async def deactivate(self, lane: str, run_id: str) -> None:
+        await self._deactivate([_lane_key(lane, "run")], [run_id])
+
+    async def active_run(self, lane: str) -> str | None:
+        run_id = await self._link.run(lambda: self._redis.get(_lane_key(lane, "run")))
+        return run_id.decode() if run_id else None
+
+    async def announce(self, lane: str, weights: Weights) -> None:
+        fields: dict[Any, Any] = {"weights": json.dumps(asdict(weights))}
+        key = _lane_key(lane, "weights")
+        await self._link.run(lambda: self._redis.xadd(key, fields, maxlen=1, approximate=False))
+
+    async def weights(self, lane: str) -> Weights | None:
+        return (await self._announced(lane))[1]
+
+    async def _announced(self, lane: str) -> tuple[str, Weights | None]:
+        key = _lane_key(lane, "weights")
+        entries = await self._link.run(lambda: self._redis.xrevrange(key, count=1))
+        if not entries:
+            return "0-0", None
+        return entries[0][0].decode(), Weights(**json.loads(entries[0][1][b"weights"]))
+
+    async def watch_weights(self, lane: str, seen: Weights | None, block_seconds: float) -> Weights | None:
+        async def look(seconds: float) -> Weights | None:
+            entry_id, present = await self._announced(lane)
+            if present != seen:
+                return present
+            block = max(1, round(seconds * 1000))
+            streams: dict[Any, Any] = {_lane_key(lane, "weights"): entry_id}
+            if seconds and await self._link.run(lambda: self._redis.xread(streams, block=block)):
+                present = await self.weights(lane)
+            return None if present == seen else present
+
+        return await self._wait(look, block_seconds)
+
+    async def close(self) -> None:
+        await self._link.close()
+
+    # Reading
+
+    async def _read(
+        self, key: str, group: str, consumer: str, count: int, after: str, seconds: float
+    ) -> list[tuple[str, bytes]]:
+        """Entries `after` an id, `>` for those delivered to nobody. Without a group (nothing planned
+        yet, or a wiped Redis) there is nothing to read; a stream that exists gets its group."""
+        block = max(1, round(seconds * 1000)) if seconds else None
+        try:
+            answer = await self._redis.xreadgroup(group, consumer, {key: after}, count, block)
+        except ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            await self._make_group([key], [group])
+            await asyncio.sleep(min(0.1, seconds))
+            return []
+        entries = answer[0][1] if answer else ()
+        return [(entry.decode(), next(iter(fields.values()))) for entry, fields in entries if fields]
+
+    async def _wait(self, look: Callable[[float], Awaitable[T]], block_seconds: float) -> T:
+        """Looks, each time for a slice of the time, until something is found or the time is over."""
+        deadline = time.monotonic() + block_seconds
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            found = await look(min(left, _SLICE_SECONDS, self._lease_seconds / 4))
+            if found or time.monotonic() >= deadline:
+                return found
+
+
+def _commit_batches(played: Sequence[tuple[Claim, Trajectory]]) -> Iterator[list[str | bytes]]:
+    arguments: list[str | bytes] = []
+    size = 0
+    for claim, trajectory in played:
+        data = trajectory.SerializeToString()
+        arguments += [claim.entry_id, claim.spec.episode_id, data]
+        size += len(data)
+        if size >= _COMMIT_BYTES:
+            yield arguments
+            arguments, size = [], 0
+    if arguments:
+        yield arguments
+
+
+async def _or_no_group(call: Awaitable[T]) -> T | None:
+    """The answer, or None where the run has no such stream or group."""
+    try:
+        return await call
+    except NotFound:
+        return None
+
+
+def _number(answer: Any) -> int:
+    """XLEN's number or XPENDING's total; a missing group has nothing pending."""
+    if isinstance(answer, ResponseError):
+        return 0
+    if isinstance(answer, Exception):
+        raise answer
+    return answer["pending"] if isinstance(answer, dict) else answer

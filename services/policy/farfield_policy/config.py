@@ -1,0 +1,55 @@
+"""What the policy service is configured with."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from farfield_kernel.config import Config
+from farfield_kernel.server import ServerConfig
+
+
+class EngineConfig(Config):
+    """The embedded torch engine."""
+
+    model: str
+    """Folder (or hub name) in Hugging Face format: version 0 until the lane announces weights. Its
+    tokenizer and chat template serve all versions."""
+    threads: int = Field(default=1, ge=1)
+    """Threads of torch's own."""
+    max_rows: int = Field(default=64, ge=1)
+    """Responses that are decoded together."""
+    max_context: int = Field(default=4096, ge=2)
+    """Most tokens of prompt and response; the model's own limit holds too."""
+    prefill_tokens: int = Field(default=8192, ge=1)
+    """Most padded prompt tokens of one forward pass."""
+    max_queue: int = Field(default=4096, ge=1)
+    """Prompts that may wait or run; more are told to come back."""
+    weights_wait_seconds: float = Field(default=60, ge=0)
+    """How long a prompt waits for the weights that it requires."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Weights and activations; logprobs are computed in float32."""
+    device: str = "cpu"
+    """`cpu`, `cuda`, `cuda:1`, ..."""
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    """Attention implementation of transformers; `eager` for models that sdpa does not serve."""
+    deterministic: bool = False
+    """Results are bit-identical whatever else is in the batch, for more work per step."""
+    allow_rewriting_template: bool = False
+    """Accept a chat template that renders earlier messages differently once others follow (it drops
+    reasoning, say). Prompts then hold what was sampled, not what the template would render."""
+
+
+class PolicyConfig(Config):
+    """One replica of a lane's policy."""
+
+    server: ServerConfig = ServerConfig()
+    engine: EngineConfig
+    lane: str = "default"
+    """The lane whose weights are followed."""
+    redis: str = ""
+    """URL of the lane's Redis; empty follows no announcements, and weights come by LoadWeights alone."""
+    watch_seconds: float = Field(default=5, gt=0)
+    """How long one look for new weights waits for an announcement."""
+    retry_seconds: float = Field(default=1, gt=0)
+    """Pause before torn weights or a lost Redis are tried again."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"

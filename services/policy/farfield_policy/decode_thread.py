@@ -1,0 +1,180 @@
+"""The thread that owns the decoder: takes commands between two steps, and steps while anything runs."""
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from farfield_kernel.errors import FailedPrecondition, FarfieldError, PluginFailure, Unavailable
+from farfield_policy import meters
+from farfield_policy.decode import Broken, Decoder
+from farfield_policy.engine import Completion, Requirement, Version
+from farfield_policy.model import Model
+from farfield_policy.rows import Request
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """A request in the queue or in the batch. `done` is called once, from the decode thread."""
+
+    request: Request
+    require: Requirement | None
+    done: Callable[["Ticket", Completion | FarfieldError], None]
+    since: float = field(default_factory=time.monotonic)
+    cancelled: bool = False
+
+
+class DecodeThread(threading.Thread):
+    """Everything that touches the decoder runs here. `call` runs a function between two steps."""
+
+    def __init__(self, decoder: Decoder, weights_wait_seconds: float) -> None:
+        super().__init__(name="decode", daemon=True)
+        self._decoder = decoder
+        self._wait_seconds = weights_wait_seconds
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._waiting: deque[Ticket] = deque()
+        self._running: dict[int, Ticket] = {}
+        self._paused = False
+        self._stopping = False
+        self._when_idle: list[Callable[[int], None]] = []
+
+    def call(self, function: Callable[[], None]) -> None:
+        self._inbox.put(function)
+
+    def submit(self, tickets: Sequence[Ticket]) -> None:
+        self.call(lambda: self._waiting.extend(tickets))
+
+    def cancel(self, ticket: Ticket) -> None:
+        ticket.cancelled = True  # a waiting ticket is dropped when its turn comes
+        self.call(lambda: self._cancel(ticket))
+
+    def pause(self, drained: Callable[[int], None], drain: bool) -> None:
+        """`drained` is called with the number of running responses, at once or when there are none."""
+        self.call(lambda: self._pause(drained, drain))
+
+    def resume(self) -> None:
+        self.call(lambda: setattr(self, "_paused", False))
+
+    def swap(self, model: Model, version: Version, done: Callable[[float], None]) -> None:
+        """`done` is called with the seconds that decoding stood still."""
+        self.call(lambda: self._swap(model, version, done))
+
+    def stop(self) -> None:
+        """Ends the thread after the step in progress; whatever waits or runs fails as UNAVAILABLE."""
+        self.call(lambda: setattr(self, "_stopping", True))
+        self.join()
+
+    def run(self) -> None:
+        while not self._stopping:
+            self._take_commands()
+            self._expire()
+            try:
+                self._admit()
+                self._finish(self._decoder.step())
+            except Exception:  # whatever the model raises hurts the responses in its batch alone
+                log.exception("decoding failed")
+                self._fail_running(PluginFailure("the engine failed; the service's log has the details"))
+            self._report()
+        self._fail_running(Unavailable("the policy service is shutting down"))
+        while self._waiting:
+            self._resolve(self._waiting.popleft(), Unavailable("the policy service is shutting down"))
+
+    def _take_commands(self) -> None:
+        timeout = self._idle_seconds()
+        try:
+            command = self._inbox.get(timeout=timeout) if timeout != 0 else self._inbox.get_nowait()
+            while True:
+                command()
+                command = self._inbox.get_nowait()
+        except queue.Empty:
+            pass
+
+    def _idle_seconds(self) -> float | None:
+        """How long there is nothing to do but wait for a command; None: until one comes."""
+        if self._running or (not self._paused and any(map(self._servable, self._waiting))):
+            return 0
+        deadlines = [ticket.since + self._wait_seconds for ticket in self._waiting if self._stale(ticket)]
+        return max(0.001, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def _servable(self, ticket: Ticket) -> bool:
+        return ticket.require is None or ticket.require.met_by(self._decoder.version)
+
+    def _stale(self, ticket: Ticket) -> bool:
+        return not self._servable(ticket)
+
+    def _expire(self) -> None:
+        """Fails what has waited too long for weights that did not come."""
+        now = time.monotonic()
+        late = [t for t in self._waiting if self._stale(t) and now >= t.since + self._wait_seconds]
+        for ticket in late:
+            self._waiting.remove(ticket)
+            self._resolve(ticket, self._not_served(ticket))
+
+    def _not_served(self, ticket: Ticket) -> FailedPrecondition:
+        return FailedPrecondition(f"{ticket.require} is required; {self._decoder.version} is served")
+
+    def _admit(self) -> None:
+        free = 0 if self._paused else self._decoder.free
+        chosen: list[Ticket] = []
+        kept: deque[Ticket] = deque()
+        while self._waiting and len(chosen) < free:
+            ticket = self._waiting.popleft()
+            if not ticket.cancelled:
+                (chosen if self._servable(ticket) else kept).append(ticket)
+        self._waiting.extendleft(reversed(kept))
+        if chosen:
+            self._running.update({id(ticket.request): ticket for ticket in chosen})
+            self._finish(self._decoder.admit([ticket.request for ticket in chosen]))
+
+    def _finish(self, finished: Sequence) -> None:
+        for done in finished:
+            ticket = self._running.pop(id(done.request))
+            broken = isinstance(done.result, Broken)
+            self._resolve(ticket, PluginFailure(str(done.result)) if broken else done.result)
+        if not self._running:
+            for drained in self._when_idle:
+                drained(0)
+            self._when_idle.clear()
+
+    def _resolve(self, ticket: Ticket, result: Completion | FarfieldError) -> None:
+        if isinstance(result, Completion):
+            meters.tokens.inc(len(result.response_ids))
+        meters.request_seconds.observe(time.monotonic() - ticket.since)
+        ticket.done(ticket, result)
+
+    def _cancel(self, ticket: Ticket) -> None:
+        if self._running.pop(id(ticket.request), None):
+            self._decoder.cancel(ticket.request)
+
+    def _pause(self, drained: Callable[[int], None], drain: bool) -> None:
+        self._paused = True
+        if drain and self._running:
+            self._when_idle.append(drained)
+        else:
+            drained(len(self._running))
+
+    def _swap(self, model: Model, version: Version, done: Callable[[float], None]) -> None:
+        started = time.perf_counter()
+        self._decoder.swap(model, version)
+        for ticket in [ticket for ticket in self._running.values() if self._stale(ticket)]:
+            self._cancel(ticket)  # what it required does not serve the rest of it
+            self._resolve(ticket, self._not_served(ticket))
+        stall = time.perf_counter() - started
+        meters.swap_seconds.observe(stall)
+        done(stall)
+
+    def _fail_running(self, error: FarfieldError) -> None:
+        running, self._running = list(self._running.values()), {}
+        self._decoder.reset()
+        for ticket in running:
+            self._resolve(ticket, error)
+        self._finish([])
+
+    def _report(self) -> None:
+        meters.running.set(len(self._running))
+        meters.queued.set(len(self._waiting))

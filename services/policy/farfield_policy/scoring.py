@@ -1,0 +1,59 @@
+"""Teacher forcing: the logprobs that the serving weights give to tokens that are already there."""
+
+from collections.abc import Sequence
+
+import torch
+
+from farfield_kernel.errors import InvalidArgument
+from farfield_policy.engine import Forced, Scores
+from farfield_policy.model import Model
+from farfield_policy.sampling import logprobs_of
+
+
+@torch.inference_mode()
+def score(model: Model, items: Sequence[Forced], most_tokens: int, most_context: int) -> list[Scores | Exception]:
+    """One result per item, in order. Items of similar length run together, at most `most_tokens` at once
+    (0: each alone, so that no result depends on the others)."""
+    results: list[Scores | Exception] = [
+        fault if (fault := _fault(item, model.vocabulary, most_context)) else Scores((), ()) for item in items
+    ]
+    order = sorted((i for i, result in enumerate(results) if isinstance(result, Scores)),
+                   key=lambda i: _length(items[i]))  # fmt: skip
+    while order:
+        count = 1
+        while count < len(order) and (count + 1) * _length(items[order[count]]) <= most_tokens:
+            count += 1
+        chosen, order = order[:count], order[count:]
+        for index, scores in zip(chosen, _score(model, [items[i] for i in chosen]), strict=True):
+            results[index] = scores
+    return results
+
+
+def _score(model: Model, items: list[Forced]) -> list[Scores]:
+    first = min(len(item.prompt_ids) for item in items) - 1
+    logits = model.logits([[*item.prompt_ids, *item.response_ids[:-1]] for item in items], first)
+    scores = []
+    for row, item in enumerate(items):
+        start = len(item.prompt_ids) - 1 - first
+        own = logits[row, start : start + len(item.response_ids)]
+        tokens = torch.tensor(item.response_ids, device=own.device)[:, None]
+        raw = logprobs_of(own, tokens)[:, 0].tolist()
+        tempered = item.temperature not in (0, 1)
+        processed = logprobs_of(own, tokens, item.temperature)[:, 0].tolist() if tempered else raw
+        scores.append(Scores(processed, raw))
+    return scores
+
+
+def _length(item: Forced) -> int:
+    return len(item.prompt_ids) + len(item.response_ids)
+
+
+def _fault(item: Forced, vocabulary: int, most_context: int) -> InvalidArgument | None:
+    if not item.prompt_ids or not item.response_ids:
+        return InvalidArgument("prompt_ids and response_ids must both hold at least one id")
+    if not 0 <= item.temperature < float("inf"):
+        return InvalidArgument(f"temperature is {item.temperature}; it must be finite and >= 0")
+    if _length(item) > most_context:
+        return InvalidArgument(f"{_length(item)} tokens exceed the context of {most_context}")
+    wrong = next((i for i in (*item.prompt_ids, *item.response_ids) if not 0 <= i < vocabulary), None)
+    return None if wrong is None else InvalidArgument(f"id {wrong} is not in the vocabulary of {vocabulary}")

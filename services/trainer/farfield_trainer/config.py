@@ -1,0 +1,34 @@
+"""What the trainer process can be told. What a run is told is in `run_config`. Knows no torch."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from farfield_kernel.client import ClientConfig
+from farfield_kernel.config import Config
+from farfield_kernel.server import ServerConfig
+
+
+class TrainerConfig(Config):
+    """The trainer service."""
+
+    server: ServerConfig = ServerConfig()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    lane: str = Field(default="default", min_length=1)
+    """The lane whose policies and workers this trainer commands."""
+    queue_url: str = "redis://127.0.0.1:6379/0"
+    """Where work and trajectories pass: redis://, rediss://, unix:// or memory://NAME."""
+    environment: ClientConfig | None = None
+    """The environment service: gives demonstrations, and checks a run's environments before it starts.
+    Without it SFT is refused, and a mistake shows only when episodes fail."""
+    verifier: ClientConfig | None = None
+    """The verifier service: checks a run's rewards before it starts. Without it they are not checked."""
+    runs: Path = Path("runs")
+    """Folder of runs; the policies of the lane must be able to read it under the same path."""
+    device: str = "cpu"
+    """Where the model is trained, e.g. `cuda`."""
+    torch_threads: int = Field(default=1, ge=1)
+    """CPU threads of one tensor operation."""
+    replan_seconds: float = Field(default=10, gt=0)
+    """How long no episode may arrive before what is missing is planned again (idempotent)."""

@@ -1,0 +1,143 @@
+"""The ledger: every planned episode is consumed exactly once, however often it is delivered.
+
+Episodes belong to *lots*: an update's batch, or a suite's episodes for one version. A lot is consumed as a
+whole; from then on anything that arrives for it is a copy. What a lot had is kept as a few numbers and a
+digest of its episode ids, so a checkpoint can hold the record of the whole run.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, EpisodeSpec, Trajectory
+from farfield_kernel.errors import FailedPrecondition
+from farfield_kernel.queue import Collected
+from farfield_trainer.planning import lot_of
+
+
+class Arrival(Enum):
+    NEW = "new"
+    REDELIVERED = "redelivered"
+    """The queue gave the same entry again."""
+    DUPLICATE = "duplicate"
+    """The episode was committed twice, as after a wiped queue. The first copy counts."""
+    CONSUMED = "consumed"
+    """Its lot is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """A consumed lot. `failed` of the `episodes` had no grade."""
+
+    episodes: int
+    failed: int
+    turns: int
+    digest: str
+
+
+def digest_of(episode_ids: Iterable[str]) -> str:
+    """A digest of the ids as a multiset: an id twice is another digest."""
+    return hashlib.sha256("\n".join(sorted(episode_ids)).encode()).hexdigest()[:16]
+
+
+class Ledger:
+    def __init__(self, state: dict[str, Any] | None = None) -> None:
+        state = state or {"lots": {}, "duplicates": 0}
+        self.lots = {name: Lot(**lot) for name, lot in state["lots"].items()}
+        self.duplicates: int = state["duplicates"]
+        self._waiting: dict[str, Collected] = {}
+        self._settled: dict[str, None] = {}
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "lots": {name: asdict(lot) for name, lot in self.lots.items()},
+            "duplicates": self.duplicates,
+        }
+
+    def take(self, item: Collected) -> Arrival:
+        """Keeps a trajectory until its lot is consumed, or recognizes it as a copy."""
+        episode = item.trajectory.spec.episode_id
+        if lot_of(episode) in self.lots:
+            self._settled[item.entry_id] = None
+            return Arrival.CONSUMED
+        before = self._waiting.setdefault(episode, item)
+        if before is item:
+            return Arrival.NEW
+        if before.entry_id == item.entry_id:
+            return Arrival.REDELIVERED
+        self.duplicates += 1
+        self._settled[item.entry_id] = None
+        return Arrival.DUPLICATE
+
+    def missing(self, specs: Sequence[EpisodeSpec]) -> list[EpisodeSpec]:
+        """Those of a lot that have not arrived."""
+        if specs and lot_of(specs[0].episode_id) in self.lots:
+            return []
+        return [spec for spec in specs if spec.episode_id not in self._waiting]
+
+    def peek(self, specs: Sequence[EpisodeSpec]) -> list[Trajectory]:
+        """The complete lot in the order of its plan."""
+        return [self._checked(spec).trajectory for spec in specs]
+
+    def consume(self, specs: Sequence[EpisodeSpec]) -> list[Trajectory]:
+        """The complete lot in the order of its plan. It cannot be consumed again."""
+        lot = lot_of(specs[0].episode_id)
+        if lot in self.lots:
+            raise FailedPrecondition(f"{lot} was consumed before; an episode is trained on once")
+        played = self.peek(specs)
+        ids = [trajectory.spec.episode_id for trajectory in played]
+        failed = sum(trajectory.failure != FAILURE_UNSPECIFIED for trajectory in played)
+        turns = sum(len(trajectory.turns) for trajectory in played)
+        self.lots[lot] = Lot(len(played), failed, turns, digest_of(ids))
+        self._settled.update((self._waiting.pop(episode).entry_id, None) for episode in ids)
+        return played
+
+    def settle(self) -> list[str]:
+        """Entries whose effect the state taken now includes: acknowledge them once it is on disk."""
+        entries = list(self._settled)
+        self._settled.clear()
+        return entries
+
+    def _checked(self, spec: EpisodeSpec) -> Collected:
+        item = self._waiting.get(spec.episode_id)
+        if item is None:
+            raise FailedPrecondition(f"episode {spec.episode_id} has not arrived")
+        if item.trajectory.spec != spec:
+            raise FailedPrecondition(
+                f"episode {spec.episode_id} was played from another plan than this run's: its id was used "
+                "before with another config; start under another run id"
+            )
+        return item
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over lots of one kind, "train" or "eval"."""
+
+    consumed: int
+    failed: int
+    turns: int
+
+    @property
+    def graded(self) -> int:
+        return self.consumed - self.failed
+
+
+def totals(ledger: Ledger, run_id: str, kind: str) -> Totals:
+    lots = [lot for name, lot in ledger.lots.items() if name.startswith(f"{run_id}/{kind}/")]
+    return Totals(
+        consumed=sum(lot.episodes for lot in lots),
+        failed=sum(lot.failed for lot in lots),
+        turns=sum(lot.turns for lot in lots),
+    )
+
+
+def consumed_exactly_once(ledger: Ledger, plans: Iterable[Sequence[EpisodeSpec]]) -> bool:
+    """Whether the record holds each plan, made anew, with exactly its episodes."""
+    for specs in plans:
+        lot = ledger.lots.get(lot_of(specs[0].episode_id))
+        if lot is None or lot.digest != digest_of(spec.episode_id for spec in specs):
+            return False
+    return True

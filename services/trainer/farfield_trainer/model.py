@@ -1,0 +1,161 @@
+"""The policy as it is trained: a Hugging Face causal language model, a value head, logprobs of chosen tokens.
+
+Logits are computed only where a token is trained on: a hook narrows the hidden states that enter the output
+head to those places, so whatever a model does after its head (scaling, capping) stays in force.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from farfield_kernel.errors import FailedPrecondition
+from farfield_trainer.packing import MicroBatch
+
+CHUNK = 1 << 20
+"""Logits handled at once in float32."""
+
+
+@dataclass(slots=True)
+class Scored:
+    """Per wanted token: logprob and entropy. Per wanted place: value, where there is a value head."""
+
+    logprobs: Tensor
+    entropy: Tensor
+    values: Tensor | None
+
+
+class Policy(nn.Module):
+    """A causal language model with a linear value head on its last hidden states."""
+
+    def __init__(self, model: Any, *, with_values: bool, autocast: bool = False) -> None:
+        super().__init__()
+        self.model: Any = model.eval()
+        self.hidden_size: int = model.config.get_text_config().hidden_size
+        self.autocast = autocast
+        self.value: nn.Linear | None = None
+        head: nn.Module = model.get_output_embeddings()
+        if with_values:
+            device = next(model.parameters()).device
+            self.value = nn.Linear(self.hidden_size, 1, device=device)
+            nn.init.zeros_(self.value.weight)
+            nn.init.zeros_(self.value.bias)
+        self._wanted: Tensor | None = None
+        self._hidden: Tensor | None = None
+        head.register_forward_pre_hook(self._narrow)
+
+    def _narrow(self, _head: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+        """[rows, width, hidden] -> [1, wanted, hidden]."""
+        flat = inputs[0].reshape(-1, inputs[0].shape[-1])
+        assert self._wanted is not None  # noqa: S101 - set by forward, which alone runs the model
+        self._hidden = flat
+        return (flat.index_select(0, self._wanted).unsqueeze(0),)
+
+    def forward(
+        self, batch: MicroBatch, sources: Tensor, targets: Tensor, temperatures: Tensor, value_places: Tensor
+    ) -> Scored:
+        """`sources` [tokens]: places whose logits predict `targets` [tokens], divided by `temperatures`."""
+        device = sources.device
+        inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(device)}
+        if batch.mask is not None:
+            inputs["position_ids"] = torch.from_numpy(batch.positions).to(device)
+            inputs["attention_mask"] = torch.from_numpy(batch.mask).to(device).unsqueeze(1)
+        self._wanted = sources
+        try:
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.autocast):
+                logits = self.model(**inputs, use_cache=False).logits[0]
+            hidden = self._hidden
+        finally:
+            self._wanted = self._hidden = None
+        logprobs, entropy = SelectedLogprobs.apply(logits, targets, temperatures)
+        values = None
+        if self.value is not None and hidden is not None:
+            values = self.value(hidden.index_select(0, value_places).float()).squeeze(-1)
+        return Scored(logprobs, entropy, values)
+
+
+class SelectedLogprobs(torch.autograd.Function):
+    """log softmax(logits / temperature)[target] per row, in float32, and the entropy (no gradient).
+
+    Keeps the logits and one number per row for the backward pass; no second copy of the vocabulary.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, logits: Tensor, targets: Tensor, temperatures: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """logits [tokens, vocabulary], targets [tokens], temperatures [tokens] -> [tokens], [tokens]."""
+        logprobs, entropy, norms = (logits.new_empty(len(logits), dtype=torch.float32) for _ in range(3))
+        for rows in _chunks(logits):
+            scaled = logits[rows].float() / temperatures[rows, None]
+            norms[rows] = scaled.logsumexp(-1)
+            logprobs[rows] = scaled.gather(-1, targets[rows, None]).squeeze(-1) - norms[rows]
+            entropy[rows] = norms[rows] - _expectation(scaled, norms[rows])
+        ctx.save_for_backward(logits, targets, temperatures, norms)
+        ctx.mark_non_differentiable(entropy)
+        return logprobs, entropy
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, _entropy: Tensor) -> tuple[Tensor, None, None]:
+        """d logprob / d logits = (onehot(target) - softmax) / temperature."""
+        logits, targets, temperatures, norms = ctx.saved_tensors
+        out = torch.empty_like(logits)
+        for rows in _chunks(logits):
+            scale = grad[rows] / temperatures[rows]
+            part = (logits[rows].float() / temperatures[rows, None]).sub_(norms[rows, None]).exp_()
+            part.mul_(-scale[:, None])
+            part.scatter_add_(-1, targets[rows, None], scale[:, None])
+            out[rows] = part
+        return out, None, None
+
+
+def _expectation(scaled: Tensor, norms: Tensor) -> Tensor:
+    """Mean of the scaled logits under their softmax; a logit of minus infinity has probability 0."""
+    probabilities = (scaled - norms[:, None]).exp_()
+    return (probabilities * scaled.clamp_min(torch.finfo(scaled.dtype).min)).sum(-1)
+
+
+def _chunks(logits: Tensor) -> list[slice]:
+    size = max(1, CHUNK // max(logits.shape[-1], 1))
+    return [slice(start, start + size) for start in range(0, len(logits), size)]
+
+
+def load_model(folder: Path, device: str) -> Any:
+    """The causal language model in a Hugging Face folder, with float32 weights. Nothing is downloaded."""
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if not (folder / "config.json").is_file():
+        raise FailedPrecondition(f"{folder} holds no model: config.json is missing")
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+        )
+    except (OSError, ValueError) as error:
+        raise FailedPrecondition(f"{folder} holds no causal language model that loads: {error}") from error
+    return model.to(device)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer in a Hugging Face folder, which must have a chat template."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise FailedPrecondition(f"{folder} holds no tokenizer that loads: {error}") from error
+    if not tokenizer.chat_template:
+        raise FailedPrecondition(f"the tokenizer in {folder} has no chat template")
+    return tokenizer
+
+
+def shares_prefixes(model: Any) -> bool:
+    """Whether attention of every layer is full, so that a mask of ancestors is all that rows need."""
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    return kinds == {"full_attention"} and not getattr(config, "sliding_window", None)

@@ -1,0 +1,110 @@
+"""The hosted plugins, and what a leaf of a plan means."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from farfield.verifier.v1 import verifier_pb2 as pb
+from farfield_kernel import plugins
+from farfield_kernel.config import parse
+from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound, PluginFailure
+from farfield_kernel.executors import Threads
+from farfield_kernel.wire import struct_to_dict
+from farfield_sdk import Options, Verifier
+from farfield_sdk.environment import Executor
+from farfield_verifier.config import VerifierConfig
+from farfield_verifier.meters import Meters
+
+log = logging.getLogger(__name__)
+
+GROUP = "farfield.verifiers"
+EXECUTORS = get_args(Executor)
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """One plugin as this service runs it."""
+
+    cls: type[Verifier]
+    executor: str
+    meters: Meters
+    info: pb.VerifierInfo
+
+    @property
+    def name(self) -> str:
+        return self.cls.name
+
+
+class Catalog:
+    """Plugins by name. One that is malformed is shown as broken and hurts nobody else."""
+
+    def __init__(self, loaded: plugins.Loaded, config: VerifierConfig, threads: Threads) -> None:
+        self._loaded, self._config, self._threads = loaded, config, threads
+        self.hosted: dict[str, Hosted] = {}
+        for name, plugin in sorted(loaded.plugins.items()):
+            self._admit(name, plugin)
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        return self._loaded.broken
+
+    def _admit(self, name: str, plugin: plugins.Plugin) -> None:
+        try:
+            check(name, plugin.cls)
+            self.hosted[name] = self._host(plugin)
+        except Exception as error:  # its attributes may be anything
+            log.exception("verifier %s cannot be hosted", name)
+            self._loaded.broken[name] = f"{type(error).__name__}: {error}"
+            del self._loaded.plugins[name]
+
+    def _host(self, plugin: plugins.Plugin) -> Hosted:
+        cls: type[Verifier] = plugin.cls
+        executor: str = self._config.executors.get(cls.name, cls.executor)
+        info = pb.VerifierInfo(
+            name=cls.name,
+            version=cls.version,
+            distribution=plugin.distribution,
+            summary=(cls.__doc__ or "").strip().partition("\n")[0],
+            options_schema_json=json.dumps(cls.Options.model_json_schema(), sort_keys=True),
+            executor=executor,
+        )
+        return Hosted(cls, executor, Meters(cls.name), info)
+
+    async def resolve(self, leaf: pb.Leaf) -> tuple[Hosted, Options]:
+        """The plugin that a leaf names, and its options validated."""
+        if not leaf.verifier:
+            raise InvalidArgument("verifier is empty: name one of " + ", ".join(self.hosted))
+        self._loaded.get(leaf.verifier)
+        hosted = self.hosted[leaf.verifier]
+        if leaf.version not in ("", hosted.cls.version):
+            raise NotFound(
+                f"verifier '{hosted.name}' is hosted here in version {hosted.cls.version}, "
+                f"not {leaf.version}: leave the version empty, or host that one"
+            )
+        return hosted, await self._validate(hosted, struct_to_dict(leaf.options))
+
+    async def _validate(self, hosted: Hosted, given: dict[str, Any]) -> Options:
+        """On a thread: a validator is the plugin's code and may take its time."""
+        what, timeout = f"the set of options of '{hosted.name}'", self._config.options_timeout_seconds
+        try:
+            return await self._threads.run(parse, hosted.cls.Options, given, what, timeout=timeout)
+        except FarfieldError:
+            raise
+        except Exception as error:
+            hosted.meters.failures["raised"].inc()
+            raise PluginFailure(f"{what}: validation raised {type(error).__name__}: {error}") from error
+
+
+def check(name: str, cls: Any) -> None:
+    """Raises TypeError for a class that cannot be hosted, with the reason."""
+    if not (isinstance(cls, type) and issubclass(cls, Verifier)):
+        raise TypeError(f"{cls!r} is no subclass of farfield_sdk.Verifier")
+    missing = [field for field in ("name", "version", "Options") if not hasattr(cls, field)]
+    if missing:
+        raise TypeError(f"{cls.__name__} lacks the class attributes {', '.join(missing)}")
+    if cls.name != name:
+        raise TypeError(f"{cls.__name__}.name is '{cls.name}' but its entry point is '{name}'")
+    if cls.executor not in EXECUTORS:
+        raise TypeError(f"{cls.__name__}.executor is '{cls.executor}'; known are {', '.join(EXECUTORS)}")

@@ -1,0 +1,99 @@
+"""Between the contract's messages and the SDK's plain types.
+
+A plugin's verdict is not trusted: what has the wrong type, is not finite or too long raises `Nonsense`.
+"""
+
+import json
+import math
+from typing import Any
+
+from farfield.types.v1 import types_pb2
+from farfield.verifier.v1 import verifier_pb2 as pb
+from farfield_kernel.errors import InvalidArgument, PluginFailure
+from farfield_sdk import Attempt, Verdict
+
+_STATES = {
+    types_pb2.STATE_UNSPECIFIED: "continue",
+    types_pb2.STATE_CONTINUE: "continue",
+    types_pb2.STATE_TERMINATED: "terminated",
+    types_pb2.STATE_TRUNCATED: "truncated",
+}
+
+
+class Nonsense(PluginFailure):
+    """A plugin's answer is no verdict."""
+
+
+def attempt(message: pb.Attempt) -> Attempt:
+    """What a verifier judges."""
+    if message.turn < 0:
+        raise InvalidArgument(f"turn is {message.turn}: it counts from 0")
+    if message.state not in _STATES:
+        raise InvalidArgument(f"state {message.state} is unknown to this version of the contract")
+    return Attempt(
+        response=message.response,
+        facts=_facts(message.facts_json),
+        turn=message.turn,
+        success=message.success,
+        state=_STATES[message.state],
+    )
+
+
+def _facts(text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    try:
+        facts = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(
+            f"facts_json is not JSON ({error}): pass on what the environment gave"
+        ) from None
+    if not isinstance(facts, dict):
+        raise InvalidArgument(f"facts_json holds a {type(facts).__name__}: it takes a JSON object")
+    return facts
+
+
+def check_sizes(message: pb.Attempt, max_response_bytes: int, max_facts_bytes: int) -> None:
+    for name, text, most in (
+        ("response", message.response, max_response_bytes),
+        ("facts_json", message.facts_json, max_facts_bytes),
+    ):
+        if len(text) * 4 > most and len(text.encode()) > most:
+            raise InvalidArgument(f"{name} has {len(text.encode())} bytes; at most {most} are taken")
+
+
+def checked(given: Any, max_feedback_bytes: int) -> Verdict:
+    """The verdict, if it is one."""
+    if not isinstance(given, Verdict):
+        raise Nonsense(f"answered {type(given).__name__} where Verdict is asked for")
+    if not _finite(given.reward):
+        raise Nonsense(f"the reward is {given.reward!r}: it must be a finite number")
+    if not isinstance(given.correct, bool) or not isinstance(given.parseable, bool):
+        raise Nonsense(f"correct is {given.correct!r} and parseable {given.parseable!r}: both must be bool")
+    if (
+        not isinstance(given.feedback, str)
+        or len(given.feedback.encode(errors="replace")) > max_feedback_bytes
+    ):
+        raise Nonsense(f"the feedback is no text of at most {max_feedback_bytes} bytes")
+    for name, value in dict(given.terms).items():
+        if not isinstance(name, str) or not _finite(value):
+            raise Nonsense(f"the term {name!r} is {value!r}: terms are finite numbers by name")
+    return given
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def verdict(given: Verdict) -> types_pb2.Verdict:
+    return types_pb2.Verdict(
+        reward=given.reward,
+        correct=given.correct,
+        feedback=given.feedback,
+        terms=given.terms,
+        parseable=given.parseable,
+    )
+
+
+def verdict_from(message: types_pb2.Verdict) -> Verdict:
+    return Verdict(message.reward, message.correct, message.feedback, dict(message.terms), message.parseable)

@@ -1,0 +1,134 @@
+"""Reward plans: from data to functions that combine verdicts.
+
+A compiled plan is a tree of nodes. A node *is asked* for a verdict by a generator, which yields each leaf
+whose verdict it needs, is sent that verdict, and returns the combined one. So the nodes are pure, leaves
+that are not needed are never judged, and whoever drives the generator decides where leaves run.
+
+The combined verdict takes `correct`, `feedback` and `parseable` from the first leaf, except that `Max`
+takes those of the largest reward, and `Sequential` those of the last one judged. Every leaf's terms and
+reward stay in its terms under the leaf's label.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from farfield_sdk import Verdict
+
+Asking = Generator["Leaf", Verdict, Verdict]
+
+
+class Node(Protocol):
+    def ask(self, turn: int) -> Asking: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leaf:
+    """A verifier with complete options; `judge` is whatever the driver needs to run it."""
+
+    label: str
+    judge: Any = field(repr=False)
+
+    def ask(self, turn: int) -> Asking:
+        verdict = yield self
+        terms = {f"{self.label}/{name}": value for name, value in verdict.terms.items()}
+        return replace(verdict, terms={f"{self.label}/reward": verdict.reward, **terms})
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedSum:
+    """reward = Σ weight × reward(term)."""
+
+    weights: Sequence[float]
+    nodes: Sequence[Node]
+
+    def ask(self, turn: int) -> Asking:
+        verdicts = yield from _ask_all(self.nodes, turn)
+        pairs = zip(self.weights, verdicts, strict=True)
+        return _combined(verdicts[0], verdicts, sum(weight * one.reward for weight, one in pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The reward of `node` where `condition` is correct, else `otherwise`."""
+
+    condition: Node
+    node: Node
+    otherwise: float
+
+    def ask(self, turn: int) -> Asking:
+        condition = yield from self.condition.ask(turn)
+        if not condition.correct:
+            return replace(condition, reward=self.otherwise)
+        verdict = yield from self.node.ask(turn)
+        return _combined(condition, [condition, verdict], verdict.reward)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """reward = min(max(reward(node), low), high)."""
+
+    node: Node
+    low: float
+    high: float
+
+    def ask(self, turn: int) -> Asking:
+        verdict = yield from self.node.ask(turn)
+        return replace(verdict, reward=min(max(verdict.reward, self.low), self.high))
+
+
+@dataclass(frozen=True, slots=True)
+class Max:
+    """The verdict with the largest reward; the first of equals."""
+
+    nodes: Sequence[Node]
+
+    def ask(self, turn: int) -> Asking:
+        verdicts = yield from _ask_all(self.nodes, turn)
+        best = max(verdicts, key=lambda verdict: verdict.reward)
+        return _combined(best, verdicts, best.reward)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequential:
+    """Asks in order and stops at the first verdict that is not correct; rewards add up."""
+
+    nodes: Sequence[Node]
+
+    def ask(self, turn: int) -> Asking:
+        verdicts = []
+        for node in self.nodes:
+            verdicts.append((yield from node.ask(turn)))
+            if not verdicts[-1].correct:
+                break
+        return _combined(verdicts[-1], verdicts, sum(verdict.reward for verdict in verdicts))
+
+
+@dataclass(frozen=True, slots=True)
+class Shaping:
+    """Adds `per_turn` × turn to the reward of `node`."""
+
+    node: Node
+    per_turn: float
+    label: str = "shaping"
+
+    def ask(self, turn: int) -> Asking:
+        verdict = yield from self.node.ask(turn)
+        added = self.per_turn * turn
+        return replace(
+            verdict, reward=verdict.reward + added, terms={**verdict.terms, f"{self.label}/reward": added}
+        )
+
+
+def _ask_all(nodes: Sequence[Node], turn: int) -> Generator[Leaf, Verdict, list[Verdict]]:
+    verdicts = []
+    for node in nodes:
+        verdicts.append((yield from node.ask(turn)))  # noqa: PERF401 — a comprehension cannot yield
+    return verdicts
+
+
+def _combined(lead: Verdict, verdicts: Sequence[Verdict], reward: float) -> Verdict:
+    terms: dict[str, float] = {}
+    for verdict in verdicts:
+        terms.update(verdict.terms)
+    return replace(lead, reward=reward, terms=terms)

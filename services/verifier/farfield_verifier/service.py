@@ -1,0 +1,36 @@
+"""Puts the parts of the service together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from farfield_kernel import plugins
+from farfield_kernel.executors import Threads
+from farfield_kernel.server import Mount
+from farfield_verifier.catalog import Catalog
+from farfield_verifier.config import VerifierConfig
+from farfield_verifier.judges import Bench
+from farfield_verifier.scoring import Scoring
+from farfield_verifier.servicer import VerifierServicer, mount
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a server mounts, and the core behind it."""
+
+    mount: Mount
+    catalog: Catalog
+    scoring: Scoring
+
+
+@asynccontextmanager
+async def assembled(config: VerifierConfig, loaded: plugins.Loaded) -> AsyncIterator[Service]:
+    """The service for the length of a block; its threads and processes end with it."""
+    threads = Threads(config.threads)
+    bench = Bench(config, threads)
+    catalog = Catalog(loaded, config, threads)
+    scoring = Scoring(config, catalog, bench)
+    try:
+        yield Service(mount(VerifierServicer(catalog, scoring), catalog), catalog, scoring)
+    finally:
+        await bench.close()

@@ -1,0 +1,48 @@
+"""VerifierService: the contract's messages to the core and back."""
+
+from typing import Any
+
+from farfield.types.v1 import types_pb2
+from farfield.verifier.v1 import verifier_pb2 as pb
+from farfield.verifier.v1 import verifier_pb2_grpc
+from farfield_kernel.errors import FarfieldError, status_of
+from farfield_kernel.server import Mount
+from farfield_sdk import Verdict
+from farfield_verifier import messages
+from farfield_verifier.catalog import Catalog
+from farfield_verifier.scoring import Scoring
+
+
+class VerifierServicer(verifier_pb2_grpc.VerifierServiceServicer):
+    def __init__(self, catalog: Catalog, scoring: Scoring) -> None:
+        self._catalog, self._scoring = catalog, scoring
+
+    async def Describe(self, request: pb.DescribeRequest, context: Any) -> pb.DescribeResponse:
+        broken = self._catalog.broken.items()
+        return pb.DescribeResponse(
+            verifiers=[hosted.info for hosted in self._catalog.hosted.values()],
+            broken=[types_pb2.BrokenPlugin(name=name, error=error) for name, error in broken],
+        )
+
+    async def Verify(self, request: pb.VerifyRequest, context: Any) -> pb.VerifyResponse:
+        judged = await self._scoring.verify(request.plan, request.attempts)
+        pairs = zip(request.attempts, judged, strict=True)
+        return pb.VerifyResponse(results=[_result(attempt.attempt_id, one) for attempt, one in pairs])
+
+
+def _result(attempt_id: str, judged: Verdict | FarfieldError) -> pb.VerifyResult:
+    if isinstance(judged, FarfieldError):
+        return pb.VerifyResult(attempt_id=attempt_id, error=status_of(judged))
+    return pb.VerifyResult(attempt_id=attempt_id, verdict=messages.verdict(judged))
+
+
+def mount(servicer: VerifierServicer, catalog: Catalog) -> Mount:
+    """With a health name for each plugin: `verifier/<name>`."""
+    works = {f"verifier/{name}": True for name in catalog.hosted}
+    broken = {f"verifier/{name}": False for name in catalog.broken}
+    return Mount(
+        pb.DESCRIPTOR.services_by_name["VerifierService"],
+        verifier_pb2_grpc.add_VerifierServiceServicer_to_server,
+        servicer,
+        {**works, **broken},
+    )

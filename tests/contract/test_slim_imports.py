@@ -1,0 +1,54 @@
+"""Invariant 5: environment, verifier, rollout and the CLI never import torch."""
+
+import subprocess
+import sys
+
+import pytest
+
+SLIM = [
+    "farfield_sdk",
+    "farfield_kernel",
+    "farfield_environment",
+    "farfield_verifier",
+    "farfield_rollout",
+    "farfield_cli",
+    "farfield_generalpoints",
+]
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+package = importlib.import_module({name!r})
+modules = [m.name for m in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
+for module in modules:
+    importlib.import_module(module)
+heavy = sorted({{"torch", "transformers", "safetensors", "tokenizers"}} & sys.modules.keys())
+assert not heavy, f"{{heavy}} imported"
+assert modules, "the package is empty"
+"""
+
+
+@pytest.mark.parametrize("name", SLIM)
+def test_every_module_imports_without_torch(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL.format(name=name)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["farfield_policy", "farfield_trainer"])
+def test_config_of_a_torch_service_is_read_before_torch(name: str) -> None:
+    """A wrong key is answered at once, without the seconds that torch takes to load."""
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = [{name!r}, '--no-such-key', '1']\n"
+        "try:\n"
+        f"    runpy.run_module({name + '.__main__'!r}, run_name='__main__')\n"
+        "except SystemExit as stop:\n"
+        "    assert stop.code == 2, stop.code\n"
+        "    assert 'torch' not in sys.modules\n"
+        "else:\n"
+        "    raise AssertionError('an unknown key was accepted')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "no_such_key" in done.stderr

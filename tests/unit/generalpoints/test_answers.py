@@ -1,0 +1,83 @@
+import json
+from time import perf_counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from farfield_generalpoints.answers import Answer, compose, parse
+
+FORMULA = "( 10 - 4 ) * 8 / 2"
+
+
+def test_composed_paper_answer_is_read_back():
+    text = compose("paper", ["K", "4", "8", "2"], [10, 4, 8, 2], FORMULA, 24)
+    assert json.loads(text) == {
+        "cards": ["K", "4", "8", "2"],
+        "number": [10, 4, 8, 2],
+        "formula": "(10-4)*8/2=24",
+    }
+    assert parse(text, "paper") == Answer("(10-4)*8/2", ("K", "4", "8", "2"))
+
+
+def test_composed_compact_answer_is_read_back():
+    text = compose("compact", ["K", "4", "8", "2"], [10, 4, 8, 2], FORMULA, 24)
+    assert text == "10 4 8 2 : ( 10 - 4 ) * 8 / 2 = 24"
+    assert parse(text, "compact") == Answer(FORMULA, ("10", "4", "8", "2"))
+
+
+@pytest.mark.parametrize(
+    "around",
+    ["{}", "```json\n{}\n```", "Let me think {{aloud}}.\n{}", '{{"formula": 3}} {} {{"done": true}}'],
+)
+def test_paper_answer_is_found_among_other_text(around):
+    text = around.format('{"formula": "8*3=24"}')
+    assert parse(text, "paper") == Answer("8*3")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "24",
+        "8*3=24",
+        "[]",
+        '{"formula": 24}',
+        '{"formula": ["8*3"]}',
+        '{"formula": {"a": "8*3"}}',
+        '{"formula": "8*3',
+        "{'formula': '8*3'}",
+        "null",
+        '{"formula": "8*3", "number": ' + "9" * 5000 + "}",
+        '{"formula": "8*3", "number": ' + "[" * 5000 + "}",
+    ],
+)
+def test_malformed_paper_answers(text):
+    assert parse(text, "paper") is None
+
+
+@pytest.mark.parametrize("text", ["", "24", "8 * 3 = 24", "8 3 1 1 8 * 3"])
+def test_malformed_compact_answers(text):
+    assert parse(text, "compact") is None
+
+
+def test_only_the_left_side_is_read():
+    assert parse("1 2 3 4 : 1 + 2 = 3 = 24", "compact") == Answer("1 + 2", ("1", "2", "3", "4"))
+    assert parse('{"formula": "8*3"}', "paper") == Answer("8*3")
+
+
+def test_cards_of_another_type_are_ignored():
+    assert parse('{"formula": "8*3", "cards": "K"}', "paper") == Answer("8*3")
+
+
+@pytest.mark.parametrize("part", ["{", "}", '{"formula":', "[", '{"a":1}', "\\", '"', ":", "= "])
+@pytest.mark.parametrize("form", ["paper", "compact"])
+def test_megabytes_are_read_in_no_time(part, form):
+    started = perf_counter()
+    parse(part * (1 << 20), form)
+    assert perf_counter() - started < 0.5
+
+
+@given(st.text(), st.sampled_from(["paper", "compact"]))
+def test_text_never_raises(text, form):
+    parse(text, form)

@@ -1,0 +1,43 @@
+import subprocess
+import sys
+
+import pytest
+
+from farfield_kernel.config import parse
+from farfield_kernel.errors import InvalidArgument
+from farfield_trainer.algorithm_config import LearnerConfig
+
+
+def test_imports_without_torch() -> None:
+    code = "import farfield_trainer.algorithm_config, farfield_trainer.samples, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_typo_names_the_right_key() -> None:
+    with pytest.raises(InvalidArgument, match="clip_low"):
+        parse(LearnerConfig, {"loss": {"clip_lov": 0.1}}, "run config")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"loss": {"dual_clip": 0.5}},
+        {"optimizer": {"schedule": "cosine"}},
+        {"optimizer": {"learning_rate": 0}},
+        {"advantage": {"estimator": "sarsa"}},
+    ],
+)
+def test_refuses_what_cannot_work(wrong: dict) -> None:
+    with pytest.raises(InvalidArgument):
+        parse(LearnerConfig, wrong, "run config")
+
+
+def test_every_field_is_documented() -> None:
+    pending = [LearnerConfig]
+    while pending:
+        model = pending.pop()
+        for name, field in model.model_fields.items():
+            inner = field.annotation
+            if isinstance(inner, type) and hasattr(inner, "model_fields"):
+                pending.append(inner)
+                assert inner.__doc__, name
