@@ -1,4 +1,4 @@
-"""What one GRPO update costs: the learner beside a plain torch loop and a loop that takes one sample at a time.
+"""What one GRPO update costs: the learner beside a plain torch loop and one that takes a sample at a time.
 
 A 1.1M-parameter Llama, 256 episodes in groups of 8, one thread, CPU-seconds; all ways take turns (A B A B) in
 one process. Two data sets: one turn of 32 + 32 tokens, and revision episodes of 1 to 5 turns and 20 to 200
@@ -51,7 +51,9 @@ def checkpoint(folder: Path) -> Path:
     return folder
 
 
-def episode(draw: random.Random, group: int, name: str, turns: Sequence[tuple[list[int], list[int]]]) -> Trajectory:
+def episode(
+    draw: random.Random, group: int, name: str, turns: Sequence[tuple[list[int], list[int]]]
+) -> Trajectory:
     """Turns of (new prompt ids, response ids)."""
     trajectory = Trajectory(end=STATE_TERMINATED)
     trajectory.spec.episode_id, trajectory.spec.group = name, str(group)
@@ -87,7 +89,7 @@ def real_lengths() -> list[Trajectory]:
         for i in range(GROUP):
             turns = [(prompt, ids(draw, draw.randint(8, 20)))]
             for _ in range(draw.choice([0, 0, 1, 2, 4, 4])):
-                turns.append((ids(draw, draw.randint(8, 14)), ids(draw, draw.randint(8, 20))))
+                turns += [(ids(draw, draw.randint(8, 14)), ids(draw, draw.randint(8, 20)))]
             episodes.append(episode(draw, group, f"{group}/{i}", turns))
     return episodes
 
@@ -167,7 +169,9 @@ def compare(folder: Path, episodes: Sequence[Trajectory], rounds: int) -> dict[s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()

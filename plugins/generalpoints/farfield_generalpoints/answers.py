@@ -2,12 +2,18 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
+
+from farfield_generalpoints.formula import steps
 
 PromptForm = Literal["paper", "compact"]
 
+_WORDS = range(100)
+"""Numbers that the compact form writes."""
 TAIL = 16_384
 """Characters of a response that are searched, from its end. A longer one may think aloud first."""
 _FLAT_OBJECT = re.compile(r"\{[^{}]*\}")
@@ -29,9 +35,28 @@ def parse(response: str, form: PromptForm) -> Answer | None:
 def compose(form: PromptForm, cards: Sequence[str], values: Sequence[int], formula: str, target: int) -> str:
     """A well-formed answer. `formula` has its tokens apart by spaces."""
     if form == "compact":
-        return f"{' '.join(map(str, values))} : {formula} = {target}"
+        lines = [" ".join(map(str, numbers)) for numbers in (values, *working(values, formula))]
+        return f"{' : '.join(lines)} : {formula} = {target}"
     equation = f"{formula.replace(' ', '')}={target}"
     return json.dumps({"cards": list(cards), "number": list(values), "formula": equation})
+
+
+def working(values: Sequence[int], formula: str) -> list[list[int]]:
+    """The numbers that are left after each operation but the last: untouched ones first, the result
+    at the end. Nothing where a number would not be one word of the compact form.
+
+    For 3, 13, 9, 13 and `3 * ( 9 - 13 / 13 )`: [3, 9, 1], then [3, 8].
+    """
+    left: list[Fraction] = [Fraction(value) for value in values]
+    found: list[list[int]] = []
+    for *operands, result in steps(formula)[:-1]:
+        if Counter(operands) - Counter(left) or result not in _WORDS:
+            return []
+        for operand in operands:
+            left.remove(operand)
+        left.append(result)
+        found.append([int(number) for number in left])
+    return found
 
 
 def _parse_paper(response: str) -> Answer | None:
@@ -53,8 +78,9 @@ def _load(text: str) -> object:
 
 
 def _parse_compact(response: str) -> Answer | None:
-    """`values : formula = target`."""
-    values, colon, formula = response[-TAIL:].rpartition(":")
+    """`values : working : formula = target`; the working is the policy's own affair."""
+    before, colon, formula = response[-TAIL:].rpartition(":")
+    values = before.partition(":")[0]
     return Answer(_left_side(formula), tuple(values.split())) if colon else None
 
 

@@ -1,15 +1,17 @@
 """Expert episodes for supervised fine-tuning: `optimal` answers, and `revision` with failed attempts."""
 
+from functools import lru_cache
 from random import Random
 from typing import Literal, get_args
 
-from farfield_generalpoints.answers import compose
+from farfield_generalpoints.answers import compose, working
 from farfield_generalpoints.judging import Fault, Problem, judge
 from farfield_generalpoints.prompts import feedback
-from farfield_generalpoints.solver import atom, joined, solutions
+from farfield_generalpoints.solver import Values, atom, joined, solutions
 from farfield_sdk import Demonstration, Message, Sample, assistant, user
 
 Style = Literal["optimal", "revision"]
+GUESSES = 6
 STYLES: tuple[str, ...] = get_args(Style)
 
 
@@ -26,19 +28,35 @@ def demonstrate(opening: Message, problem: Problem, style: str, turns: int, seed
 
 
 def right_attempt(problem: Problem, rng: Random) -> str:
-    """One of all the solutions, each as likely."""
-    found = solutions(tuple(sorted(problem.values)), problem.target)
-    return _answer(problem, _pick(rng, found))
+    """One of all the solutions, each as likely; in the compact form, of those whose working can be
+    written, where there are such."""
+    values = tuple(sorted(problem.values))
+    plain = presentable(values, problem.target) if problem.form == "compact" else ()
+    return _answer(problem, _pick(rng, plain or solutions(values, problem.target)))
+
+
+@lru_cache(maxsize=1 << 13)
+def presentable(values: Values, target: int) -> tuple[str, ...]:
+    """The solutions that go by whole numbers below a hundred."""
+    return tuple(formula for formula in solutions(values, target) if working(values, formula))
 
 
 def wrong_attempt(problem: Problem, rng: Random) -> tuple[str, tuple[Fault, ...]]:
     """A well-formed answer that does not solve the hand: mostly a wrong value, at times a card left
     out or a number that is not there."""
     while True:
-        response = _answer(problem, random_formula(_slightly_wrong(problem.values, rng), rng))
+        response = _answer(problem, _guess(problem, rng))
         faults = judge(problem, response)
         if faults:
             return response, faults
+
+
+def _guess(problem: Problem, rng: Random) -> str:
+    """A formula found without looking, in the compact form preferably one whose working can be
+    written: a guess should not betray itself by its shape."""
+    numbers = _slightly_wrong(problem.values, rng)
+    guesses = [random_formula(numbers, rng) for _ in range(GUESSES if problem.form == "compact" else 1)]
+    return next((guess for guess in guesses if working(problem.values, guess)), guesses[0])
 
 
 def random_formula(values: list[int], rng: Random) -> str:

@@ -22,6 +22,9 @@ _MAY_FOLLOW = {
     ")": ("operator", ")"),
 }
 
+Step = tuple[Fraction, Fraction, Fraction]
+"""Left operand, right operand, result."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -55,6 +58,15 @@ def read(formula: str) -> Reading:
     return Reading(True, numbers, unfinished=depth > 0, value=_evaluate(words + [")"] * depth))
 
 
+def steps(formula: str) -> list[Step]:
+    """The operations of a well-formed formula in the order they are carried out; none where one of
+    them divides by zero."""
+    try:
+        return _reduce(_WORD.findall(formula))[1]
+    except ZeroDivisionError:
+        return []
+
+
 def _kind(word: str) -> str:
     if word in "()":
         return word
@@ -75,28 +87,34 @@ def _syntax(words: list[str]) -> tuple[int, int]:
 
 
 def _evaluate(words: list[str]) -> Fraction | None:
-    """Value of a well-formed formula, by two stacks."""
-    values: list[Fraction] = []
-    pending: list[str] = []
     try:
-        for word in ["(", *words, ")"]:
-            if word.isdigit():
-                values.append(Fraction(int(word)))
-            elif word == "(":
-                pending.append(word)
-            else:
-                _settle(values, pending, 0 if word == ")" else _PRECEDENCE[word])
-                pending.pop() if word == ")" else pending.append(word)
+        return _reduce(words)[0]
     except ZeroDivisionError:
         return None
-    return values[0]
 
 
-def _settle(values: list[Fraction], pending: list[str], precedence: int) -> None:
+def _reduce(words: list[str]) -> tuple[Fraction, list[Step]]:
+    """Value of a well-formed formula, by two stacks, and every operation on the way."""
+    values: list[Fraction] = []
+    pending: list[str] = []
+    steps: list[Step] = []
+    for word in ["(", *words, ")"]:
+        if word.isdigit():
+            values.append(Fraction(int(word)))
+        elif word == "(":
+            pending.append(word)
+        else:
+            _settle(values, pending, 0 if word == ")" else _PRECEDENCE[word], steps)
+            pending.pop() if word == ")" else pending.append(word)
+    return values[0], steps
+
+
+def _settle(values: list[Fraction], pending: list[str], precedence: int, steps: list[Step]) -> None:
     """Apply pending operators that bind at least as tightly, back to the open parenthesis."""
     while pending[-1] != "(" and _PRECEDENCE[pending[-1]] >= precedence:
         right, left = values.pop(), values.pop()
         values.append(_apply(pending.pop(), left, right))
+        steps.append((left, right, values[-1]))
 
 
 def _apply(operator: str, left: Fraction, right: Fraction) -> Fraction:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield_environment.catalog import Resolved
 from farfield_environment.config import EnvironmentConfig
-from farfield_environment.seats import FACTORY, Seats, boarding_pass, demonstrate, unpack
+from farfield_environment.inline import IN_CHILD, demonstrate, unpack
+from farfield_environment.seats import Seats, for_child
 from farfield_environment.session import plugin_error
 from farfield_kernel.errors import InvalidArgument
 
@@ -41,8 +42,8 @@ class Demonstrations:
 
     async def _in_process(self, resolved: Resolved, seeds: range, style: str) -> list[pb.DemonstrateResponse]:
         name = resolved.hosted.name
-        argument = boarding_pass(resolved.hosted, resolved.options)
-        process = await self._seats.processes.open(name, FACTORY, argument)
+        argument = for_child(resolved.hosted, resolved.options)
+        process = await self._seats.processes.open(name, IN_CHILD, argument)
         asked = json.dumps([seeds.start, seeds.stop, style]).encode()
         try:
             packed = await process.call("demonstrate", asked, timeout=self._config.start_timeout_seconds)

@@ -1,4 +1,4 @@
-"""Between the SDK's plain types and the contract's messages, and the digests over them.
+"""Between the SDK's plain types and the contract's messages.
 
 A plugin's answer is not trusted: what has the wrong type or size raises `Nonsense`, which names the
 field.
@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield.types.v1 import types_pb2
-from farfield_kernel.errors import PluginFailure
 from farfield_sdk import Demonstration, Image, Message, Observation, Outcome, Start, State, Text
 
 _STATES = {
@@ -31,7 +30,7 @@ T = TypeVar("T")
 P = TypeVar("P")
 
 
-class Nonsense(PluginFailure):
+class Nonsense(Exception):
     """A plugin's answer is not what its protocol asks for."""
 
 
@@ -60,8 +59,9 @@ def started(start: Any, rules: Rules) -> pb.Started:
 
 
 def _started(start: Start, rules: Rules) -> pb.Started:
-    facts = _facts_json(start.facts, rules)
-    return pb.Started(observation=_observation(start.observation, rules), facts_json=facts)
+    answer = pb.Started(facts_json=_facts_json(start.facts, rules))
+    _fill(answer.observation, start.observation, rules)
+    return answer
 
 
 def outcome(outcome: Any, rules: Rules) -> pb.Outcome:
@@ -73,8 +73,8 @@ def _outcome(outcome: Outcome, rules: Rules) -> pb.Outcome:
     if not isinstance(outcome.success, bool):
         raise TypeError(f"success is {outcome.success!r}, not a bool")
     answer = pb.Outcome(state=_STATES[outcome.state], success=outcome.success)
-    if outcome.observation != _NOTHING:
-        answer.observation.CopyFrom(_observation(outcome.observation, rules))
+    if outcome.observation is not _NOTHING:
+        _fill(answer.observation, outcome.observation, rules)
     if outcome.facts is not None:
         answer.facts_json = _facts_json(outcome.facts, rules)
     if outcome.metrics:
@@ -82,7 +82,8 @@ def _outcome(outcome: Outcome, rules: Rules) -> pb.Outcome:
     return answer
 
 
-_NOTHING = Observation()
+_NOTHING = Outcome(State.CONTINUE).observation
+"""The SDK's default, one object for all outcomes."""
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -99,29 +100,32 @@ def _facts_json(facts: Mapping[str, Any], rules: Rules) -> str:
     return text
 
 
-def _observation(observation: Observation, rules: Rules) -> pb.Observation:
-    converted = [message(one, rules.modalities) for one in observation.messages]
-    answer = pb.Observation(messages=converted, fresh_context=observation.fresh_context)
-    if answer.ByteSize() > rules.max_observation_bytes:
+def _fill(target: pb.Observation, observation: Observation, rules: Rules) -> None:
+    """In place: a message that is put into another one is copied."""
+    if observation.fresh_context:
+        target.fresh_context = True
+    for message in observation.messages:
+        _add(target.messages, message, rules.modalities)
+    if target.ByteSize() > rules.max_observation_bytes:
         raise ValueError(f"an observation of more than {rules.max_observation_bytes} bytes")
-    return answer
 
 
-def message(message: Message, modalities: frozenset[str]) -> types_pb2.Message:
-    parts = [_part(part, modalities) for part in message.parts]
-    return types_pb2.Message(role=_ROLES[message.role], parts=parts)
+def _add(target: Any, message: Message, modalities: frozenset[str]) -> None:
+    parts = target.add(role=_ROLES[message.role]).parts
+    for part in message.parts:
+        if isinstance(part, Text):
+            parts.add(text=part.text)
+        elif "image" not in modalities:
+            raise ValueError(f"an image in a message, but the plugin declares {sorted(modalities)} alone")
+        else:
+            parts.add(image=_image(part))
 
 
-def _part(part: Text | Image, modalities: frozenset[str]) -> types_pb2.Part:
-    kind = "text" if isinstance(part, Text) else "image"
-    if kind not in modalities:
-        raise ValueError(f"{kind} in a message, but the plugin declares {sorted(modalities)} alone")
-    if isinstance(part, Text):
-        return types_pb2.Part(text=part.text)
-    if not part.data or not part.media_type.startswith("image/"):
-        raise ValueError(f"an image of {len(part.data)} bytes and media type '{part.media_type}'")
-    sha256 = hashlib.sha256(part.data).hexdigest()
-    return types_pb2.Part(image=types_pb2.Image(media_type=part.media_type, sha256=sha256, data=part.data))
+def _image(image: Image) -> types_pb2.Image:
+    if not image.data or not image.media_type.startswith("image/"):
+        raise ValueError(f"an image of {len(image.data)} bytes and media type '{image.media_type}'")
+    sha256 = hashlib.sha256(image.data).hexdigest()
+    return types_pb2.Image(media_type=image.media_type, sha256=sha256, data=image.data)
 
 
 def demonstration(seed: int, given: Any, rules: Rules) -> pb.DemonstrateResponse:
@@ -132,11 +136,13 @@ def demonstration(seed: int, given: Any, rules: Rules) -> pb.DemonstrateResponse
 
 
 def _demonstration(given: Demonstration, rules: Rules) -> pb.DemonstrateResponse:
-    messages = [message(one, rules.modalities) for one in given.sample.messages]
-    targets = sum(one.role == types_pb2.ROLE_ASSISTANT for one in messages)
+    answer = pb.DemonstrateResponse(weights=given.weights)
+    for message in given.sample.messages:
+        _add(answer.messages, message, rules.modalities)
+    targets = sum(one.role == types_pb2.ROLE_ASSISTANT for one in answer.messages)
     if not targets or targets != len(given.weights):
         raise ValueError(f"{len(given.weights)} weights for {targets} assistant messages")
-    return pb.DemonstrateResponse(messages=messages, weights=given.weights)
+    return answer
 
 
 def images(observation: pb.Observation) -> Iterator[types_pb2.Image]:
@@ -144,34 +150,6 @@ def images(observation: pb.Observation) -> Iterator[types_pb2.Image]:
         for part in one.parts:
             if part.HasField("image"):
                 yield part.image
-
-
-def _pieces(observation: pb.Observation) -> Iterator[bytes]:
-    """What an observation consists of, images by their digests, as unambiguous bytes."""
-    for one in observation.messages:
-        yield b"role %d" % one.role
-        for part in one.parts:
-            if part.HasField("image"):
-                yield f"{part.image.media_type} {part.image.sha256}".encode()
-            else:
-                yield part.text.encode()
-
-
-def start_digest(start: pb.Started) -> str:
-    """SHA-256 over the first observation and the facts."""
-    return _digest(b"start", start.observation, start.facts_json)
-
-
-def outcome_digest(previous: str, answer: pb.Outcome) -> str:
-    """SHA-256 over the digest before and this outcome, its metrics aside: those may be clock times."""
-    head = f"{previous} {answer.turn} {answer.state} {answer.success:d}".encode()
-    return _digest(head, answer.observation, answer.facts_json)
-
-
-def _digest(head: bytes, observation: pb.Observation, facts: str) -> str:
-    """Every piece is preceded by its length, so that no two histories give the same bytes."""
-    pieces = [head, facts.encode(), b"%d" % observation.fresh_context, *_pieces(observation)]
-    return hashlib.sha256(b"".join([b"%d:%b" % (len(piece), piece) for piece in pieces])).hexdigest()
 
 
 Answer = TypeVar("Answer", pb.Started, pb.Outcome)

@@ -4,26 +4,18 @@ Every seat answers with the contract's messages, so that what crosses a process 
 plugin's types never leave the place where it runs.
 """
 
-import importlib
-import io
 import json
-from itertools import islice
 from typing import Any, Protocol
-
-from google.protobuf.proto import parse_length_prefixed, serialize_length_prefixed
 
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield_environment import messages
 from farfield_environment.catalog import Hosted, Resolved
 from farfield_environment.config import EnvironmentConfig
-from farfield_environment.messages import Rules
+from farfield_environment.inline import IN_CHILD, InlineSeat
 from farfield_kernel.errors import Unavailable
 from farfield_kernel.executors import Loop, Threads
 from farfield_kernel.processes import Process, Processes
-from farfield_sdk import Environment, Options
-
-MOST_DEMONSTRATIONS = 10_000
-"""Of one seed; a generator that does not end is cut there."""
+from farfield_sdk import Options
 
 
 class Seat(Protocol):
@@ -36,24 +28,6 @@ class Seat(Protocol):
     def step(self, response: str) -> Any: ...
 
     def close(self) -> None: ...
-
-
-class InlineSeat:
-    """A plugin object here and now."""
-
-    inline = True
-
-    def __init__(self, cls: type[Environment], options: Options, rules: Rules) -> None:
-        self._game, self._rules = cls(options), rules
-
-    def start(self, seed: int) -> pb.Started:
-        return messages.started(self._game.reset(seed), self._rules)
-
-    def step(self, response: str) -> pb.Outcome:
-        return messages.outcome(self._game.step(response), self._rules)
-
-    def close(self) -> None:
-        pass
 
 
 class AsyncSeat:
@@ -120,8 +94,8 @@ class ProcessSeat:
 
     async def start(self, seed: int) -> pb.Started:
         hosted = self._resolved.hosted
-        argument = boarding_pass(hosted, self._resolved.options)
-        self._process = await self._processes.open(hosted.name, FACTORY, argument)
+        argument = for_child(hosted, self._resolved.options)
+        self._process = await self._processes.open(hosted.name, IN_CHILD, argument)
         if self._closed:
             self.close()
             raise Unavailable("the session was closed while it started")
@@ -179,63 +153,8 @@ class Seats:
         await self.processes.close()
 
 
-FACTORY = "farfield_environment.seats:board"
-
-
-def boarding_pass(hosted: Hosted, options: Options) -> bytes:
-    """What a child needs to make the plugin object: `board` reads it."""
-    rules = hosted.rules
-    return json.dumps(
-        {
-            "module": hosted.cls.__module__,
-            "name": hosted.cls.__qualname__,
-            "options": options.model_dump(mode="json"),
-            "rules": [sorted(rules.modalities), rules.max_observation_bytes, rules.max_facts_bytes],
-        }
-    ).encode()
-
-
-def board(argument: bytes) -> "Passenger":
-    """In the child: the plugin object."""
-    given = json.loads(argument)
-    cls = getattr(importlib.import_module(given["module"]), given["name"])
-    modalities, *sizes = given["rules"]
-    return Passenger(cls, cls.Options.model_validate(given["options"]), Rules(frozenset(modalities), *sizes))
-
-
-class Passenger:
-    """In the child: a seat whose arguments and answers are bytes."""
-
-    def __init__(self, cls: type[Environment], options: Options, rules: Rules) -> None:
-        self._cls, self._options, self._rules = cls, options, rules
-        self._seat = InlineSeat(cls, options, rules)
-
-    def start(self, seed: bytes) -> bytes:
-        return self._seat.start(int(seed)).SerializeToString()
-
-    def step(self, response: bytes) -> bytes:
-        return self._seat.step(response.decode()).SerializeToString()
-
-    def demonstrate(self, asked: bytes) -> bytes:
-        first, stop, style = json.loads(asked)
-        stream = io.BytesIO()
-        for response in demonstrate(self._cls, self._options, self._rules, range(first, stop), style):
-            serialize_length_prefixed(response, stream)
-        return stream.getvalue()
-
-
-def unpack(packed: bytes) -> list[pb.DemonstrateResponse]:
-    """What a child's `demonstrate` answered."""
-    stream = io.BytesIO(packed)
-    return list(iter(lambda: parse_length_prefixed(pb.DemonstrateResponse, stream), None))
-
-
-def demonstrate(
-    cls: type[Environment], options: Options, rules: Rules, seeds: range, style: str
-) -> list[pb.DemonstrateResponse]:
-    """Every demonstration of some seeds."""
-    return [
-        messages.demonstration(seed, given, rules)
-        for seed in seeds
-        for given in islice(cls.demonstrate(options, seed, style), MOST_DEMONSTRATIONS)
-    ]
+def for_child(hosted: Hosted, options: Options) -> bytes:
+    """What a child needs to make the plugin object: `inline.in_child` reads it."""
+    cls, rules = hosted.cls, hosted.rules
+    sizes = [sorted(rules.modalities), rules.max_observation_bytes, rules.max_facts_bytes]
+    return json.dumps([cls.__module__, cls.__qualname__, options.model_dump(mode="json"), sizes]).encode()

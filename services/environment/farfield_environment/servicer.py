@@ -1,7 +1,7 @@
 """EnvironmentService: the contract's messages to the core and back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 from farfield.environment.v1 import environment_pb2 as pb
@@ -52,53 +52,57 @@ class EnvironmentServicer(environment_pb2_grpc.EnvironmentServiceServicer):
 
     async def Step(self, request: pb.StepRequest, context: Any) -> pb.StepResponse:
         known = frozenset(request.known_blobs)
-        answers = []
-        for number, action in enumerate(request.actions, 1):
-            answers.append(self._begin(action, known))
-            if number % SHARE == 0:
+        response = pb.StepResponse()
+        pending = []
+        for number, action in enumerate(request.actions):
+            if number and number % SHARE == 0:
                 await asyncio.sleep(0)
-        results = [one if isinstance(one, pb.StepResult) else await one for one in answers]
-        return pb.StepResponse(results=results)
+            result = response.results.add(session_id=action.session_id)
+            if later := self._begin(result, action, known):
+                pending.append(asyncio.ensure_future(_finish(result, later, known)))
+        for one in pending:
+            await one
+        return response
 
     async def Rollout(
         self, requests: AsyncIterator[pb.RolloutRequest], context: Any
     ) -> AsyncIterator[pb.RolloutResponse]:
-        outbox: Outbox[pb.StepResult] = Outbox()
+        outbox = Outbox()
         reader = asyncio.ensure_future(self._read(requests, outbox))
         try:
-            async for results in outbox:
-                yield pb.RolloutResponse(results=results)
+            async for response in outbox:
+                yield response
             await reader
         finally:
             reader.cancel()
 
-    async def _read(self, requests: AsyncIterator[pb.RolloutRequest], outbox: Outbox[pb.StepResult]) -> None:
+    async def _read(self, requests: AsyncIterator[pb.RolloutRequest], outbox: Outbox) -> None:
         try:
             async for request in requests:
                 known = frozenset(request.known_blobs)
                 for action in request.actions:
-                    outbox.put(self._begin(action, known))
+                    result = outbox.add(action.session_id)
+                    if later := self._begin(result, action, known):
+                        outbox.take_back()
+                        outbox.wait_for(_finish(pb.StepResult(session_id=action.session_id), later, known))
+                outbox.send()
                 await outbox.room()
         finally:
             outbox.close()
 
     def _begin(
-        self, action: pb.Action, known: frozenset[str]
-    ) -> pb.StepResult | asyncio.Future[pb.StepResult]:
-        """The result of a step, or a future of it."""
+        self, result: pb.StepResult, action: pb.Action, known: frozenset[str]
+    ) -> Awaitable[pb.Outcome] | None:
+        """Steps, and fills the result in; where that takes time, gives the outcome to wait for instead."""
         try:
             outcome = self._sessions.step(action.session_id, action.turn, action.response)
         except FarfieldError as error:
-            return pb.StepResult(session_id=action.session_id, error=status_of(error))
-        if isinstance(outcome, pb.Outcome):
-            return pb.StepResult(session_id=action.session_id, outcome=without(known, outcome))
-        return asyncio.ensure_future(self._finish(action.session_id, outcome, known))
-
-    async def _finish(self, session_id: str, outcome: Any, known: frozenset[str]) -> pb.StepResult:
-        try:
-            return pb.StepResult(session_id=session_id, outcome=without(known, await outcome))
-        except FarfieldError as error:
-            return pb.StepResult(session_id=session_id, error=status_of(error))
+            result.error.CopyFrom(status_of(error))
+            return None
+        if not isinstance(outcome, pb.Outcome):
+            return outcome
+        result.outcome.CopyFrom(without(known, outcome))
+        return None
 
     async def RestoreSessions(
         self, request: pb.RestoreSessionsRequest, context: Any
@@ -136,6 +140,16 @@ class EnvironmentServicer(environment_pb2_grpc.EnvironmentServiceServicer):
         resolved = await self._catalog.resolve(request.environment)
         async for one in self._demonstrations.stream(resolved, request.seed, request.count, request.style):
             yield one
+
+
+async def _finish(
+    result: pb.StepResult, outcome: Awaitable[pb.Outcome], known: frozenset[str]
+) -> pb.StepResult:
+    try:
+        result.outcome.CopyFrom(without(known, await outcome))
+    except FarfieldError as error:
+        result.error.CopyFrom(status_of(error))
+    return result
 
 
 def mount(servicer: EnvironmentServicer, catalog: Catalog) -> Mount:

@@ -8,7 +8,8 @@ from farfield.environment.v1 import environment_pb2 as pb
 from farfield.types.v1 import types_pb2
 from farfield_environment.blobs import Blobs
 from farfield_environment.catalog import Resolved
-from farfield_environment.messages import Nonsense, images, outcome_digest, start_digest
+from farfield_environment.digests import outcome_digest, start_digest
+from farfield_environment.messages import Nonsense, images
 from farfield_environment.seats import Seat
 from farfield_kernel.errors import (
     Conflict,
@@ -22,19 +23,22 @@ from farfield_kernel.processes import ProcessDied
 log = logging.getLogger(__name__)
 
 _CONTINUE = types_pb2.STATE_CONTINUE
+SHORT = 256
 
 
 class Session:
     """The state of an episode around its plugin object. Answers are built once and stored."""
 
     __slots__ = (
-        "action", "digest", "ended", "expires", "facts", "failure", "id", "last", "ready", "resolved",
-        "running", "seat", "seed", "shown", "started", "turn",
+        "action", "digest", "ended", "expires", "facts", "failure", "id", "inline", "last", "ready",
+        "resolved", "running", "seat", "seed", "shown", "started", "turn", "visual",
     )  # fmt: skip
 
     def __init__(self, session_id: str, seed: int, resolved: Resolved, seat: Seat) -> None:
         self.id, self.seed, self.resolved, self.seat = session_id, seed, resolved, seat
         self.ready = False
+        self.visual = "image" in resolved.hosted.rules.modalities
+        self.inline = seat.inline
         self.started = pb.Started()
         self.turn = 0
         """The turn that is next, or running."""
@@ -53,7 +57,7 @@ class Session:
     def begin(self, started: pb.Started) -> None:
         """Takes the plugin's start."""
         started.session_id = self.id
-        started.digest = self.digest = start_digest(started)
+        started.digest = self.digest = start_digest(started, self.visual)
         self.facts = started.facts_json
         self.started, self.ready = started, True
 
@@ -64,7 +68,7 @@ class Session:
             outcome.facts_json = ""
         elif outcome.facts_json:
             self.facts = outcome.facts_json
-        outcome.digest = self.digest = outcome_digest(self.digest, outcome)
+        outcome.digest = self.digest = outcome_digest(self.digest, outcome, self.visual)
         self.last = outcome
         self.turn += 1
         if outcome.state != _CONTINUE:
@@ -111,7 +115,7 @@ class Session:
 
     def repeats(self, turn: int) -> bool:
         """Whether the turn is the one taken last, be it still running."""
-        return turn == (self.turn if self.running else self.turn - 1)
+        return turn == (self.turn if self.running else self.turn - 1) >= 0
 
     async def again(self) -> pb.Outcome:
         """The answer of the turn taken last, marked as stored."""
@@ -132,7 +136,8 @@ class Session:
 
 
 def fingerprint(response: bytes) -> bytes:
-    return hashlib.sha256(response).digest()
+    """Tells responses apart in few bytes; short ones are their own."""
+    return response if len(response) <= SHORT else b"sha256 " + hashlib.sha256(response).digest()
 
 
 def plugin_error(resolved: Resolved, error: BaseException, method: str) -> FarfieldError:
@@ -150,8 +155,5 @@ def _blame(error: BaseException) -> tuple[str, str]:
         return "timeout", str(error)
     if isinstance(error, ProcessDied):
         return "crashed", str(error)
-    if isinstance(error, Nonsense):
-        return "invalid", str(error)
-    if isinstance(error, PluginFailure):  # raised in its process, which named the type
-        return "raised", str(error)
-    return "raised", f"{type(error).__name__}: {error}"
+    said = str(error) if isinstance(error, PluginFailure) else f"{type(error).__name__}: {error}"
+    return ("invalid" if said.startswith(Nonsense.__name__) else "raised"), said

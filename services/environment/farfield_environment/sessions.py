@@ -84,7 +84,7 @@ class Sessions:
             session.resolved.hosted.meters.replays.inc()
             return session.again() if session.running else session.replay()
         session.action = action
-        if session.seat.inline:
+        if session.inline:
             return self._step_now(session, response)
         session.running = asyncio.create_task(self._step_later(session, response))
         return asyncio.shield(session.running)
@@ -201,7 +201,7 @@ class Sessions:
         return encoded
 
     async def _start_all(self, sessions: list[Session]) -> None:
-        if sessions and sessions[0].seat.inline:
+        if sessions and sessions[0].inline:
             for number, session in enumerate(sessions, 1):
                 await self._start(session)
                 if number % SHARE == 0:
@@ -215,7 +215,7 @@ class Sessions:
     async def _start(self, session: Session) -> None:
         try:
             started = session.seat.start(session.seed)
-            if not session.seat.inline:
+            if not session.inline:
                 started = await started
         except asyncio.CancelledError:
             raise
@@ -254,7 +254,7 @@ class Sessions:
         return outcome
 
     def _show(self, session: Session, observation: pb.Observation) -> None:
-        if "image" in session.resolved.hosted.rules.modalities:
+        if session.visual:
             session.show(observation, self.blobs, self._config.inline_image_bytes)
 
     async def _replay(self, session: Session, responses: Sequence[str], digest: str) -> None:
@@ -265,7 +265,7 @@ class Sessions:
                     f"the history of session '{session.id}' goes on after its end at turn {session.turn - 1}"
                 )
             session.action = fingerprint(self._encode(response))
-            if session.seat.inline:
+            if session.inline:
                 self._step_now(session, response)
             else:
                 await self._step_later(session, response)

@@ -14,6 +14,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 UNEXPECTED = "internal error; the service's log has the details"
+LONGEST_MESSAGE = 1200
+"""Bytes of a public message. Trailers take 8 KiB; it travels in them twice, once percent-encoded."""
 
 CONTEXT_FULL = "CONTEXT_FULL"
 WEIGHTS_NOT_SERVED = "WEIGHTS_NOT_SERVED"
@@ -119,7 +121,7 @@ def status_of(error: BaseException) -> status_pb2.Status:
     """The public status of an exception."""
     if not isinstance(error, FarfieldError):
         return status_pb2.Status(code=code_pb2.INTERNAL, message=UNEXPECTED)
-    status = status_pb2.Status(code=error.code, message=str(error))
+    status = status_pb2.Status(code=error.code, message=_sendable(str(error)))
     if error.retry_after is not None:
         info = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration())
         info.retry_delay.FromNanoseconds(int(error.retry_after * 1e9))
@@ -127,6 +129,14 @@ def status_of(error: BaseException) -> status_pb2.Status:
     if error.reason:
         status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=_DOMAIN))
     return status
+
+
+def _sendable(text: str) -> str:
+    """Fits into trailers, whatever a caller or a plugin put into it."""
+    encoded = text[: LONGEST_MESSAGE + 1].encode(errors="replace")
+    if len(encoded) <= LONGEST_MESSAGE:
+        return encoded.decode()
+    return encoded[:LONGEST_MESSAGE].decode(errors="ignore") + " …"
 
 
 def error_of(status: status_pb2.Status) -> FarfieldError:

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import TypeVar
@@ -169,15 +170,10 @@ class MemoryQueue:
         deadline = time.monotonic() + block_seconds
         async with self._changed:
             while not (found := look()) and (left := deadline - time.monotonic()) > 0:
-                await _within(self._changed.wait(), min(left, self._lease_seconds / 4))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, self._lease_seconds / 4)):
+                        await self._changed.wait()
         return found
-
-
-async def _within(change: Awaitable[object], seconds: float) -> None:
-    try:
-        await asyncio.wait_for(change, seconds)
-    except TimeoutError:
-        return
 
 
 _named: dict[str, MemoryQueue] = {}

@@ -88,7 +88,7 @@ class Chat:
 
     def _find_closing(self) -> str:
         """What the template writes after an assistant's words."""
-        before, mark, after = self._render(_PLACEHOLDER, False).partition(_MARK)
+        _, mark, after = self._render(_PLACEHOLDER, False).partition(_MARK)
         if not mark or _MARK in after:
             raise FailedPrecondition(
                 "the model's chat template does not render an assistant's words exactly once, so that a "

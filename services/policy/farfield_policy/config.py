@@ -1,16 +1,17 @@
 """What the policy service is configured with."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from farfield_kernel.config import Config
 from farfield_kernel.server import ServerConfig
 
 
-class EngineConfig(Config):
+class TorchConfig(Config):
     """The embedded torch engine."""
 
+    kind: Literal["torch"] = "torch"
     model: str
     """Folder (or hub name) in Hugging Face format: version 0 until the lane announces weights. Its
     tokenizer and chat template serve all versions."""
@@ -20,7 +21,7 @@ class EngineConfig(Config):
     """Responses that are decoded together."""
     max_context: int = Field(default=4096, ge=2)
     """Most tokens of prompt and response; the model's own limit holds too."""
-    prefill_tokens: int = Field(default=8192, ge=1)
+    prefill_tokens: int = Field(default=2048, ge=1)
     """Most padded prompt tokens of one forward pass."""
     max_queue: int = Field(default=4096, ge=1)
     """Prompts that may wait or run; more are told to come back."""
@@ -32,6 +33,8 @@ class EngineConfig(Config):
     """`cpu`, `cuda`, `cuda:1`, ..."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     """Attention implementation of transformers; `eager` for models that sdpa does not serve."""
+    fused: bool = True
+    """Use the leaner forward pass where the model is built like Llama; off, transformers' own serves."""
     deterministic: bool = False
     """Results are bit-identical whatever else is in the batch, for more work per step."""
     allow_rewriting_template: bool = False
@@ -39,17 +42,36 @@ class EngineConfig(Config):
     reasoning, say). Prompts then hold what was sampled, not what the template would render."""
 
 
+class ScriptedConfig(Config):
+    """An engine that answers from a script, for tests of other services."""
+
+    kind: Literal["scripted"]
+    responses: tuple[str, ...] = Field(min_length=1)
+    """Given in turn, over and over."""
+    latency_seconds: float = Field(default=0, ge=0)
+    """How long each response takes."""
+
+
+def _kind(engine: Any) -> str:
+    given = engine.get("kind", "torch") if isinstance(engine, dict) else getattr(engine, "kind", "torch")
+    return str(given)
+
+
 class PolicyConfig(Config):
     """One replica of a lane's policy."""
 
     server: ServerConfig = ServerConfig()
-    engine: EngineConfig
+    engine: Annotated[
+        Annotated[TorchConfig, Tag("torch")] | Annotated[ScriptedConfig, Tag("scripted")],
+        Discriminator(_kind),
+    ]
     lane: str = "default"
     """The lane whose weights are followed."""
-    redis: str = ""
-    """URL of the lane's Redis; empty follows no announcements, and weights come by LoadWeights alone."""
+    queue_url: str = ""
+    """Where the lane announces weights: redis://, rediss://, unix://. Empty follows no announcements,
+    and weights come by LoadWeights alone."""
     watch_seconds: float = Field(default=5, gt=0)
     """How long one look for new weights waits for an announcement."""
     retry_seconds: float = Field(default=1, gt=0)
-    """Pause before torn weights or a lost Redis are tried again."""
+    """Pause before torn weights or a lost queue is tried again."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -36,7 +36,7 @@ class Broken(Exception):
 class Settings:
     rows: int
     max_context: int
-    prefill_tokens: int = 8192
+    prefill_tokens: int = 2048
     deterministic: bool = False
 
 
@@ -173,9 +173,7 @@ class Decoder:
 
     def _copy(self, source: list[int], target: list[int], length: int) -> None:
         device = self.model.device
-        self._cache.copy(
-            torch.tensor(source, device=device), torch.tensor(target, device=device), length
-        )
+        self._cache.copy(torch.tensor(source, device=device), torch.tensor(target, device=device), length)
 
     def _forward(self, count: int) -> Tensor:
         """Logits [count, vocabulary] of the running rows' next tokens."""

@@ -8,7 +8,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from farfield_kernel.errors import FailedPrecondition, FarfieldError, PluginFailure, Unavailable
+from farfield_kernel.errors import (
+    WEIGHTS_NOT_SERVED,
+    FailedPrecondition,
+    FarfieldError,
+    PluginFailure,
+    Unavailable,
+)
 from farfield_policy import meters
 from farfield_policy.decode import Broken, Decoder
 from farfield_policy.engine import Completion, Requirement, Version
@@ -16,6 +22,9 @@ from farfield_policy.model import Model
 from farfield_policy.rows import Request
 
 log = logging.getLogger(__name__)
+
+SHUTTING_DOWN = "the policy service is shutting down"
+_EXPIRY_SECONDS = 0.1  # how often a busy thread looks for prompts that have waited too long
 
 
 @dataclass(eq=False, slots=True)
@@ -39,8 +48,9 @@ class DecodeThread(threading.Thread):
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._waiting: deque[Ticket] = deque()
         self._running: dict[int, Ticket] = {}
-        self._paused = False
+        self._paused_since: float | None = None
         self._stopping = False
+        self._next_expiry = 0.0
         self._when_idle: list[Callable[[int], None]] = []
 
     def call(self, function: Callable[[], None]) -> None:
@@ -58,7 +68,7 @@ class DecodeThread(threading.Thread):
         self.call(lambda: self._pause(drained, drain))
 
     def resume(self) -> None:
-        self.call(lambda: setattr(self, "_paused", False))
+        self.call(lambda: setattr(self, "_paused_since", None))
 
     def swap(self, model: Model, version: Version, done: Callable[[float], None]) -> None:
         """`done` is called with the seconds that decoding stood still."""
@@ -80,9 +90,9 @@ class DecodeThread(threading.Thread):
                 log.exception("decoding failed")
                 self._fail_running(PluginFailure("the engine failed; the service's log has the details"))
             self._report()
-        self._fail_running(Unavailable("the policy service is shutting down"))
+        self._fail_running(Unavailable(SHUTTING_DOWN))
         while self._waiting:
-            self._resolve(self._waiting.popleft(), Unavailable("the policy service is shutting down"))
+            self._resolve(self._waiting.popleft(), Unavailable(SHUTTING_DOWN))
 
     def _take_commands(self) -> None:
         timeout = self._idle_seconds()
@@ -96,36 +106,45 @@ class DecodeThread(threading.Thread):
 
     def _idle_seconds(self) -> float | None:
         """How long there is nothing to do but wait for a command; None: until one comes."""
-        if self._running or (not self._paused and any(map(self._servable, self._waiting))):
+        if self._running or any(self._obstacle(ticket) is None for ticket in self._waiting):
             return 0
-        deadlines = [ticket.since + self._wait_seconds for ticket in self._waiting if self._stale(ticket)]
-        return max(0.001, min(deadlines) - time.monotonic()) if deadlines else None
+        if not self._waiting:
+            return None
+        return max(0.001, min(map(self._deadline, self._waiting)) - time.monotonic())
 
-    def _servable(self, ticket: Ticket) -> bool:
-        return ticket.require is None or ticket.require.met_by(self._decoder.version)
+    def _obstacle(self, ticket: Ticket) -> FarfieldError | None:
+        """Why a waiting prompt could not start even in an empty batch."""
+        if self._paused_since is not None:
+            return Unavailable("generation is paused; try again later")
+        if ticket.require is None or ticket.require.met_by(self._decoder.version):
+            return None
+        return FailedPrecondition(
+            f"{ticket.require} is required; {self._decoder.version} is served", reason=WEIGHTS_NOT_SERVED
+        )
 
-    def _stale(self, ticket: Ticket) -> bool:
-        return not self._servable(ticket)
+    def _deadline(self, ticket: Ticket) -> float:
+        return max(ticket.since, self._paused_since or 0) + self._wait_seconds
 
     def _expire(self) -> None:
-        """Fails what has waited too long for weights that did not come."""
+        """Fails what has waited too long for weights that did not come, or for the end of a pause."""
         now = time.monotonic()
-        late = [t for t in self._waiting if self._stale(t) and now >= t.since + self._wait_seconds]
-        for ticket in late:
-            self._waiting.remove(ticket)
-            self._resolve(ticket, self._not_served(ticket))
-
-    def _not_served(self, ticket: Ticket) -> FailedPrecondition:
-        return FailedPrecondition(f"{ticket.require} is required; {self._decoder.version} is served")
+        if self._running and now < self._next_expiry:
+            return
+        self._next_expiry = now + _EXPIRY_SECONDS
+        for ticket in [ticket for ticket in self._waiting if now >= self._deadline(ticket)]:
+            obstacle = self._obstacle(ticket)
+            if obstacle is not None:
+                self._waiting.remove(ticket)
+                self._resolve(ticket, obstacle)
 
     def _admit(self) -> None:
-        free = 0 if self._paused else self._decoder.free
+        free = self._decoder.free
         chosen: list[Ticket] = []
         kept: deque[Ticket] = deque()
         while self._waiting and len(chosen) < free:
             ticket = self._waiting.popleft()
             if not ticket.cancelled:
-                (chosen if self._servable(ticket) else kept).append(ticket)
+                (kept if self._obstacle(ticket) else chosen).append(ticket)
         self._waiting.extendleft(reversed(kept))
         if chosen:
             self._running.update({id(ticket.request): ticket for ticket in chosen})
@@ -152,7 +171,7 @@ class DecodeThread(threading.Thread):
             self._decoder.cancel(ticket.request)
 
     def _pause(self, drained: Callable[[int], None], drain: bool) -> None:
-        self._paused = True
+        self._paused_since = time.monotonic()
         if drain and self._running:
             self._when_idle.append(drained)
         else:
@@ -161,9 +180,11 @@ class DecodeThread(threading.Thread):
     def _swap(self, model: Model, version: Version, done: Callable[[float], None]) -> None:
         started = time.perf_counter()
         self._decoder.swap(model, version)
-        for ticket in [ticket for ticket in self._running.values() if self._stale(ticket)]:
-            self._cancel(ticket)  # what it required does not serve the rest of it
-            self._resolve(ticket, self._not_served(ticket))
+        for ticket in list(self._running.values()):
+            if ticket.require is not None and not ticket.require.met_by(version):
+                self._cancel(ticket)
+                replaced = f"{version} replaced what the prompt requires"
+                self._resolve(ticket, FailedPrecondition(replaced, reason=WEIGHTS_NOT_SERVED))
         stall = time.perf_counter() - started
         meters.swap_seconds.observe(stall)
         done(stall)

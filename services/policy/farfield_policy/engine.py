@@ -12,7 +12,7 @@ from farfield_kernel.errors import InvalidArgument
 class FinishReason(enum.Enum):
     """Why a response ended."""
 
-    STOP_TOKEN = "stop_token"
+    STOP_TOKEN = "stop_token"  # noqa: S105
     STOP_STRING = "stop_string"
     LENGTH = "length"
     CONTEXT = "context"

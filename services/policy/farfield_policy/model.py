@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from farfield_kernel.errors import FailedPrecondition, NotFound
+from farfield_policy.fused import fuse
 from farfield_policy.kv_cache import SlotCache
 
 _ATTENTION = {"full_attention", "sliding_attention"}
@@ -21,14 +22,15 @@ _ATTENTION = {"full_attention", "sliding_attention"}
 class Model:
     """Weights that serve. Modules are never changed in place, so a reference stays valid after a swap."""
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, max_context: int, fused: bool = True) -> None:
         accepted = inspect.signature(module.forward).parameters
         check_supported(module.config, set(accepted))
         self.module = module.eval().requires_grad_(False)
         # The name of the cache argument depends on the release of transformers.
         self._cache_argument = "cache" if "cache" in accepted else "past_key_values"
         self._selects_logits = "logits_to_keep" in accepted
-        self.context_limit = context_limit(module.config)
+        self.max_context = min(context_limit(module.config), max_context)
+        self._fused = fuse(module, self.max_context) if fused else None
 
     @property
     def device(self) -> torch.device:
@@ -37,6 +39,11 @@ class Model:
     @property
     def dtype(self) -> torch.dtype:
         return self.module.dtype
+
+    @property
+    def fused(self) -> bool:
+        """Whether the leaner forward pass serves."""
+        return self._fused is not None
 
     @property
     def vocabulary(self) -> int:
@@ -49,13 +56,17 @@ class Model:
     def prefill(self, prompts: Sequence[Sequence[int]], cache: SlotCache) -> Tensor:
         """Logits [prompts, vocabulary] after each prompt's last token. Padding stands on the right, where
         causal attention never looks, so that no mask is needed."""
-        last = torch.tensor([len(ids) - 1 for ids in prompts], device=self.device)
+        ids, rows = padded(prompts, self.device), torch.arange(len(prompts), device=self.device)
+        last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=self.device)
+        if self._fused is not None:
+            return self._fused.head(self._fused.prefill(ids, cache)[rows, last])
         kept, which = last.unique(return_inverse=True)
-        logits = self._run(padded(prompts, self.device), None, None, cache, kept)
-        return logits[torch.arange(len(prompts), device=self.device), which]
+        return self._run(ids, None, None, cache, kept)[rows, which]
 
     def decode(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: SlotCache) -> Tensor:
         """Logits [rows, vocabulary] of one token per row; mask [rows, 1, 1, length], added to the scores."""
+        if self._fused is not None:
+            return self._fused.head(self._fused.decode(tokens, positions, mask, cache)[:, 0])
         return self._run(tokens[:, None], positions[:, None], mask, cache, 1)[:, -1]
 
     def logits(self, sequences: Sequence[Sequence[int]], first: int) -> Tensor:
@@ -109,16 +120,23 @@ def context_limit(config: PretrainedConfig) -> int:
     return min(limit, int(window)) if slides and window else limit
 
 
-def load(path: str, dtype: str, device: str, attention: str = "sdpa") -> Model:
+def load(
+    path: str,
+    max_context: int,
+    dtype: str = "float32",
+    device: str = "cpu",
+    attention: str = "sdpa",
+    fused: bool = True,
+) -> Model:
     """A model from a folder or a hub name."""
     transformers_logging.disable_progress_bar()
     try:
-        module = AutoModelForCausalLM.from_pretrained(
+        module: Any = AutoModelForCausalLM.from_pretrained(
             path, dtype=getattr(torch, dtype), attn_implementation=attention
         )
     except (OSError, ValueError) as error:
         raise NotFound(f"no model can be loaded from '{path}': {error}") from error
-    return Model(module.to(device))
+    return Model(module.to(device), max_context, fused)
 
 
 def load_beside(path: str, serving: Model) -> Model:
@@ -130,11 +148,13 @@ def load_beside(path: str, serving: Model) -> Model:
     state = {name: values for file in files for name, values in load_file(file).items()}
     if not _fits(state, module):
         # Saved under other names than the module's own; transformers knows how to convert them.
-        loaded = load(path, str(serving.dtype).removeprefix("torch."), str(serving.device))
+        dtype = str(serving.dtype).removeprefix("torch.")
+        attention = serving.module.config._attn_implementation
+        loaded = load(path, serving.max_context, dtype, str(serving.device), attention, serving.fused)
         _check_same(loaded.module, serving.module, path)
         return loaded
     module.load_state_dict(state, strict=False)
-    return Model(module)
+    return Model(module, serving.max_context, serving.fused)
 
 
 def _fits(state: dict[str, Tensor], module: torch.nn.Module) -> bool:

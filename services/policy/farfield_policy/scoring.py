@@ -11,7 +11,9 @@ from farfield_policy.sampling import logprobs_of
 
 
 @torch.inference_mode()
-def score(model: Model, items: Sequence[Forced], most_tokens: int, most_context: int) -> list[Scores | Exception]:
+def score(
+    model: Model, items: Sequence[Forced], most_tokens: int, most_context: int
+) -> list[Scores | Exception]:
     """One result per item, in order. Items of similar length run together, at most `most_tokens` at once
     (0: each alone, so that no result depends on the others)."""
     results: list[Scores | Exception] = [

@@ -5,17 +5,23 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
 from transformers import AutoTokenizer, GenerationConfig
 
-from farfield_kernel.errors import Exhausted, FailedPrecondition, FarfieldError, InvalidArgument, Unavailable
+from farfield_kernel.errors import (
+    CONTEXT_FULL,
+    Exhausted,
+    FailedPrecondition,
+    FarfieldError,
+    InvalidArgument,
+    Unavailable,
+)
 from farfield_policy import meters
 from farfield_policy.chat import Chat
-from farfield_policy.config import EngineConfig
+from farfield_policy.config import TorchConfig
 from farfield_policy.decode import Decoder, Settings
-from farfield_policy.decode_thread import DecodeThread, Ticket
+from farfield_policy.decode_thread import SHUTTING_DOWN, DecodeThread, Ticket
 from farfield_policy.engine import (
     Capabilities,
     Completion,
@@ -36,14 +42,15 @@ log = logging.getLogger(__name__)
 class TorchEngine:
     """Made on the event loop that calls it; decoding runs in a thread of its own."""
 
-    def __init__(self, config: EngineConfig, model: Model, chat: Chat, eos_ids: tuple[int, ...]) -> None:
+    def __init__(self, config: TorchConfig, model: Model, chat: Chat, eos_ids: tuple[int, ...]) -> None:
         self._config = config
         self._model = model
         self._chat = chat
         self._eos_ids = eos_ids
         self._version = Version()
-        self._max_context = min(config.max_context, model.context_limit)
+        self._max_context = min(config.max_context, model.max_context)
         self._pending = 0
+        self._closed = False
         self._loading = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         settings = Settings(config.max_rows, self._max_context, config.prefill_tokens, config.deterministic)
@@ -80,6 +87,7 @@ class TorchEngine:
         return futures
 
     async def score(self, items: Sequence[Forced]) -> Scored:
+        self._check_open()
         future: asyncio.Future[Scored] = self._loop.create_future()
         most = 0 if self._config.deterministic else self._config.prefill_tokens
 
@@ -96,6 +104,7 @@ class TorchEngine:
 
     async def load_weights(self, path: str, weights: Version) -> Swapped:
         async with self._loading:
+            self._check_open()
             started = time.perf_counter()
             model = await asyncio.to_thread(load_beside, path, self._model)
             seconds = time.perf_counter() - started
@@ -110,6 +119,7 @@ class TorchEngine:
             return Swapped(weights, seconds, stall)
 
     async def pause(self, drain: bool) -> int:
+        self._check_open()
         drained: asyncio.Future[int] = self._loop.create_future()
         self._thread.pause(lambda running: self._post(_settle, drained, running), drain)
         return await drained
@@ -118,9 +128,16 @@ class TorchEngine:
         self._thread.resume()
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._thread.stop)
+        self._closed = True
+        async with self._loading:
+            await asyncio.to_thread(self._thread.stop)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable(SHUTTING_DOWN)
 
     def _ticket(self, prompt: Prompt, future: asyncio.Future[Completion]) -> Ticket:
+        self._check_open()
         if self._pending >= self._config.max_queue:
             raise Exhausted(f"{self._pending} prompts wait or run already", retry_after=1)
         prompt.sampling.validate()
@@ -140,7 +157,8 @@ class TorchEngine:
         if len(ids) >= self._max_context:
             raise FailedPrecondition(
                 f"the prompt has {len(ids)} tokens; the context holds {self._max_context}, "
-                "and at least one is needed for the response"
+                "and at least one is needed for the response",
+                reason=CONTEXT_FULL,
             )
 
     def _settled(self, future: asyncio.Future[Completion], ticket: Ticket) -> None:
@@ -166,10 +184,12 @@ def _settle(future: asyncio.Future, result: object) -> None:
         future.set_result(result)
 
 
-def open_engine(config: EngineConfig) -> TorchEngine:
+def open_engine(config: TorchConfig) -> TorchEngine:
     """Loads the configured model and its tokenizer. Call on the event loop."""
     torch.set_num_threads(config.threads)
-    model = load(config.model, config.dtype, config.device, config.attention)
+    model = load(
+        config.model, config.max_context, config.dtype, config.device, config.attention, config.fused
+    )
     tokenizer = AutoTokenizer.from_pretrained(config.model)
     eos_ids = end_ids(config.model, model, tokenizer.eos_token_id)
     chat = Chat(tokenizer, eos_ids, config.allow_rewriting_template)

@@ -32,6 +32,11 @@ class AdvantageConfig(Config):
     def needs_values(self) -> bool:
         return self.estimator in ("ppo_token", "ppo_turn")
 
+    @property
+    def by_turn(self) -> bool:
+        """Whether a turn is one action."""
+        return self.estimator == "ppo_turn"
+
 
 class TurnActionConfig(Config):
     """How ppo_turn sees a whole response as one action."""
@@ -96,20 +101,27 @@ class CorrectionConfig(Config):
     mode: Literal["none", "truncate", "mask"] = "truncate"
     """truncate: weight by min(old/behaviour, high). mask: the same weight, and 0 outside [low, high]."""
     level: Literal["token", "turn"] = "token"
-    """Weight each token by its own ratio, or all of a turn by the turn's geometric mean ratio."""
+    """Weigh each token by its own ratio, or all of a turn by its geometric mean ratio, as ppo_turn always
+    does."""
     low: float = Field(default=0.5, ge=0)
+    """mask: smaller ratios take no part."""
     high: float = Field(default=2.0, ge=1)
+    """truncate: the largest weight. mask: larger ratios take no part."""
 
 
 class OptimizerConfig(Config):
     """AdamW and its learning rate."""
 
     learning_rate: float = Field(default=2e-4, gt=0)
+    """The rate after the warm-up."""
     betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the running means of the gradient and of its square."""
     eps: float = Field(default=1e-8, gt=0)
+    """Added to the root of the second mean."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled; matrices only, never norms and biases."""
     max_grad_norm: float = Field(default=1.0, gt=0)
+    """Longer gradients are scaled to this length."""
     schedule: Literal["constant", "cosine"] = "constant"
     """After the warm-up: hold, or fall to `min_learning_rate` at `total_steps` along a half cosine."""
     warmup_steps: int = Field(default=0, ge=0)
@@ -117,6 +129,7 @@ class OptimizerConfig(Config):
     total_steps: int = Field(default=0, ge=0)
     """Optimizer steps of the whole run; needed by cosine."""
     min_learning_rate: float = Field(default=0.0, ge=0)
+    """Where cosine ends."""
 
     @model_validator(mode="after")
     def _cosine_knows_its_end(self) -> "OptimizerConfig":

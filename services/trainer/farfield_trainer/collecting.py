@@ -52,8 +52,7 @@ class Collector:
         missing = self._ledger.missing(specs)
         if not missing:
             return
-        if weights != self._announced:
-            await self.announce(weights)
+        await self.announce(weights)
         self._wanted.update((spec.episode_id, spec) for spec in missing)
         await self.patiently(lambda: self._queue.plan(self._run_id, missing))
 
@@ -63,8 +62,9 @@ class Collector:
             await self._arrived.wait_for(lambda: not self._ledger.missing(specs))
 
     async def announce(self, weights: Weights) -> None:
-        await self.patiently(lambda: self._queue.announce(self._lane, weights))
-        self._announced = weights
+        if weights != self._announced:
+            await self.patiently(lambda: self._queue.announce(self._lane, weights))
+            self._announced = weights
 
     async def acknowledge(self, entry_ids: Sequence[str]) -> None:
         if entry_ids:
@@ -83,9 +83,9 @@ class Collector:
 
     async def run(self) -> None:
         """Collects for ever; plans again what is missing when nothing arrives for long."""
-        last = time.monotonic()
+        last, look = time.monotonic(), min(_LOOK_SECONDS, self._replan_seconds)
         while True:
-            if await self.patiently(lambda: self._collect(_LOOK_SECONDS)):
+            if await self.patiently(lambda: self._collect(look)):
                 last = time.monotonic()
             elif self._wanted and time.monotonic() - last > self._replan_seconds:
                 await self.patiently(self._replan)
@@ -111,8 +111,11 @@ class Collector:
             await self._queue.announce(self._lane, self._announced)
         new = await self._queue.plan(self._run_id, missing)
         backlog = await self._queue.backlog(self._run_id)
+        missing = self._ledger.missing(missing)
         if missing and not (backlog.queued or backlog.claimed or backlog.uncollected):
-            log.warning("the queue lost %d episodes that it takes for committed; playing them again", len(missing))
+            log.warning(
+                "the queue lost %d episodes that it takes for committed; playing them again", len(missing)
+            )
             await self._queue.drop(self._run_id)
             new = await self._queue.plan(self._run_id, missing)
         if new:

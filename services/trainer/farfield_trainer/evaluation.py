@@ -1,72 +1,82 @@
-"""What a suite's episodes say about a version, and some of them to be read.
+"""Evaluations of a run: a version's suites are played beside training and reported as they finish."""
 
-Success = the environment says solved, at least once within the verification budget. A failed episode has no
-grade: it is counted, and is not in any mean. Error bars of shares are sqrt(p (1 - p) / n).
-"""
-
-import json
-import math
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from google.protobuf import json_format
-
-from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, Trajectory
-
-_ID_BYTES = 4
-_NOT_FOR_READING = ("promptIds", "responseIds", "logprobs")
-
-
-def measures(trajectories: Sequence[Trajectory]) -> dict[str, float]:
-    """Metrics of one suite and version."""
-    graded = [item for item in trajectories if item.failure == FAILURE_UNSPECIFIED]
-    turns = [turn for item in graded for turn in item.turns]
-    judged = [turn.verdict for turn in turns if turn.HasField("verdict")]
-    first = [item.success and len(item.turns) == 1 for item in graded]
-    return {
-        "episodes": float(len(graded)),
-        "failed": float(len(trajectories) - len(graded)),
-        **_share("success", [item.success for item in graded]),
-        **_share("first_attempt", first),
-        **_share("step_accuracy", [verdict.correct for verdict in judged]),
-        "parseable": _mean([float(verdict.parseable) for verdict in judged]),
-        "turns": float(len(turns)),
-        "turns_mean": len(turns) / max(len(graded), 1),
-        "reward_mean": sum(verdict.reward for verdict in judged) / max(len(graded), 1),
-        "response_tokens_mean": _mean([len(turn.response_ids) / _ID_BYTES for turn in turns]),
-    }
+from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec
+from farfield_kernel.weights import Weights
+from farfield_trainer import planning
+from farfield_trainer.collecting import Collector
+from farfield_trainer.failures import check_failures
+from farfield_trainer.measures import keep_episodes, measures
+from farfield_trainer.progress import Progress
+from farfield_trainer.reports import Reports
+from farfield_trainer.run_config import RunConfig
 
 
-def _share(name: str, outcomes: Sequence[bool]) -> dict[str, float]:
-    share = _mean([float(item) for item in outcomes])
-    return {name: share, f"{name}_stderr": math.sqrt(share * (1 - share) / max(len(outcomes), 1))}
+class Evaluations:
+    """One version at a time: its weights must stay announced until `finish` has returned."""
 
+    def __init__(
+        self,
+        run_id: str,
+        config: RunConfig,
+        progress: Progress,
+        collector: Collector,
+        reports: Reports,
+        episodes: Path,
+    ) -> None:
+        self._run_id, self._config, self._progress = run_id, config, progress
+        self._collector, self._reports, self._episodes = collector, reports, episodes
+        self._task: asyncio.Task[None] | None = None
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / max(len(values), 1)
+    def due(self, version: int) -> bool:
+        """Whether this version is to be evaluated and is not yet."""
+        if not planning.evaluation_due(self._config, version):
+            return False
+        suites = self._config.evaluation.suites
+        lots = (planning.evaluation_lot(self._run_id, suite, version) for suite in suites)
+        return any(lot not in self._progress.ledger.lots for lot in lots)
 
+    async def begin(self, weights: Weights, spent: dict[str, float]) -> None:
+        """Plans the suites for these weights. `spent`: the compute axis, reported with each suite."""
+        self._progress.evaluating[weights.version] = spent
+        plans = [
+            planning.evaluation_episodes(self._run_id, self._config, suite, weights.version)
+            for suite in self._config.evaluation.suites
+        ]
+        for specs in plans:
+            await self._collector.play(specs, weights)
+        self._task = asyncio.create_task(self._measure(weights.version, plans))
 
-def keep_episodes(path: Path, trajectories: Sequence[Trajectory]) -> None:
-    """Writes episodes as a JSON list of trajectories, without their token ids and logprobs."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([_readable(item) for item in trajectories], indent=1, ensure_ascii=False))
+    async def finish(self) -> None:
+        """Waits until the suites are reported."""
+        if self._task:
+            await asyncio.wait({self._task})
+            task, self._task = self._task, None
+            task.result()
 
+    async def cancel(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
 
-def _readable(trajectory: Trajectory) -> dict[str, Any]:
-    data = json_format.MessageToDict(trajectory)
-    for turn in data.get("turns", ()):
-        for name in _NOT_FOR_READING:
-            turn.pop(name, None)
-    return data
+    async def _measure(self, version: int, plans: Sequence[list[EpisodeSpec]]) -> None:
+        for specs in plans:
+            await self._collector.arrived(specs)
+            self._report(version, specs)
+        del self._progress.evaluating[version]
 
-
-def staleness(trajectories: Sequence[Trajectory]) -> dict[str, float]:
-    """Age in versions of the sampled tokens: the version that an update starts from − the token's."""
-    tokens = total = oldest = 0
-    for trajectory in trajectories:
-        for turn in trajectory.turns:
-            for span in turn.versions:
-                age = trajectory.spec.policy_version - span.version
-                tokens, total, oldest = tokens + span.tokens, total + age * span.tokens, max(oldest, age)
-    return {"staleness_mean": total / max(tokens, 1), "staleness_max": float(oldest)}
+    def _report(self, version: int, specs: Sequence[EpisodeSpec]) -> None:
+        ledger, suite, chosen = self._progress.ledger, specs[0].suite, self._config.evaluation
+        if planning.lot_of(specs[0].episode_id) in ledger.lots:
+            return
+        what = f"evaluation {suite} of version {version}"
+        check_failures(what, ledger.peek(specs), self._config.max_failed_fraction)
+        played = ledger.consume(specs)
+        if chosen.keep_episodes:
+            keep_episodes(self._episodes / suite / f"{version:06d}.json", played[: chosen.keep_episodes])
+        metrics = measures(played) | self._progress.evaluating[version]
+        self._reports.append("eval", version, metrics, suite=suite)

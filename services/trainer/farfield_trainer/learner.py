@@ -17,7 +17,7 @@ from farfield_trainer import sft
 from farfield_trainer.algorithm_config import LearnerConfig
 from farfield_trainer.layout import Layout, Wanted, layout, wanted
 from farfield_trainer.meter import Meter
-from farfield_trainer.model import Policy, Scored, load_model, load_tokenizer, shares_prefixes
+from farfield_trainer.model import Policy, Scored, end_ids, load_model, load_tokenizer, shares_prefixes
 from farfield_trainer.objective import Objective, Scores
 from farfield_trainer.optimizer import Optimizer
 from farfield_trainer.packing import MicroBatch, pack
@@ -46,11 +46,11 @@ class Learner:
         self._seed = seed
         self._device = torch.device(device)
         self._tokenizer = load_tokenizer(base)
-        self._renderer = sft.Renderer(self._tokenizer)
         autocast = config.precision == "bf16"
         self._policy = Policy(
             load_model(base, device), with_values=config.advantage.needs_values, autocast=autocast
         )
+        self._renderer = sft.Renderer(self._tokenizer, end_ids(self._policy.model, self._tokenizer))
         self._reference: Policy | None = None
         if config.kl.coefficient:
             self._reference = Policy(load_model(base, device), with_values=False, autocast=autocast)
@@ -67,24 +67,29 @@ class Learner:
         """One RL update over these episodes, in the given order. Failed episodes and ungraded turns are
         counted in the metrics and change nothing. DataLoss for ids and logprobs that do not fit together."""
         config = self._config
-        batch = gather(trajectories, answer_key=config.turn_action.answer_key, decode=self._tokenizer.decode)
+        key = config.turn_action.answer_key if config.advantage.by_turn else ""
+        batch = gather(trajectories, answer_key=key, decode=self._decode)
         self.updates += 1
         if not batch.turns:
             return batch.counts
         ids = [sequence.ids for sequence in batch.sequences]
         flat = layout(batch.turns, len(ids))
         temperatures = self._temperatures(batch, flat)
-        objective = Objective(config, batch, flat, self._scores(batch, ids, flat, temperatures), self._device)
+        scores = self._scores(batch, ids, flat, temperatures)
+        objective = Objective(config, batch, flat, scores, self._device)
         meter, steps = Meter(), []
         for members in self._minibatches(batch):
             weights = objective.weights(members)
             for micro in self._pack(ids, members):
                 want = wanted(micro, flat, self._device)
                 scored = self._forward(micro, want, temperatures)
-                reference = self._reference_logprobs(micro, want, temperatures)
+                reference = None if scores else self._reference_logprobs(micro, want, temperatures)
                 objective.loss(scored, want, weights, reference, meter).backward()
             steps.append(self._step(ids, members))
         return batch.counts | objective.figures | meter.result(len(steps)) | _means(steps)
+
+    def _decode(self, ids: list[int]) -> str:
+        return self._tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
     def _temperatures(self, batch: Batch, flat: Layout) -> Tensor:
         per_sequence = np.array([sequence.temperature for sequence in batch.sequences], np.float32)
@@ -107,18 +112,19 @@ class Learner:
     def _scores(
         self, batch: Batch, ids: list[list[int]], flat: Layout, temperatures: Tensor
     ) -> Scores | None:
-        """Old logprobs and values of the whole batch, where the first training pass cannot give them."""
+        """What the models say of the whole batch before the first step. None where one pass does it all: an
+        update of one step without critic, whose old logprobs are those of the training pass."""
         config = self._config
         penalized = config.kl.coefficient > 0 and config.kl.placement == "reward"
         single = config.epochs * min(config.minibatches, len(set(batch.groups))) == 1
         if single and not penalized and not config.advantage.needs_values:
             return None
         old = torch.empty(flat.tokens, device=self._device)
-        reference = torch.empty_like(old) if penalized else None
+        reference = torch.empty_like(old) if self._reference else None
         values = lasts = None
         if config.advantage.needs_values:
-            by_turn = config.advantage.estimator == "ppo_turn"
-            values = torch.empty(flat.turns if by_turn else flat.tokens, device=self._device)
+            items = flat.turns if config.advantage.by_turn else flat.tokens
+            values = torch.empty(items, device=self._device)
             lasts = torch.empty(len(ids), device=self._device)
         for micro in self._pack(ids, range(len(ids))):
             want = wanted(micro, flat, self._device)
@@ -128,19 +134,16 @@ class Learner:
             if reference is not None and referred is not None:
                 reference[want.tokens] = referred
             if values is not None and lasts is not None and scored.values is not None:
-                items = self._items(want)
-                values[items] = scored.values[: len(items)]
-                lasts[want.members] = scored.values[len(items) :]
+                numbers = want.turns if config.advantage.by_turn else want.tokens
+                values[numbers] = scored.values[: len(numbers)]
+                lasts[want.members] = scored.values[len(numbers) :]
         return Scores(old, reference, values, lasts)
-
-    def _items(self, want: Wanted) -> Tensor:
-        return want.turns if self._config.advantage.estimator == "ppo_turn" else want.tokens
 
     def _forward(
         self, micro: MicroBatch, want: Wanted, temperatures: Tensor, *, with_lasts: bool = False
     ) -> Scored:
         """Logprobs of the wanted tokens; values of the items, then (`with_lasts`) of each sequence's end."""
-        places = want.prompts if self._config.advantage.estimator == "ppo_turn" else want.sources
+        places = want.prompts if self._config.advantage.by_turn else want.sources
         if with_lasts:
             places = torch.cat([places, want.lasts])
         return self._policy(micro, want.sources, want.targets, temperatures[want.tokens], places)

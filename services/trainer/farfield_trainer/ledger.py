@@ -72,10 +72,12 @@ class Ledger:
         return Arrival.DUPLICATE
 
     def missing(self, specs: Sequence[EpisodeSpec]) -> list[EpisodeSpec]:
-        """Those of a lot that have not arrived."""
-        if specs and lot_of(specs[0].episode_id) in self.lots:
-            return []
-        return [spec for spec in specs if spec.episode_id not in self._waiting]
+        """Those that have neither arrived nor been consumed."""
+        return [
+            spec
+            for spec in specs
+            if spec.episode_id not in self._waiting and lot_of(spec.episode_id) not in self.lots
+        ]
 
     def peek(self, specs: Sequence[EpisodeSpec]) -> list[Trajectory]:
         """The complete lot in the order of its plan."""
@@ -94,11 +96,13 @@ class Ledger:
         self._settled.update((self._waiting.pop(episode).entry_id, None) for episode in ids)
         return played
 
-    def settle(self) -> list[str]:
-        """Entries whose effect the state taken now includes: acknowledge them once it is on disk."""
-        entries = list(self._settled)
-        self._settled.clear()
-        return entries
+    def settled(self) -> list[str]:
+        """Entries whose effect the present state includes: to be acknowledged once it is on disk."""
+        return list(self._settled)
+
+    def acknowledged(self, entry_ids: Iterable[str]) -> None:
+        for entry_id in entry_ids:
+            self._settled.pop(entry_id, None)
 
     def _checked(self, spec: EpisodeSpec) -> Collected:
         item = self._waiting.get(spec.episode_id)

@@ -73,12 +73,13 @@ class Policy(nn.Module):
         logprobs, entropy = SelectedLogprobs.apply(logits, targets, temperatures)
         values = None
         if self.value is not None and hidden is not None:
-            values = self.value(hidden.index_select(0, value_places).float()).squeeze(-1)
+            chosen = hidden.index_select(0, value_places).to(self.value.weight.dtype)
+            values = self.value(chosen).squeeze(-1)
         return Scored(logprobs, entropy, values)
 
 
 class SelectedLogprobs(torch.autograd.Function):
-    """log softmax(logits / temperature)[target] per row, in float32, and the entropy (no gradient).
+    """log softmax(logits / temperature)[target] per row, in at least float32, and the entropy (no gradient).
 
     Keeps the logits and one number per row for the backward pass; no second copy of the vocabulary.
     """
@@ -88,9 +89,10 @@ class SelectedLogprobs(torch.autograd.Function):
         ctx: FunctionCtx, logits: Tensor, targets: Tensor, temperatures: Tensor
     ) -> tuple[Tensor, Tensor]:
         """logits [tokens, vocabulary], targets [tokens], temperatures [tokens] -> [tokens], [tokens]."""
-        logprobs, entropy, norms = (logits.new_empty(len(logits), dtype=torch.float32) for _ in range(3))
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        logprobs, entropy, norms = (logits.new_empty(len(logits), dtype=dtype) for _ in range(3))
         for rows in _chunks(logits):
-            scaled = logits[rows].float() / temperatures[rows, None]
+            scaled = logits[rows].to(dtype) / temperatures[rows, None]
             norms[rows] = scaled.logsumexp(-1)
             logprobs[rows] = scaled.gather(-1, targets[rows, None]).squeeze(-1) - norms[rows]
             entropy[rows] = norms[rows] - _expectation(scaled, norms[rows])
@@ -106,7 +108,7 @@ class SelectedLogprobs(torch.autograd.Function):
         out = torch.empty_like(logits)
         for rows in _chunks(logits):
             scale = grad[rows] / temperatures[rows]
-            part = (logits[rows].float() / temperatures[rows, None]).sub_(norms[rows, None]).exp_()
+            part = (logits[rows].to(norms.dtype) / temperatures[rows, None]).sub_(norms[rows, None]).exp_()
             part.mul_(-scale[:, None])
             part.scatter_add_(-1, targets[rows, None], scale[:, None])
             out[rows] = part
@@ -152,6 +154,16 @@ def load_tokenizer(folder: Path) -> Any:
     if not tokenizer.chat_template:
         raise FailedPrecondition(f"the tokenizer in {folder} has no chat template")
     return tokenizer
+
+
+def end_ids(model: Any, tokenizer: Any) -> list[int]:
+    """Every token that ends a response, as generation configs, model and tokenizer name them."""
+    found: set[int] = set()
+    for given in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
+        found.update(given if isinstance(given, list) else [] if given is None else [given])
+    if not found:
+        raise FailedPrecondition("neither the model nor its tokenizer names an end-of-sequence token")
+    return sorted(found)
 
 
 def shares_prefixes(model: Any) -> bool:

@@ -43,7 +43,7 @@ class Objective:
         self._flat = flat
         self._scores = scores
         self._device = device
-        self._by_turn = config.advantage.estimator == "ppo_turn"
+        self._by_turn = config.advantage.by_turn
         self._behaviour, self._known = (self._tensor(array) for array in behaviour_logprobs(batch))
         self._coefficients = self._tensor(thought_coefficients(batch, config.turn_action.thought_coefficient))
         advantages, targets = estimate(config, batch, flat, scores)
@@ -76,11 +76,14 @@ class Objective:
     def loss(
         self, scored: Scored, want: Wanted, weights: Tensor, reference: Tensor | None, meter: Meter
     ) -> Tensor:
-        """The loss of one pass under the `weights` of its minibatch; figures go to the meter."""
+        """The loss of one pass under the `weights` of its minibatch; figures go to the meter. `reference`
+        [tokens of the pass] is needed for a KL term, unless the scores have it."""
         items = want.turns if self._by_turn else want.tokens
         weight = weights[items]
         total = (self._policy_terms(scored, want, items, meter) * weight).sum()
         meter.total("policy_loss", total)
+        if self._scores is not None and self._scores.reference is not None:
+            reference = self._scores.reference[want.tokens]
         if reference is not None:
             total = total + self._divergence(scored, want, weight, reference, meter)
         if self._targets is not None and scored.values is not None:
@@ -139,9 +142,9 @@ class Objective:
         config = self._config.kl
         kl = losses.divergence(scored.logprobs, reference, config.estimator, self._config.loss.max_log_ratio)
         meter.mean("kl", kl)
-        if config.placement == "reward":
-            return torch.zeros_like(weight).sum()
-        return config.coefficient * ((self._per_turn(kl, want) if self._by_turn else kl) * weight).sum()
+        per_item = self._per_turn(kl, want) if self._by_turn else kl
+        coefficient = config.coefficient if config.placement == "loss" else 0.0
+        return coefficient * (per_item * weight).sum()
 
     def _value_loss(self, values: Tensor, items: Tensor, weight: Tensor, meter: Meter) -> Tensor:
         assert self._scores is not None and self._scores.values is not None and self._targets is not None  # noqa: S101, PT018

@@ -1,4 +1,4 @@
-"""Where the wall time of a run goes. Phases do not overlap."""
+"""Where the wall time of a run goes. A phase inside another is taken out of it, so phases add up."""
 
 import time
 from collections import defaultdict
@@ -10,16 +10,20 @@ class Phases:
     def __init__(self, totals: Mapping[str, float] | None = None) -> None:
         self.totals: dict[str, float] = defaultdict(float, totals or {})
         self._lap: dict[str, float] = defaultdict(float)
+        self._inside = [0.0]
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         started = time.perf_counter()
+        self._inside.append(0.0)
         try:
             yield
         finally:
             seconds = time.perf_counter() - started
-            self.totals[name] += seconds
-            self._lap[name] += seconds
+            own = seconds - self._inside.pop()
+            self._inside[-1] += seconds
+            self.totals[name] += own
+            self._lap[name] += own
 
     def lap(self) -> dict[str, float]:
         """Seconds by phase since the last lap, as metrics."""

@@ -8,7 +8,9 @@ Seeds are the leading bits of SHA-256 over a path of words, `"/".join(words)`:
       training       train/environment/<run seed>/<update>/<group>       one start for a whole group
       demonstration  demonstrate/<run seed>, in the lowest quarter; then consecutive
       evaluation     eval/environment/<suite seed>/<index>               nothing of run, branch or version
-  * sampling seeds have 64 bits: train/sampling/<run seed>/<update>/<index>, eval/sampling/<suite seed>/<index>.
+  * sampling seeds have 64 bits.
+      training       train/sampling/<run seed>/<update>/<index>
+      evaluation     eval/sampling/<suite seed>/<index>
 """
 
 import hashlib
@@ -24,7 +26,7 @@ _HALF_BITS = 47
 def check_run_id(run_id: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", run_id):
         raise InvalidArgument(
-            f"run id {run_id!r}: write 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
+            f"run id {run_id!r}: write 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit"
         )
 
 
@@ -75,7 +77,11 @@ def training_episodes(run_id: str, config: RunConfig, update: int) -> list[Episo
 def evaluation_episodes(run_id: str, config: RunConfig, suite: str, version: int) -> list[EpisodeSpec]:
     """The episodes of a suite for one version. Apart from ids and version they are always the same."""
     chosen = config.evaluation.suites[suite]
-    lot, reward, environment = evaluation_lot(run_id, suite, version), config.suite_reward(chosen), chosen.environment.ref()
+    lot, reward, environment = (
+        evaluation_lot(run_id, suite, version),
+        config.suite_reward(chosen),
+        chosen.environment.ref(),
+    )
     sampling = _needed_sampling(chosen.sampling or config.sampling)
     return [
         EpisodeSpec(
@@ -115,7 +121,8 @@ def demonstration_seed(config: RunConfig, update: int) -> int:
 
 
 def planned_ahead(config: RunConfig, update: int) -> range:
-    """The updates whose episodes are planned when `update` is next: admission is (staleness + 1) batches."""
+    """The updates whose episodes are planned when `update` is next: admission is (staleness + 1) batches.
+    None after the last."""
     return range(update, min(update + config.max_staleness + 1, config.updates))
 
 
@@ -140,3 +147,14 @@ def _needed_sampling(sampling: SamplingChoice | None) -> SamplingChoice:
     if sampling is None:
         raise InvalidArgument("this run has no sampling")
     return sampling
+
+
+def is_published(config: RunConfig, version: int) -> bool:
+    """RL publishes every version, SFT those that are evaluated and the last."""
+    return config.algorithm.kind == "rl" or version == config.updates or evaluation_due(config, version)
+
+
+def published_before(config: RunConfig, version: int) -> int | None:
+    """The published version that this one descends from."""
+    earlier = (older for older in range(version - 1, -1, -1) if is_published(config, older))
+    return next(earlier, None)

@@ -22,9 +22,7 @@ class Publisher:
     def publish(self, version: int, parent: int | None, save_pretrained: Callable[[Path], None]) -> Weights:
         """Writes a version; the same weights again change nothing."""
         try:
-            return write_sealed(
-                self._path(version), self._run_id, version, save_pretrained, parent=parent
-            )
+            return write_sealed(self._path(version), self._run_id, version, save_pretrained, parent=parent)
         except Exhausted as error:
             raise Exhausted(f"version {version} was not published: {error}; free space and resume") from error
 

@@ -10,7 +10,8 @@ import json
 import math
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -28,10 +29,10 @@ class Report:
 
 
 class Reports:
-    """The reports of one run. `sink` is told of each new one."""
+    """The reports of one run."""
 
-    def __init__(self, path: Path, sink: Callable[[Report], None] = lambda _: None) -> None:
-        self._path, self._sink = path, sink
+    def __init__(self, path: Path, sinks: Iterable[Callable[[Report], None]] = ()) -> None:
+        self._path, self._sinks = path, list(sinks)
         self._lines = _read(path)
         self._next = self._lines[-1].sequence + 1 if self._lines else 1
         self._changed = asyncio.Event()
@@ -58,9 +59,19 @@ class Reports:
             file.write(_line(report))
         self._next += 1
         self._lines.append(report)
-        self._sink(report)
+        for sink in self._sinks:
+            sink(report)
         self.wake()
         return report
+
+    @contextmanager
+    def told(self, sink: Callable[[Report], None]) -> Iterator[None]:
+        """The sink is told of each new report inside the block."""
+        self._sinks.append(sink)
+        try:
+            yield
+        finally:
+            self._sinks.remove(sink)
 
     def sync(self) -> None:
         """Puts the lines on disk, as a checkpoint that counts them needs."""
@@ -103,4 +114,6 @@ def _read(path: Path) -> list[Report]:
     """The whole lines; one that a kill tore off is the last, and is left out."""
     if not path.exists():
         return []
-    return [Report(**json.loads(line)) for line in path.read_text().splitlines(keepends=True) if line[-1] == "\n"]
+    return [
+        Report(**json.loads(line)) for line in path.read_text().splitlines(keepends=True) if line[-1] == "\n"
+    ]

@@ -29,7 +29,7 @@ class EnvironmentChoice(Config):
     """Exact version; empty takes the hosted one."""
     variant: str = ""
     """A variant's name; empty for the environment's defaults."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
     """Laid over the variant's options."""
 
     def ref(self) -> EnvironmentRef:
@@ -132,7 +132,7 @@ class SuiteConfig(Config):
 class EvaluationConfig(Config):
     """When weights are measured, and on what."""
 
-    suites: dict[Name, SuiteConfig] = {}
+    suites: dict[Name, SuiteConfig] = Field(default={})
     every: int = Field(default=0, ge=0)
     """After each this many updates; 0: only at the ends."""
     at_start: bool = True
@@ -163,7 +163,7 @@ class RunConfig(Config):
     """Tokens that the base was trained on before: D_init of the compute axis."""
     environment: EnvironmentChoice
     """What is trained on."""
-    reward: Plan = {}
+    reward: Plan = Field(default={})
     """A RewardPlan in its JSON form, e.g. {leaf: {verifier: generalpoints}}."""
     sampling: SamplingChoice | None = None
     """How responses are drawn, in training and (unless a suite says otherwise) in evaluation."""
@@ -205,14 +205,13 @@ class RunConfig(Config):
             if self.updates and self.demonstrations is None:
                 return ["sft needs demonstrations: write demonstrations: {style: …, batch_size: 64}"]
             return []
-        return self._missing_for_rl() if self.updates else []
+        return self._missing_for_rl(self.algorithm.advantage.estimator) if self.updates else []
 
-    def _missing_for_rl(self) -> list[str]:
+    def _missing_for_rl(self, estimator: str) -> list[str]:
         wrong = []
         if self.batch is None:
             wrong.append("rl needs a batch: write batch: {groups: 32, group_size: 4}")
-        elif self.algorithm.advantage.estimator in ("grpo", "rloo") and self.batch.group_size < 2:
-            estimator = self.algorithm.advantage.estimator
+        elif estimator in ("grpo", "rloo") and self.batch.group_size < 2:
             wrong.append(f"{estimator} compares the episodes of a group: write batch.group_size: 2 or more")
         if not self.reward:
             wrong.append(f"rl needs a reward: write reward: {_REWARD_EXAMPLE}")

@@ -31,7 +31,9 @@ def _record_update(run_id: str, report: Report) -> None:
     for name, text in _FIGURES.items():
         if name in report.metrics:
             metrics.gauge(f"trainer_{name}", text, ["run"]).labels(run_id).set(report.metrics[name])
-    episodes = metrics.gauge("trainer_episodes", "Training episodes so far, by what became of them.", ["run", "state"])
+    episodes = metrics.gauge(
+        "trainer_episodes", "Training episodes so far, by what became of them.", ["run", "state"]
+    )
     for state in _EPISODES:
         if f"episodes_{state}_total" in report.metrics:
             episodes.labels(run_id, state).set(report.metrics[f"episodes_{state}_total"])

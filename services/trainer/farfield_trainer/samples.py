@@ -7,6 +7,7 @@ Deviation from counting every episode: a failed episode is left out whole. A tur
 reward, so the return of every turn up to it is unknown: those turns are context and never trained on.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -149,6 +150,8 @@ def _extend(sequence: TokenSequence, turn: Turn, episode: str) -> int:
         raise DataLoss(f"episode {episode}: {len(response)} response ids, but {len(logprobs)} logprobs")
     if not prompt:
         raise DataLoss(f"episode {episode}: a turn without prompt ids")
+    if not math.isfinite(sum(logprobs)) or not math.isfinite(turn.verdict.reward):
+        raise DataLoss(f"episode {episode}: a logprob or reward that is not finite")
     new = prompt[len(sequence.ids) :]
     sequence.ids += new + response
     sequence.logprobs += [0.0] * len(new) + logprobs

@@ -11,7 +11,7 @@ from typing import Any
 
 from farfield_kernel.errors import InvalidArgument
 
-_PROBE = "\ue000answer\ue001"
+_PROBE = "probedanswer"
 
 
 @dataclass(frozen=True)
@@ -45,30 +45,36 @@ class Supervised:
 class Renderer:
     """Token ids of conversations under a tokenizer's chat template."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, end_ids: Sequence[int]) -> None:
+        """`end_ids`: the tokens that end a response when the model generates."""
         self._tokenizer = tokenizer
-        self._eos: int = tokenizer.eos_token_id
+        closing = self._ids(self._after_answer([], invite=False))
+        ends = [index for index, token in enumerate(closing) if token in end_ids]
+        self._end = closing[ends[0]] if ends else end_ids[0]
+        self._closing_length = ends[0] + 1 if ends else 0
 
     def opening(self, messages: Sequence[tuple[str, str]]) -> list[int]:
         """The prompt that starts a conversation and asks for an answer."""
-        return self._ids(self._render(messages))
+        return self._ids(self._render(messages, True))
 
     def continuation(self, messages: Sequence[tuple[str, str]]) -> list[int]:
         """What follows an answer with its end-of-turn token: the new messages and the next request."""
-        before = [("user", ""), ("assistant", _PROBE)]
-        rest = self._render([*before, *messages]).partition(_PROBE)[2]
-        ids = self._ids(rest)
-        return ids[1:] if ids[:1] == [self._eos] else ids
+        return self._ids(self._after_answer(messages, invite=True))[self._closing_length :]
 
     def answer(self, text: str) -> list[int]:
-        return [*self._ids(text), self._eos]
+        return [*self._ids(text), self._end]
+
+    def _after_answer(self, messages: Sequence[tuple[str, str]], *, invite: bool) -> str:
+        """What the template writes after an assistant's words."""
+        before = [("user", "probe"), ("assistant", _PROBE)]
+        return self._render([*before, *messages], invite).partition(_PROBE)[2]
 
     def _ids(self, text: str) -> list[int]:
         return self._tokenizer(text, add_special_tokens=False).input_ids
 
-    def _render(self, messages: Sequence[tuple[str, str]]) -> str:
+    def _render(self, messages: Sequence[tuple[str, str]], invite: bool) -> str:
         chat = [{"role": role, "content": text} for role, text in messages]
-        return self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        return self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=invite)
 
 
 def tokenize(samples: Sequence[SupervisedSample], renderer: Renderer) -> Supervised:

@@ -8,10 +8,10 @@ from farfield_trainer.reports import Report
 
 
 class TensorboardLog:
-    """Of a run that goes on at `update`; what was written for later ones is hidden."""
+    """Of a run that goes on after `update`; what was written for later ones is hidden."""
 
     def __init__(self, folder: Path, update: int) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=update, flush_secs=10)
+        self._writer = SummaryWriter(str(folder), purge_step=update + 1, flush_secs=10)
 
     def __call__(self, report: Report) -> None:
         if report.kind == "phase":

@@ -1,15 +1,11 @@
-"""Between the contract's messages and the SDK's plain types.
-
-A plugin's verdict is not trusted: what has the wrong type, is not finite or too long raises `Nonsense`.
-"""
+"""Between the contract's messages and the SDK's plain types."""
 
 import json
-import math
 from typing import Any
 
 from farfield.types.v1 import types_pb2
 from farfield.verifier.v1 import verifier_pb2 as pb
-from farfield_kernel.errors import InvalidArgument, PluginFailure
+from farfield_kernel.errors import InvalidArgument
 from farfield_sdk import Attempt, Verdict
 
 _STATES = {
@@ -18,10 +14,6 @@ _STATES = {
     types_pb2.STATE_TERMINATED: "terminated",
     types_pb2.STATE_TRUNCATED: "truncated",
 }
-
-
-class Nonsense(PluginFailure):
-    """A plugin's answer is no verdict."""
 
 
 def attempt(message: pb.Attempt) -> Attempt:
@@ -62,29 +54,6 @@ def check_sizes(message: pb.Attempt, max_response_bytes: int, max_facts_bytes: i
             raise InvalidArgument(f"{name} has {len(text.encode())} bytes; at most {most} are taken")
 
 
-def checked(given: Any, max_feedback_bytes: int) -> Verdict:
-    """The verdict, if it is one."""
-    if not isinstance(given, Verdict):
-        raise Nonsense(f"answered {type(given).__name__} where Verdict is asked for")
-    if not _finite(given.reward):
-        raise Nonsense(f"the reward is {given.reward!r}: it must be a finite number")
-    if not isinstance(given.correct, bool) or not isinstance(given.parseable, bool):
-        raise Nonsense(f"correct is {given.correct!r} and parseable {given.parseable!r}: both must be bool")
-    if (
-        not isinstance(given.feedback, str)
-        or len(given.feedback.encode(errors="replace")) > max_feedback_bytes
-    ):
-        raise Nonsense(f"the feedback is no text of at most {max_feedback_bytes} bytes")
-    for name, value in dict(given.terms).items():
-        if not isinstance(name, str) or not _finite(value):
-            raise Nonsense(f"the term {name!r} is {value!r}: terms are finite numbers by name")
-    return given
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def verdict(given: Verdict) -> types_pb2.Verdict:
     return types_pb2.Verdict(
         reward=given.reward,
@@ -93,7 +62,3 @@ def verdict(given: Verdict) -> types_pb2.Verdict:
         terms=given.terms,
         parseable=given.parseable,
     )
-
-
-def verdict_from(message: types_pb2.Verdict) -> Verdict:
-    return Verdict(message.reward, message.correct, message.feedback, dict(message.terms), message.parseable)

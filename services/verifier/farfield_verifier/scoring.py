@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from farfield.verifier.v1 import verifier_pb2 as pb
 from farfield_kernel.errors import DeadlineExceeded, FarfieldError, PluginFailure
 from farfield_kernel.processes import ProcessDied
-from farfield_sdk import Verdict
+from farfield_sdk import Attempt, Verdict
 from farfield_verifier import messages
 from farfield_verifier.catalog import Catalog, Hosted
 from farfield_verifier.compiling import compiled
 from farfield_verifier.config import VerifierConfig
-from farfield_verifier.judges import Bench, Case, Judge
+from farfield_verifier.inline import Nonsense
+from farfield_verifier.judges import Bench, Judge
 from farfield_verifier.plans import Asking, Leaf, Node
 
 log = logging.getLogger(__name__)
@@ -75,39 +76,39 @@ class Scoring:
         config = self._config
         try:
             messages.check_sizes(message, config.max_response_bytes, config.max_facts_bytes)
-            case = Case(message, messages.attempt(message))
+            attempt = messages.attempt(message)
             asking = node.ask(message.turn)
             leaf = _advance(asking, None)
             while isinstance(leaf, Leaf) and leaf.judge.judge.inline:
-                leaf = _advance(asking, self._judge_now(leaf.judge, case))
+                leaf = _advance(asking, self._judge_now(leaf.judge, attempt))
         except FarfieldError as error:
             return error
         if isinstance(leaf, Leaf):
-            return asyncio.create_task(self._finish(asking, leaf, case))
+            return asyncio.create_task(self._finish(asking, leaf, attempt))
         return _final(leaf)
 
-    async def _finish(self, asking: Asking, leaf: Leaf, case: Case) -> Verdict | FarfieldError:
+    async def _finish(self, asking: Asking, leaf: Leaf, attempt: Attempt) -> Verdict | FarfieldError:
         found: Leaf | Verdict = leaf
         try:
             while isinstance(found, Leaf):
-                found = _advance(asking, await self._judge_later(found.judge, case))
+                found = _advance(asking, await self._judge_later(found.judge, attempt))
         except FarfieldError as error:
             return error
         return _final(found)
 
-    def _judge_now(self, seated: Seated, case: Case) -> Verdict:
+    def _judge_now(self, seated: Seated, attempt: Attempt) -> Verdict:
         began = time.monotonic()
         try:
-            return _counted(seated.hosted, seated.judge.verify(case), began)
+            return _counted(seated.hosted, seated.judge.verify(attempt), began)
         except BaseException as error:  # plugins may raise anything
             raise plugin_error(seated.hosted, error) from error
 
-    async def _judge_later(self, seated: Seated, case: Case) -> Verdict:
+    async def _judge_later(self, seated: Seated, attempt: Attempt) -> Verdict:
         if seated.judge.inline:
-            return self._judge_now(seated, case)
+            return self._judge_now(seated, attempt)
         began = time.monotonic()
         try:
-            return _counted(seated.hosted, await seated.judge.verify(case), began)
+            return _counted(seated.hosted, await seated.judge.verify(attempt), began)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -149,8 +150,5 @@ def _blame(error: BaseException) -> tuple[str, str]:
         return "timeout", str(error)
     if isinstance(error, ProcessDied):
         return "crashed", str(error)
-    if isinstance(error, messages.Nonsense):
-        return "invalid", str(error)
-    if isinstance(error, PluginFailure):  # raised in its process, which named the type
-        return "raised", str(error)
-    return "raised", f"{type(error).__name__}: {error}"
+    said = str(error) if isinstance(error, PluginFailure) else f"{type(error).__name__}: {error}"
+    return ("invalid" if said.startswith(Nonsense.__name__) else "raised"), said

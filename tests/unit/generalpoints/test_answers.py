@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farfield_generalpoints.answers import Answer, compose, parse
+from farfield_generalpoints.answers import Answer, compose, parse, working
 
 FORMULA = "( 10 - 4 ) * 8 / 2"
 
@@ -22,8 +22,26 @@ def test_composed_paper_answer_is_read_back():
 
 def test_composed_compact_answer_is_read_back():
     text = compose("compact", ["K", "4", "8", "2"], [10, 4, 8, 2], FORMULA, 24)
-    assert text == "10 4 8 2 : ( 10 - 4 ) * 8 / 2 = 24"
+    assert text == "10 4 8 2 : 8 2 6 : 2 48 : ( 10 - 4 ) * 8 / 2 = 24"
     assert parse(text, "compact") == Answer(FORMULA, ("10", "4", "8", "2"))
+
+
+@pytest.mark.parametrize(
+    ("values", "formula", "expected"),
+    [
+        ([3, 13, 9, 13], "3 * ( 9 - 13 / 13 )", [[3, 9, 1], [3, 8]]),
+        ([8, 1, 5, 2], "( 8 - 5 ) * ( 2 - 1 )", [[1, 2, 3], [3, 1]]),
+        ([1, 4, 6, 7], "4 / ( 7 / 6 - 1 )", []),  # a fraction
+        ([3, 5, 6, 7], "( 3 - 5 ) * 6 + 7", []),  # a negative number
+        ([13, 13, 2, 1], "13 * 13 + 2 + 1", []),  # a number above 99
+        ([2, 3, 4, 5], "7 * 3 + 4", []),  # a number that is not there
+        ([2, 3, 4, 5], "3 * 3 + 4", []),  # a number used twice
+        ([2, 3, 4, 5], "2 / ( 3 - 3 ) + 4", []),
+        ([2, 3, 4, 5], "2 + 3 + 4", [[4, 5, 5]]),
+    ],
+)
+def test_working(values, formula, expected):
+    assert working(values, formula) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""A language model of a few thousand parameters with a word tokenizer, and episodes that it could have played."""
+"""A language model of a few thousand parameters with a word tokenizer, and episodes for it."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from farfield.types.v1.types_pb2 import STATE_TERMINATED
 from farfield_kernel.wire import floats_to_bytes, ids_to_bytes
 
 torch.set_num_threads(1)
+sys.path.insert(0, str(Path(__file__).parent))  # sample_runs
 
 TEMPLATE = (
     "{% for message in messages %}<{{ message.role }}> {{ message.content }} <end> {% endfor %}"
@@ -57,8 +59,8 @@ MakeEpisode = Callable[..., Trajectory]
 
 @pytest.fixture(scope="session")
 def make_episode() -> MakeEpisode:
-    """episode(("prompt ids", "response ids", reward or None for ungraded), ...): turns that continue one another
-    where their prompts say so."""
+    """Of turns (prompt ids, response ids, reward or None for ungraded), which continue one another where
+    their prompts say so."""
     return _make_episode
 
 

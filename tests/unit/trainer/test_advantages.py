@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farfield_trainer import advantages as adv
@@ -13,7 +13,7 @@ EPISODES = st.lists(
 
 
 def flat(episodes: list[list[float]]) -> tuple[np.ndarray, np.ndarray]:
-    return np.array(sum(episodes, [])), np.array([len(episode) for episode in episodes])
+    return np.concatenate(episodes), np.array([len(episode) for episode in episodes])
 
 
 def returns_of(rewards: list[float], gamma: float) -> list[float]:
@@ -25,7 +25,7 @@ def returns_of(rewards: list[float], gamma: float) -> list[float]:
 
 @given(EPISODES, st.floats(0, 1))
 def test_returns_are_discounted_sums(episodes: list[list[float]], gamma: float) -> None:
-    expected = sum((returns_of(episode, gamma) for episode in episodes), [])
+    expected = np.concatenate([returns_of(episode, gamma) for episode in episodes])
     np.testing.assert_allclose(adv.discounted_returns(*flat(episodes), gamma), expected, atol=1e-9)
 
 
@@ -63,6 +63,7 @@ def test_outcome_reward_halves_per_turn_until_solved() -> None:
 
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("baseline", ["group_turns", "group_episodes", "leave_one_out"])
+@settings(max_examples=30)
 @given(episodes=EPISODES, seed=st.integers(0, 99))
 def test_group_advantages(episodes: list[list[float]], seed: int, baseline: str, normalize: bool) -> None:
     groups = np.random.default_rng(seed).integers(0, 3, len(episodes))
@@ -72,7 +73,9 @@ def test_group_advantages(episodes: list[list[float]], seed: int, baseline: str,
     for mine, episode in enumerate(episodes):
         peers = [other for other in range(len(episodes)) if groups[other] == groups[mine]]
         firsts = [episodes[other][0] for other in peers]
-        compared = sum((episodes[other] for other in peers), []) if baseline == "group_turns" else firsts
+        compared = (
+            np.concatenate([episodes[other] for other in peers]) if baseline == "group_turns" else firsts
+        )
         center = np.mean(compared)
         if baseline == "leave_one_out":
             others = [episodes[other][0] for other in peers if other != mine]

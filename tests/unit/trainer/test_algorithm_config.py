@@ -3,13 +3,14 @@ import sys
 
 import pytest
 
-from farfield_kernel.config import parse
+from farfield_kernel.config import Config, parse
 from farfield_kernel.errors import InvalidArgument
 from farfield_trainer.algorithm_config import LearnerConfig
 
 
 def test_imports_without_torch() -> None:
-    code = "import farfield_trainer.algorithm_config, farfield_trainer.samples, sys; assert 'torch' not in sys.modules"
+    modules = "farfield_trainer.algorithm_config, farfield_trainer.samples, farfield_trainer.sft, sys"
+    code = f"import {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -37,7 +38,8 @@ def test_every_field_is_documented() -> None:
     while pending:
         model = pending.pop()
         for name, field in model.model_fields.items():
-            inner = field.annotation
-            if isinstance(inner, type) and hasattr(inner, "model_fields"):
-                pending.append(inner)
-                assert inner.__doc__, name
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Config):
+                pending.append(field.annotation)
+                assert field.annotation.__doc__, name
+            else:
+                assert field.description, name

@@ -31,7 +31,9 @@ def test_a_pass_finds_its_tokens() -> None:
     (micro,) = pack(SEQUENCES, [0, 1], 100, share=True, token_cost=1000)
     want = wanted(micro, flat, torch.device("cpu"))
     ids = micro.ids.reshape(-1)
-    by_token = dict(zip(want.tokens.tolist(), zip(ids[want.sources], want.targets.tolist(), strict=True), strict=True))
+    by_token = dict(
+        zip(want.tokens.tolist(), zip(ids[want.sources], want.targets.tolist(), strict=True), strict=True)
+    )
     assert by_token == {0: (1, 2), 1: (2, 3), 2: (4, 5), 3: (2, 6)}
     assert ids[want.prompts][want.turns.argsort()].tolist() == [1, 4, 2]
     assert sorted(ids[want.lasts].tolist()) == [5, 6]

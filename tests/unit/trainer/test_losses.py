@@ -97,7 +97,7 @@ def test_divergences(estimator: str, formula) -> None:
 
 @pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])
 def test_divergence_estimates_kl(estimator: str) -> None:
-    """Over all outcomes weighted by p, k1 and k3 are KL(p||q) exactly and k2 is near it for close policies."""
+    """Over all outcomes weighted by p: k1 and k3 exactly, k2 for policies that are close."""
     p = np.array([0.5, 0.3, 0.2])
     q = np.array([0.48, 0.31, 0.21])
     estimate = losses.divergence(tensor(np.log(p)), tensor(np.log(q)), estimator, 20.0).numpy()

@@ -77,6 +77,12 @@ def test_a_turn_without_prompt_is_data_loss(make_episode) -> None:
         gather([make_episode(([], [2], 1.0))])
 
 
+@pytest.mark.parametrize(("reward", "logprob"), [(float("nan"), -1.0), (1.0, float("-inf"))])
+def test_what_is_not_finite_is_data_loss(make_episode, reward: float, logprob: float) -> None:
+    with pytest.raises(DataLoss, match="not finite"):
+        gather([make_episode(([1], [2], reward), logprobs=[[logprob]])])
+
+
 def test_a_retokenized_turn_stands_alone_and_its_logprobs_are_unknown(make_episode) -> None:
     episode = make_episode(*REVISION)
     episode.turns[1].prompt_ids = ids_to_bytes([1, 9, 3, 4, 5])

@@ -1,0 +1,44 @@
+"""Reads `milestone_info`: brace blocks of `"key": "value",` lines, close to JSON and yet not JSON."""
+
+import re
+from collections.abc import Iterator
+
+from farfield_virl.bearings import COMPASS
+from farfield_virl.faults import BadData
+from farfield_virl.routes import Milestone
+
+_BLOCK = re.compile(r"\{([^{}]*)\}")
+_HEADING = re.compile(r"(\d{1,3})\s*\(\s*([a-z]+)\s*\)")
+_HEADING_KEY, _LANDMARK_KEY = "to_next_intersection_heading", "landmarks"
+_NOTHING = "no landmark"
+
+
+def parse_milestones(text: str) -> Iterator[Milestone]:
+    """One milestone for each block."""
+    blocks = _BLOCK.findall(text)
+    if not blocks:
+        raise BadData("milestone_info has no block in braces")
+    for number, block in enumerate(blocks, 1):
+        yield _milestone(number, dict(_pairs(block)))
+
+
+def _pairs(block: str) -> Iterator[tuple[str, str]]:
+    for line in block.splitlines():
+        key, colon, value = line.strip().removesuffix(",").partition(":")
+        if colon:
+            yield key.strip().strip('"'), value.strip().removeprefix('"').removesuffix('"')
+
+
+def _milestone(number: int, pairs: dict[str, str]) -> Milestone:
+    if _HEADING_KEY not in pairs:
+        raise BadData(f"block {number} of milestone_info has no key '{_HEADING_KEY}'")
+    found = _HEADING.fullmatch(pairs[_HEADING_KEY].strip())
+    if not found or found[2] not in COMPASS:
+        raise BadData(
+            f"block {number} of milestone_info: {_HEADING_KEY} is '{pairs[_HEADING_KEY]}', "
+            "not a heading such as '298 (northwest)'"
+        )
+    landmark = pairs.get(_LANDMARK_KEY, "")
+    if landmark.lower().startswith(_NOTHING):
+        landmark = ""
+    return Milestone(int(found[1]) % 360, found[2], landmark)

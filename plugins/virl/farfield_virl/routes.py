@@ -1,0 +1,49 @@
+"""A route, whichever world it comes from."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from farfield_virl.bearings import Geocode
+
+_ON_YOUR = " is on your "
+_DESTINATION = "The destination "
+HELD_OUT_ONE_IN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """One straight road: the heading along it, and what is seen at its end."""
+
+    heading: int
+    direction: str
+    """The compass direction that the directions name."""
+    landmark: str = ""
+    """A sentence without its full stop, such as `Oak Bank is on your left`; empty where nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """From `start` along straight roads to `ends[-1]`; one milestone for each road."""
+
+    name: str
+    """Identifies the route in its world."""
+    start: Geocode
+    ends: tuple[Geocode, ...]
+    milestones: tuple[Milestone, ...]
+    initial_heading: int | None = None
+    """Where the walker faces at first; None where the route does not say."""
+
+
+def sighting(name: str, side: str, destination: bool = False) -> str:
+    return f"{_DESTINATION * destination}{name}{_ON_YOUR}{side}"
+
+
+def place_and_side(landmark: str) -> tuple[str, str]:
+    """The two parts of a sighting; both empty where there is none."""
+    name, _, side = landmark.rpartition(_ON_YOUR)
+    return name.removeprefix(_DESTINATION), side if name else ""
+
+
+def held_out(name: str) -> bool:
+    """Whether the route belongs to the fifth of all routes that training never walks."""
+    return int.from_bytes(sha256(name.encode()).digest()[:8], "big") % HELD_OUT_ONE_IN == 0

@@ -1,0 +1,35 @@
+"""The vocabulary of the synthetic cities and of the compact prompt form."""
+
+from itertools import product
+
+from farfield_virl.bearings import COMPASS
+
+FIRST_NAMES = tuple(
+    "Amber Birch Coral Delta Ember Falcon Golden Harbor Iron Jade Lotus Maple Nova Opal Pearl Quartz "
+    "River Silver Tiger Violet".split()
+)
+KINDS = tuple(
+    "Bakery Bank Books Cafe Chapel Cinema Clinic Diner Gallery Garage Gym Hotel Market Museum School "
+    "Theater".split()
+)
+PLACES = tuple(map(" ".join, product(FIRST_NAMES, KINDS)))
+"""Every name that a place may have."""
+
+ACTION_WORDS = ("forward", "stop", "turn")
+SIDE_WORDS = ("slightly", "left", "right", "front", "behind")
+STRUCTURE_WORDS = tuple("actions way face go end past now see do act none view crossing ,".split())
+FEEDBACK_WORDS = ("wrong", "unknown", "answer", "action", "crossing", "landmark")
+
+COMPACT_WORDS = tuple(
+    dict.fromkeys(
+        (
+            *STRUCTURE_WORDS,
+            *ACTION_WORDS,
+            *SIDE_WORDS,
+            *COMPASS,
+            *FEEDBACK_WORDS,
+            *(word.lower() for word in (*FIRST_NAMES, *KINDS)),
+        )
+    )
+)
+"""Every word that the compact form of a synthetic city needs, apart by single spaces, each once."""

@@ -1,0 +1,56 @@
+"""How much memory the stack holds: the sum of resident sizes of its processes and their children.
+
+Pages that processes share (libraries, above all) count once in each, so the sum is an upper bound.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import psutil
+
+_SECONDS = 1.0
+
+
+def resident(pid: int) -> int:
+    """Bytes of a process and everything below it; 0 when it is gone. Of this process, its own alone: what
+    is below it are the others."""
+    try:
+        process = psutil.Process(pid)
+        family = [process, *([] if pid == os.getpid() else process.children(recursive=True))]
+    except psutil.Error:
+        return 0
+    return sum(map(_rss, family))
+
+
+def _rss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+class Meter:
+    """Readings of named processes while the stack works."""
+
+    def __init__(self, pids: Callable[[], Iterable[tuple[str, int]]]) -> None:
+        self._pids = pids
+        self.now = 0
+        self.peak = 0
+        self.peak_by_process: dict[str, int] = {}
+        """Who held how much when the sum was largest."""
+
+    def read(self) -> None:
+        by_process = {name: resident(pid) for name, pid in self._pids()}
+        self.now = sum(by_process.values())
+        if self.now > self.peak:
+            self.peak, self.peak_by_process = self.now, by_process
+
+    async def run(self) -> None:
+        while True:
+            self.read()
+            await asyncio.sleep(_SECONDS)
+
+    def summary(self) -> dict[str, Any]:
+        return {"peak_bytes": self.peak, "peak_by_process": self.peak_by_process}

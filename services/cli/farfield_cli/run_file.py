@@ -1,0 +1,45 @@
+"""Run configs as people write them: YAML, perhaps over another file, with paths relative to the file.
+
+`extends: FILE` lays a file over another, section by section. `base` is resolved here; everything else is
+checked by the trainer, which owns the schema.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from farfield_kernel.errors import InvalidArgument, NotFound
+
+Config = dict[str, Any]
+
+
+def read(path: Path) -> Config:
+    """The run config in `path`."""
+    if not path.is_file():
+        raise NotFound(f"no run config {path}; examples are in examples/demo")
+    try:
+        data = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise InvalidArgument(f"{path} is not YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise InvalidArgument(f"{path}: a run config is a mapping of keys, found {type(data).__name__}")
+    if "base" in data:
+        data["base"] = str(resolved(path.parent, str(data["base"])))
+    parent = data.pop("extends", None)
+    return overlaid(read(path.parent / parent), data) if parent else data
+
+
+def resolved(folder: Path, base: str) -> Path:
+    """A checkpoint's folder as an absolute path."""
+    return (folder / Path(base).expanduser()).resolve()
+
+
+def overlaid(under: Mapping[str, Any], over: Mapping[str, Any]) -> Config:
+    """`over` on top of `under`: mappings are merged, anything else is replaced."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = overlaid(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,239 @@
+"""The local stack: Redis, environment and verifier for all, and per lane a policy, a trainer and workers."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from farfield_cli import ports, record
+from farfield_cli.memory import Meter
+from farfield_cli.program import Program
+from farfield_cli.readiness import serving
+from farfield_cli.record import LaneRecord, ProgramRecord, StackRecord
+from farfield_cli.redis_program import redis_program
+from farfield_cli.supervisor import Supervisor
+from farfield_kernel.errors import FailedPrecondition
+
+T = TypeVar("T")
+
+_LEASE_SECONDS = 15
+"""How long the episodes of a worker that was killed wait. Short: on one machine nobody is merely slow to
+reach."""
+_DRAIN_SECONDS = 2
+_TRAINER_DRAIN_SECONDS = 40
+"""Half of it is for the last checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    state: Path = Path(".farfield")
+    runs: Path = Path("runs")
+    model: Path | None = None
+    """The checkpoint that the policies start from. Absent: environment and verifier alone, to be played."""
+    lanes: tuple[str, ...] = ("default",)
+    workers: int = 1
+    """Of each lane."""
+    concurrency: int = 128
+    """Episodes that a worker plays at once."""
+    rows: int = 96
+    """Responses that a policy decodes together."""
+    deterministic: bool = False
+    base_port: int | None = None
+    log_level: str = "info"
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to run, in waves, and where it will be found."""
+
+    waves: list[list[Program]] = field(default_factory=list)
+    redis: str = ""
+    environment: str = ""
+    verifier: str = ""
+    lanes: dict[str, LaneRecord] = field(default_factory=dict)
+
+
+def planned(options: StackOptions) -> Plan:
+    """Workers come last and so are stopped first, with the services still there that their episodes need."""
+    maker = _Maker(options)
+    plan = Plan()
+    environment, verifier = maker.service("environment"), maker.service("verifier")
+    plan.environment, plan.verifier = environment.address, verifier.address
+    if options.model is None:
+        plan.waves = [[environment, verifier]]
+        return plan
+    redis, plan.redis = redis_program(options.state, maker.log("redis"))
+    policies = {lane: maker.policy(lane, plan) for lane in options.lanes}
+    trainers = {lane: maker.trainer(lane, plan) for lane in options.lanes}
+    plan.lanes = {lane: LaneRecord(trainer=trainers[lane].address, policy=policies[lane].address)
+                  for lane in options.lanes}
+    workers = [maker.worker(lane, number, plan) for number in range(options.workers) for lane in options.lanes]
+    services = [environment, verifier, *policies.values(), *trainers.values()]
+    plan.waves = [[redis], services, workers]
+    return plan
+
+
+class _Maker:
+    """Makes the programs of one stack."""
+
+    def __init__(self, options: StackOptions) -> None:
+        self._options = options
+        self._ports = ports.free_ports() if options.base_port is None else ports.consecutive_ports(options.base_port)
+
+    def log(self, name: str) -> Path:
+        return self._options.state / "logs" / f"{name}.log"
+
+    def service(self, kind: str, name: str = "", flags: Iterable[tuple[str, object]] = (), **more: float) -> Program:
+        """`python -m farfield_<kind>` on a port of its own."""
+        port = next(self._ports)
+        address, name = f"{ports.HOST}:{port}", name or kind
+        given = [("server.port", port), ("log_level", self._options.log_level), *flags]
+        words = [word for key, value in given for word in (f"--{key}", str(value))]
+
+        async def ready() -> bool:
+            return await serving(address)
+
+        command = (sys.executable, "-m", f"farfield_{kind}", *words)
+        return Program(name, command, self.log(name), ready, address, **more)
+
+    def policy(self, lane: str, plan: Plan) -> Program:
+        options = self._options
+        flags = [
+            ("server.drain_seconds", _DRAIN_SECONDS),
+            ("lane", lane),
+            ("queue_url", plan.redis),
+            ("engine.model", options.model),
+            ("engine.max_rows", options.rows),
+            ("engine.deterministic", str(options.deterministic).lower()),
+        ]
+        return self.service("policy", f"policy.{lane}", flags)
+
+    def trainer(self, lane: str, plan: Plan) -> Program:
+        flags = [
+            ("server.drain_seconds", _TRAINER_DRAIN_SECONDS),
+            ("lane", lane),
+            ("queue_url", plan.redis),
+            ("environment.address", plan.environment),
+            ("verifier.address", plan.verifier),
+            ("runs", runs_of(self._options, lane)),
+        ]
+        return self.service("trainer", f"trainer.{lane}", flags, stop_seconds=_TRAINER_DRAIN_SECONDS + 10)
+
+    def worker(self, lane: str, number: int, plan: Plan) -> Program:
+        flags = [
+            ("server.drain_seconds", _DRAIN_SECONDS),
+            ("lane", lane),
+            ("queue_url", plan.redis),
+            ("lease_seconds", _LEASE_SECONDS),
+            ("concurrency", self._options.concurrency),
+            ("environment.address", plan.environment),
+            ("verifier.address", plan.verifier),
+            ("policy.address", plan.lanes[lane].policy),
+        ]
+        return self.service("rollout", f"worker.{lane}.{number}", flags)
+
+
+def runs_of(options: StackOptions, lane: str) -> Path:
+    """Each trainer has a folder of its own: it takes up what it finds unfinished there."""
+    runs = options.runs.resolve()
+    return runs if len(options.lanes) == 1 else runs / lane
+
+
+class Stack:
+    """A stack that runs."""
+
+    def __init__(self, options: StackOptions, plan: Plan) -> None:
+        self.options, self.plan = options, plan
+        self.supervisor = Supervisor(plan.waves, self._write)
+        self.memory = Meter(self._pids)
+        self._started, self._ready = time.time(), False
+
+    async def start(self) -> None:
+        await self.supervisor.start()
+        self._ready = True
+        self._write()
+
+    async def beside(self, work: Awaitable[T]) -> T:
+        """The work's result; its error, or that of a program that cannot be kept up."""
+        meter = asyncio.create_task(self.memory.run())
+        try:
+            return await self.supervisor.beside(work)
+        finally:
+            self.memory.read()
+            meter.cancel()
+
+    def restarts(self) -> dict[str, int]:
+        """Programs that died and were started again, and how often."""
+        return {child.program.name: child.restarts for child in self.supervisor.children if child.restarts}
+
+    def record(self) -> StackRecord:
+        return StackRecord(
+            supervisor=os.getpid(),
+            started_at=self._started,
+            ready=self._ready,
+            redis=self.plan.redis,
+            environment=self.plan.environment,
+            verifier=self.plan.verifier,
+            lanes=self.plan.lanes,
+            model=str(self.options.model or ""),
+            runs=self.options.runs.resolve(),
+            programs=tuple(
+                ProgramRecord(
+                    name=child.program.name,
+                    pid=child.pid,
+                    address=child.program.address,
+                    log=child.program.log,
+                    state=child.state.value,
+                    restarts=child.restarts,
+                )
+                for child in self.supervisor.children
+            ),
+        )
+
+    def _write(self) -> None:
+        record.write(self.options.state, self.record())
+
+    def _pids(self) -> Iterator[tuple[str, int]]:
+        yield "farfield", os.getpid()
+        for child in self.supervisor.children:
+            if child.pid:
+                yield child.program.name, child.pid
+
+
+@asynccontextmanager
+async def running(
+    options: StackOptions, when_made: Callable[[Stack], None] = lambda stack: None
+) -> AsyncIterator[Stack]:
+    """A stack, ready, for the length of a block; nothing of it is left afterwards. `when_made` gets it before
+    it starts."""
+    _check(options)
+    with record.locked(options.state):
+        _set_logs_aside(options.state / "logs")
+        stack = Stack(options, planned(options))
+        when_made(stack)
+        try:
+            await stack.start()
+            yield stack
+        finally:
+            await asyncio.shield(asyncio.ensure_future(stack.supervisor.stop()))
+            record.clear(options.state)
+
+
+def _check(options: StackOptions) -> None:
+    model = options.model
+    if model is not None and not (model / "config.json").exists():
+        raise FailedPrecondition(
+            f"{model} is no checkpoint: it has no config.json. The small model of the demo is made by "
+            "`make base-model`; any folder in Hugging Face format will do"
+        )
+
+
+def _set_logs_aside(folder: Path) -> None:
+    """Each start has logs of its own; those of the one before are kept as `.log.1`."""
+    for log in folder.glob("*.log"):
+        log.replace(log.with_suffix(".log.1"))

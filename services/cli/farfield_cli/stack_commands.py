@@ -1,0 +1,233 @@
+"""`farfield up`, `down`, `status`: the local stack."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from farfield_cli import record
+from farfield_cli.interrupts import Interruptible, detach_from_terminal
+from farfield_cli.memory import resident
+from farfield_cli.program import last_lines
+from farfield_cli.readiness import redis_answers, serving
+from farfield_cli.record import ProgramRecord, StackRecord
+from farfield_cli.stack import Stack, StackOptions, running
+from farfield_cli.terminal import console, run, say, seconds, size
+from farfield_cli.trainer import Trainer, bar_of, state_of
+from farfield_kernel.errors import FailedPrecondition, FarfieldError
+
+StateFolder = Annotated[
+    Path, typer.Option("--state", envvar="FARFIELD_STATE", help="Folder of the stack: sockets, logs, Redis data.")
+]
+Model = Annotated[Path, typer.Option(help="Checkpoint in Hugging Face format that the policies start from.")]
+DEFAULT_MODEL = Path("examples/tiny/checkpoint")
+_DETACHED = "FARFIELD_DETACHED"
+_DOWN_SECONDS = 90
+
+
+def up(
+    state: StateFolder = Path(".farfield"),
+    runs: Annotated[Path, typer.Option(help="Folder of training runs.")] = Path("runs"),
+    model: Model = DEFAULT_MODEL,
+    workers: Annotated[int, typer.Option(min=1, help="Rollout workers of each lane.")] = 1,
+    lanes: Annotated[
+        str, typer.Option(help="Lanes, with commas between: each has a trainer, a policy and workers of its own.")
+    ] = "default",
+    rows: Annotated[int, typer.Option(min=1, help="Responses that a policy decodes together.")] = 96,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Policies whose results do not depend on the batch.")
+    ] = False,
+    base_port: Annotated[
+        int | None, typer.Option(min=1024, max=65000, help="Use this port and those after it; else free ones.")
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    detach: Annotated[bool, typer.Option("--detach", help="Leave the stack in the background.")] = False,
+) -> None:
+    """Start the local stack: Redis, environment, verifier, and per lane a policy, a trainer and workers.
+
+    Runs until Ctrl-C; with --detach until `farfield down`. A process that dies is started again.
+    """
+    options = StackOptions(
+        state=state,
+        runs=runs,
+        model=model,
+        lanes=lane_names(lanes),
+        workers=workers,
+        rows=rows,
+        deterministic=deterministic,
+        base_port=base_port,
+        log_level=log_level,
+    )
+    if detach:
+        run(lambda _: _start_detached(options))
+        return
+    if os.environ.get(_DETACHED):
+        detach_from_terminal()
+    run(lambda interruptible: _stay_up(options, interruptible))
+
+
+def lane_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names or len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
+        raise typer.BadParameter(f"{text!r}: give different names of letters and digits, e.g. --lanes rl,sft")
+    return names
+
+
+async def _stay_up(options: StackOptions, interruptible: Interruptible) -> None:
+    began = time.monotonic()
+
+    def made(stack: Stack) -> None:
+        interruptible.hurry = stack.supervisor.kill
+        say(f"starting {len(stack.supervisor.children)} processes; logs in {options.state / 'logs'}")
+
+    async with running(options, made) as stack:
+        say(f"ready after {seconds(time.monotonic() - began)}")
+        _show(await _looked_at(stack.record()), [])
+        say("Ctrl-C stops it. Train with `farfield train RUN.yaml`, look with `farfield status`.")
+        await stack.beside(_tell_restarts(stack))
+
+
+async def _tell_restarts(stack: Stack) -> None:
+    told: dict[str, int] = {}
+    while True:
+        for name, count in stack.restarts().items():
+            if count > told.get(name, 0):
+                say(f"{name} ended and was started again ({count} so far); see {options_log(stack, name)}")
+                told[name] = count
+        await asyncio.sleep(1)
+
+
+def options_log(stack: Stack, name: str) -> Path:
+    return stack.options.state / "logs" / f"{name}.log"
+
+
+async def _start_detached(options: StackOptions) -> None:
+    """A supervisor in a session of its own; returns once its stack is ready."""
+    record.check_free(options.state)
+    log = options.state / "logs" / "supervisor.out"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        child = subprocess.Popen(  # noqa: ASYNC220, S603 - our own command line once more; nothing else runs yet
+            [sys.executable, "-m", "farfield_cli", *(word for word in sys.argv[1:] if word != "--detach")],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, _DETACHED: "1"},
+        )
+    while not ((found := record.read(options.state)) and found.ready):
+        if child.poll() is not None:
+            raise FailedPrecondition("the stack did not start:\n  " + "\n  ".join(last_lines(log, 30)))
+        await asyncio.sleep(0.2)
+    _show(await _looked_at(found), [])
+    say(f"It runs in the background; end it with `farfield down --state {options.state}`.")
+
+
+def down(state: StateFolder = Path(".farfield")) -> None:
+    """Stop the local stack. A run that works is suspended, and goes on when a stack is up again."""
+    found = record.read(state)
+    if found is None:
+        say(f"no stack runs in {state}")
+        return
+    os.kill(found.supervisor, signal.SIGTERM)
+    deadline = time.monotonic() + _DOWN_SECONDS
+    with console.status("stopping …"):
+        while record.is_locked(state) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    if record.is_locked(state):
+        os.kill(found.supervisor, signal.SIGKILL)  # its children die with it
+        say(f"it did not stop within {_DOWN_SECONDS} seconds and was killed")
+        return
+    say("stopped")
+
+
+def status(
+    state: StateFolder = Path(".farfield"),
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show the processes of the local stack, their health and memory, and how far its runs are."""
+    found = record.read(state)
+    if found is None:
+        say(f"no stack runs in {state}; start one with `farfield up`")
+        raise typer.Exit(1)
+
+    async def look() -> None:
+        rows, runs = await asyncio.gather(_looked_at(found), _runs(found))
+        if as_json:
+            print(json.dumps({"programs": rows, "runs": runs, "stack": record.as_json(found)}, indent=1))
+        else:
+            _show(rows, runs)
+
+    run(lambda _: look())
+
+
+async def _looked_at(found: StackRecord) -> list[dict[str, object]]:
+    health = await asyncio.gather(*(_healthy(program) for program in found.programs))
+    return [
+        {
+            "name": program.name,
+            "pid": program.pid,
+            "address": program.address,
+            "state": program.state,
+            "healthy": healthy,
+            "rss": resident(program.pid) if program.pid else 0,
+            "restarts": program.restarts,
+        }
+        for program, healthy in zip(found.programs, health, strict=True)
+    ]
+
+
+async def _healthy(program: ProgramRecord) -> bool:
+    if program.address.startswith("unix:"):
+        return await redis_answers(program.address.removeprefix("unix:"))
+    return await serving(program.address)
+
+
+async def _runs(found: StackRecord) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for lane, where in found.lanes.items():
+        try:
+            async with Trainer.at(where.trainer) as trainer:
+                runs = await trainer.all()
+        except FarfieldError:
+            continue
+        rows += [
+            {
+                "lane": lane,
+                "run": one.run_id,
+                "state": state_of(one),
+                "update": one.update,
+                "updates": one.updates,
+                "episodes": one.episodes_trained,
+                "failed": one.episodes_failed,
+            }
+            for one in runs
+        ]
+    return rows
+
+
+def _show(rows: list[dict[str, object]], runs: list[dict[str, object]]) -> None:
+    table = Table("process", "pid", "address", "health", "memory", "restarts", box=None, header_style="bold")
+    for row in rows:
+        health = "[green]serving[/green]" if row["healthy"] else f"[red]{row['state']}[/red]"
+        memory = size(float(str(row["rss"])))
+        table.add_row(
+            str(row["name"]), str(row["pid"] or "–"), str(row["address"]), health, memory, str(row["restarts"])
+        )
+    console.print(table)
+    say(f"memory in all: {size(sum(float(str(row['rss'])) for row in rows))}")
+    if runs:
+        table = Table("lane", "run", "state", "updates", "episodes", "failed", box=None, header_style="bold")
+        for row in runs:
+            progress = bar_of(int(str(row["update"])), int(str(row["updates"])))
+            table.add_row(
+                str(row["lane"]), str(row["run"]), str(row["state"]), progress, str(row["episodes"]), str(row["failed"])
+            )
+        console.print(table)

@@ -1,0 +1,97 @@
+"""The client's end of a trainer: runs that are started, watched across restarts, and steered."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from farfield.trainer.v1 import trainer_pb2 as pb
+from farfield.trainer.v1.trainer_pb2_grpc import TrainerServiceStub
+from farfield_kernel.client import ClientConfig, channel
+from farfield_kernel.errors import NotFound, Unavailable, translated
+
+_AGAIN_SECONDS = 0.3
+_UNFINISHED = (pb.RUN_STATE_RUNNING, pb.RUN_STATE_PAUSED)
+
+
+class Trainer:
+    """One lane's trainer."""
+
+    def __init__(self, stub: TrainerServiceStub) -> None:
+        self._stub = stub
+
+    @classmethod
+    @asynccontextmanager
+    async def at(cls, address: str) -> AsyncIterator["Trainer"]:
+        async with channel(ClientConfig(address=address, timeout_seconds=60)) as opened:
+            yield cls(TrainerServiceStub(opened))
+
+    async def start(self, run_id: str, config: Mapping[str, Any]) -> pb.Run:
+        """Starts a run, or finds it as it is when it was started before with the same config."""
+        request = pb.StartRunRequest(run_id=run_id, config_json=json.dumps(config))
+        async with translated():
+            return (await self._stub.StartRun(request)).run
+
+    async def get(self, run_id: str) -> pb.Run:
+        async with translated():
+            return (await self._stub.GetRun(pb.GetRunRequest(run_id=run_id))).run
+
+    async def all(self) -> list[pb.Run]:
+        async with translated():
+            return list((await self._stub.ListRuns(pb.ListRunsRequest())).runs)
+
+    async def pause(self, run_id: str) -> pb.Run:
+        async with translated():
+            return (await self._stub.PauseRun(pb.PauseRunRequest(run_id=run_id))).run
+
+    async def resume(self, run_id: str) -> pb.Run:
+        async with translated():
+            return (await self._stub.ResumeRun(pb.ResumeRunRequest(run_id=run_id))).run
+
+    async def stop(self, run_id: str) -> pb.Run:
+        async with translated():
+            return (await self._stub.StopRun(pb.StopRunRequest(run_id=run_id))).run
+
+    async def watch(self, run_id: str, after: int = 0) -> AsyncIterator[pb.WatchRunResponse]:
+        """Everything that the run reports until it ends. A trainer that is away is waited for: the run goes
+        on from its checkpoint, and what it plays again is reported again."""
+        while True:
+            try:
+                async with translated():
+                    request = pb.WatchRunRequest(run_id=run_id, after=after)
+                    async for answer in self._stub.WatchRun(request):
+                        after = max(after, answer.report.sequence)
+                        yield answer
+                        if answer.run.state not in _UNFINISHED and not answer.HasField("report"):
+                            return
+            except Unavailable:
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+
+def state_of(run: pb.Run) -> str:
+    return pb.RunState.Name(run.state).removeprefix("RUN_STATE_").lower()
+
+
+def is_over(run: pb.Run) -> bool:
+    return run.state not in _UNFINISHED
+
+
+def bar_of(done: int, total: int, width: int = 12) -> str:
+    """▓▓▓░░░ 3/6"""
+    if not total:
+        return "evaluates"
+    full = round(width * min(done, total) / total)
+    return "▓" * full + "░" * (width - full) + f" {done}/{total}"
+
+
+async def find(trainers: Mapping[str, str], run_id: str) -> str:
+    """The lane that holds a run; `trainers` are addresses by lane."""
+    known = []
+    for lane, address in trainers.items():
+        async with Trainer.at(address) as trainer:
+            runs = [run.run_id for run in await trainer.all()]
+        if run_id in runs:
+            return lane
+        known += runs
+    raise NotFound(f"no run '{run_id}'; known: {', '.join(sorted(known)) or 'none'}")

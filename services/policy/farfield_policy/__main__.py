@@ -1,0 +1,27 @@
+"""`farfield-policy`: configuration first, then the imports that it decides on, then serve."""
+
+from farfield_kernel.config import load
+from farfield_policy.config import PolicyConfig
+
+
+def main(argv: list[str] | None = None) -> None:
+    config = load(PolicyConfig, "farfield-policy", argv)
+
+    import uvloop
+
+    from farfield_kernel import logs
+
+    logs.setup("policy", config.log_level)
+    uvloop.run(run(config))
+
+
+async def run(config: PolicyConfig) -> None:
+    from farfield_kernel.server import serve
+    from farfield_policy.service import assembled
+
+    async with assembled(config) as service:
+        await serve(config.server, [service.mount], background=service.background, drain=service.drain)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Puts the parts of the service together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from farfield_kernel.queue import connect
+from farfield_kernel.server import Mount
+from farfield_policy.config import PolicyConfig, ScriptedConfig
+from farfield_policy.engine import Engine
+from farfield_policy.scripted import ScriptedEngine
+from farfield_policy.servicer import mount
+from farfield_policy.weights_watch import WeightsWatch
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a server mounts and runs beside it, and the engine behind it."""
+
+    mount: Mount
+    engine: Engine
+    background: tuple[Callable[[], Awaitable[None]], ...]
+
+    drain_seconds: float
+
+    async def drain(self) -> None:
+        """Gives running responses their time to finish; the rest is told UNAVAILABLE."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.drain_seconds):
+                await self.engine.pause(drain=True)
+        await self.engine.close()
+
+
+@asynccontextmanager
+async def assembled(config: PolicyConfig) -> AsyncIterator[Service]:
+    """The service for the length of a block, serving the lane's weights where it has announced any."""
+    engine = open_engine(config)
+    drain_seconds = config.server.drain_seconds
+    try:
+        if not config.queue_url:
+            yield Service(mount(engine), engine, (), drain_seconds)
+            return
+        queue = connect(config.queue_url)
+        try:
+            watch = WeightsWatch(engine, queue, config.lane, config.watch_seconds, config.retry_seconds)
+            await watch.catch_up()
+            yield Service(mount(engine), engine, (watch.follow,), drain_seconds)
+        finally:
+            await queue.close()
+    finally:
+        await engine.close()
+
+
+def open_engine(config: PolicyConfig) -> Engine:
+    if isinstance(config.engine, ScriptedConfig):
+        return ScriptedEngine(config.engine.responses, latency_seconds=config.engine.latency_seconds)
+
+    from farfield_policy.torch_engine import open_engine as open_torch_engine
+
+    return open_torch_engine(config.engine)

@@ -1,0 +1,73 @@
+"""Keeps the engine on the weights that its lane announced last."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from farfield_kernel import weights as sealed
+from farfield_kernel.errors import FailedPrecondition, FarfieldError
+from farfield_kernel.queue import Queue
+from farfield_kernel.weights import Weights
+from farfield_policy import meters
+from farfield_policy.engine import Engine, Swapped, Version
+
+log = logging.getLogger(__name__)
+
+
+async def load_verified(
+    engine: Engine, folder: Path, run_id: str = "", version: int = 0, digest: str = ""
+) -> Swapped:
+    """Loads a sealed folder after checking its sums, and that it is the version that was asked for.
+    Without a run id whatever the folder holds is taken."""
+    found = await asyncio.to_thread(sealed.verify, folder)
+    if run_id and (found.run_id, found.version) != (run_id, version):
+        raise FailedPrecondition(
+            f"{folder} holds version {found.version} of run '{found.run_id}', not {version} of '{run_id}'"
+        )
+    if digest and found.digest != digest:
+        raise FailedPrecondition(f"{folder} was published again: its digest is {found.digest}, not {digest}")
+    return await engine.load_weights(str(folder), Version(found.run_id, found.version, found.digest))
+
+
+class WeightsWatch:
+    """Follows a lane. Weights that are torn or not there yet are tried again; meanwhile the old serve."""
+
+    def __init__(
+        self, engine: Engine, queue: Queue, lane: str, watch_seconds: float, retry_seconds: float
+    ) -> None:
+        self._engine = engine
+        self._queue = queue
+        self._lane = lane
+        self._watch_seconds = watch_seconds
+        self._retry_seconds = retry_seconds
+        self._seen: Weights | None = None
+
+    async def catch_up(self) -> None:
+        """Loads what the lane has announced by now, before the first call is answered. When that cannot be
+        done the configured model serves, and `follow` goes on trying."""
+        try:
+            announced = await self._queue.weights(self._lane)
+            if announced is not None:
+                await self._load(announced)
+        except FarfieldError as error:
+            log.warning("cannot start from the announced weights: %s", error)
+
+    async def follow(self) -> None:
+        while True:
+            try:
+                announced = await self._queue.watch_weights(self._lane, self._seen, self._watch_seconds)
+                if announced is not None:
+                    await self._load(announced)
+            except FarfieldError as error:
+                log.warning("cannot follow the weights of lane %s: %s", self._lane, error)
+                await asyncio.sleep(self._retry_seconds)
+
+    async def _load(self, announced: Weights) -> None:
+        try:
+            await load_verified(
+                self._engine, Path(announced.path), announced.run_id, announced.version, announced.digest
+            )
+        except FarfieldError:
+            meters.torn.inc()
+            raise
+        self._seen = announced

@@ -1,0 +1,160 @@
+"""One episode's session: steps that are safe to repeat, and a new home by replay when its host is lost."""
+
+from collections.abc import Iterable
+
+from farfield.environment.v1 import environment_pb2 as pb
+from farfield_kernel.errors import (
+    AlreadyExists,
+    Conflict,
+    DeadlineExceeded,
+    Exhausted,
+    FarfieldError,
+    NotFound,
+    PluginFailure,
+    Unavailable,
+)
+from farfield_rollout import meters
+from farfield_rollout.config import RetryConfig
+from farfield_rollout.environment import EnvironmentClient
+from farfield_rollout.failures import Stage, retried
+from farfield_rollout.images import ImageCache, images_of
+from farfield_rollout.replicas import Replicas
+
+
+class Session:
+    """`facts_json`, `digest` and `resolved` are as of the last answer."""
+
+    def __init__(
+        self,
+        session_id: str,
+        environment: pb.EnvironmentRef,
+        seed: int,
+        replicas: Replicas,
+        images: ImageCache,
+        retry: RetryConfig,
+    ) -> None:
+        self.id = session_id
+        self.resolved = environment
+        self.facts_json = ""
+        self.digest = ""
+        self.restores = 0
+        self._seed = seed
+        self._replicas, self._images, self._retry = replicas, images, retry
+        self._client: EnvironmentClient | None = None
+        self._avoid: EnvironmentClient | None = None
+        self._responses: list[str] = []
+        self._shown: set[str] = set()
+
+    async def start(self) -> pb.Observation:
+        started = await retried(self._create, Stage.START, self._retry)
+        self.facts_json, self.digest = started.facts_json, started.digest
+        await self._see(started.observation)
+        return started.observation
+
+    async def step(self, response: str) -> pb.Outcome:
+        """The outcome of the next turn."""
+        action = pb.Action(session_id=self.id, turn=len(self._responses), response=response)
+        outcome = await retried(lambda: self._step(action), Stage.ENVIRONMENT, self._retry)
+        self._responses.append(response)
+        self.facts_json = outcome.facts_json or self.facts_json
+        self.digest = outcome.digest
+        await self._see(outcome.observation)
+        return outcome
+
+    def close_also(self, session_ids: Iterable[str]) -> None:
+        """Frees sessions that former attempts may have left where this one is."""
+        for session_id in session_ids:
+            if self._client:
+                self._client.discard(session_id)
+
+    def close(self) -> None:
+        """Frees the session soon; does not wait for it."""
+        if self._client:
+            self._client.discard(self.id)
+            self._client = None
+
+    async def _create(self) -> pb.Started:
+        client = await self._replicas.pick(self._avoid)
+        new = pb.NewSession(session_id=self.id, seed=self._seed)
+        try:
+            started, self.resolved = await client.create(self.resolved, new, self._known())
+        except (AlreadyExists, Conflict) as error:
+            # Left by an attempt that the queue has forgotten: nobody else plays under this id.
+            await client.close_session(self.id)
+            raise Unavailable(f"a stale session was in the way: {error}") from error
+        except (Unavailable, Exhausted):
+            self._avoid = client
+            raise
+        self._client = client
+        return started
+
+    async def _step(self, action: pb.Action) -> pb.Outcome:
+        client = self._client or await self._restore()
+        try:
+            return await client.step(action, self._known())
+        except NotFound as error:
+            self._leave(client)
+            raise Unavailable(f"the session is lost: {error}") from error
+        except (PluginFailure, DeadlineExceeded):
+            # The service keeps a session that failed as it is: only a new one can do better.
+            await self._forget(client)
+            raise
+        except Unavailable:
+            if await self._replicas.pick(client) is not client:
+                self._leave(client)
+            raise
+
+    def _leave(self, client: EnvironmentClient) -> None:
+        client.sessions.discard(self.id)
+        self._client, self._avoid = None, client
+
+    async def _forget(self, client: EnvironmentClient) -> None:
+        self._client = None
+        try:
+            await client.close_session(self.id)
+        except FarfieldError:
+            return  # its lease will free it
+
+    async def _restore(self) -> EnvironmentClient:
+        client = await self._replicas.pick(self._avoid)
+        history = pb.History(
+            session_id=self.id, seed=self._seed, responses=self._responses, digest=self.digest
+        )
+        try:
+            await client.restore(self.resolved, history, self._known())
+        except (Unavailable, Exhausted):
+            self._avoid = client
+            raise
+        self.restores += 1
+        meters.restores.inc()
+        self._client = client
+        return client
+
+    def _known(self) -> frozenset[str]:
+        """Images of this episode that are still held here."""
+        return frozenset(digest for digest in self._shown if digest in self._images)
+
+    async def _see(self, observation: pb.Observation) -> None:
+        """Fills in the bytes of every image, and keeps them."""
+        shown = list(images_of(observation.messages))
+        if not shown:
+            return
+        self._shown.update(image.sha256 for image in shown)
+        for image in shown:
+            image.data = image.data or self._images.get(image.sha256) or b""
+        if missing := sorted({image.sha256 for image in shown if not image.data}):
+            fetched = await retried(lambda: self._fetch(missing), Stage.ENVIRONMENT, self._retry)
+            for image in shown:
+                image.data = image.data or fetched[image.sha256]
+        for image in shown:
+            self._images.put(image.sha256, image.data)
+
+    async def _fetch(self, digests: list[str]) -> dict[str, bytes]:
+        client = self._client or await self._restore()
+        try:
+            images = {image.sha256: image.data for image in await client.images(digests)}
+        except NotFound as error:
+            raise PluginFailure(f"the environment has lost an image that it showed: {error}") from error
+        if absent := set(digests) - images.keys():
+            raise PluginFailure(f"the environment sent no bytes of image {min(absent)}")
+        return images

@@ -1,0 +1,25 @@
+"""When failed episodes are too many to go on."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, Failure, Trajectory
+from farfield_kernel.errors import FailedPrecondition
+
+
+class TooManyFailures(FailedPrecondition):
+    """Something is wrong that no retry of the workers has cured."""
+
+
+def check_failures(what: str, trajectories: Sequence[Trajectory], allowed: float) -> None:
+    """Raises TooManyFailures when more than the `allowed` fraction failed."""
+    failed = [item for item in trajectories if item.failure != FAILURE_UNSPECIFIED]
+    if len(failed) <= allowed * len(trajectories):
+        return
+    classes = Counter(Failure.Name(item.failure).removeprefix("FAILURE_").lower() for item in failed)
+    counted = ", ".join(f"{name} {number}" for name, number in classes.most_common())
+    raise TooManyFailures(
+        f"{what}: {len(failed)} of {len(trajectories)} episodes failed ({counted}), more than the allowed "
+        f"fraction {allowed:g}; for example: {failed[0].failure_detail or 'no detail'}. "
+        "Nothing is lost: cure it and resume the run, which plays these episodes again"
+    )

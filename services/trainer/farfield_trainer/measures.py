@@ -1,0 +1,72 @@
+"""What a suite's episodes say about a version, and some of them to be read.
+
+Success = the environment says solved, at least once within the verification budget. A failed episode has no
+grade: it is counted, and is not in any mean. Error bars of shares are sqrt(p (1 - p) / n).
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+
+from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, Trajectory
+
+_ID_BYTES = 4
+_NOT_FOR_READING = ("promptIds", "responseIds", "logprobs")
+
+
+def measures(trajectories: Sequence[Trajectory]) -> dict[str, float]:
+    """Metrics of one suite and version."""
+    graded = [item for item in trajectories if item.failure == FAILURE_UNSPECIFIED]
+    turns = [turn for item in graded for turn in item.turns]
+    judged = [turn.verdict for turn in turns if turn.HasField("verdict")]
+    first = [item.success and len(item.turns) == 1 for item in graded]
+    return {
+        "episodes": float(len(graded)),
+        "failed": float(len(trajectories) - len(graded)),
+        **_share("success", [item.success for item in graded]),
+        **_share("first_attempt", first),
+        **_share("step_accuracy", [verdict.correct for verdict in judged]),
+        "parseable": _mean([float(verdict.parseable) for verdict in judged]),
+        "turns": float(len(turns)),
+        "turns_mean": len(turns) / max(len(graded), 1),
+        "reward_mean": sum(verdict.reward for verdict in judged) / max(len(graded), 1),
+        "response_tokens_mean": _mean([len(turn.response_ids) / _ID_BYTES for turn in turns]),
+    }
+
+
+def _share(name: str, outcomes: Sequence[bool]) -> dict[str, float]:
+    share = _mean([float(item) for item in outcomes])
+    return {name: share, f"{name}_stderr": math.sqrt(share * (1 - share) / max(len(outcomes), 1))}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / max(len(values), 1)
+
+
+def keep_episodes(path: Path, trajectories: Sequence[Trajectory]) -> None:
+    """Writes episodes as a JSON list of trajectories, without their token ids and logprobs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([_readable(item) for item in trajectories], indent=1, ensure_ascii=False))
+
+
+def _readable(trajectory: Trajectory) -> dict[str, Any]:
+    data = json_format.MessageToDict(trajectory)
+    for turn in data.get("turns", ()):
+        for name in _NOT_FOR_READING:
+            turn.pop(name, None)
+    return data
+
+
+def staleness(trajectories: Sequence[Trajectory]) -> dict[str, float]:
+    """Age in versions of the sampled tokens: the version that an update starts from − the token's."""
+    tokens = total = oldest = 0
+    for trajectory in trajectories:
+        for turn in trajectory.turns:
+            for span in turn.versions:
+                age = trajectory.spec.policy_version - span.version
+                tokens, total, oldest = tokens + span.tokens, total + age * span.tokens, max(oldest, age)
+    return {"staleness_mean": total / max(tokens, 1), "staleness_max": float(oldest)}

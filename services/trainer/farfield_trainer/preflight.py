@@ -1,0 +1,93 @@
+"""Checks of a run before it starts, by asking those who will have to serve it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from farfield.environment.v1.environment_pb2 import (
+    CloseSessionsRequest,
+    CreateSessionsRequest,
+    EnvironmentRef,
+    NewSession,
+)
+from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
+from farfield.verifier.v1.verifier_pb2 import RewardPlan, VerifyRequest
+from farfield.verifier.v1.verifier_pb2_grpc import VerifierServiceStub
+from farfield_kernel.errors import FailedPrecondition, FarfieldError, translated
+from farfield_kernel.weights import MANIFEST, verify
+from farfield_trainer.planning import evaluation_seed
+from farfield_trainer.run_config import RunConfig
+
+_SECONDS = 30.0
+
+
+class Preflight:
+    """A service that is not given is not asked."""
+
+    def __init__(
+        self, environment: EnvironmentServiceStub | None, verifier: VerifierServiceStub | None
+    ) -> None:
+        self._environment, self._verifier = environment, verifier
+
+    async def check(self, run_id: str, config: RunConfig) -> None:
+        """Raises the error that the run would meet later, with the same code and message."""
+        check_base(config.base)
+        if config.algorithm.kind == "sft" and config.updates and self._environment is None:
+            raise FailedPrecondition(
+                "this trainer knows no environment service to take demonstrations from: "
+                "set environment.address in its configuration"
+            )
+        for number, (place, ref) in enumerate(_environments(config)):
+            with _at(place):
+                await self._check_environment(f"preflight/{run_id}/{number}", ref)
+        for place, plan in _rewards(config):
+            with _at(place):
+                await self._check_reward(plan)
+
+    async def _check_environment(self, session: str, ref: EnvironmentRef) -> None:
+        if self._environment is None:
+            return
+        wanted = NewSession(session_id=session, seed=evaluation_seed(0, 0))
+        request = CreateSessionsRequest(environment=ref, sessions=[wanted])
+        async with translated():
+            await self._environment.CreateSessions(request, timeout=_SECONDS)
+            closing = CloseSessionsRequest(session_ids=[session])
+            await self._environment.CloseSessions(closing, timeout=_SECONDS)
+
+    async def _check_reward(self, plan: RewardPlan) -> None:
+        if self._verifier is not None:
+            async with translated():
+                await self._verifier.Verify(VerifyRequest(plan=plan), timeout=_SECONDS)
+
+
+def _environments(config: RunConfig) -> Iterator[tuple[str, EnvironmentRef]]:
+    yield "environment", config.environment.ref()
+    for name, suite in config.evaluation.suites.items():
+        yield f"evaluation.suites.{name}.environment", suite.environment.ref()
+
+
+def _rewards(config: RunConfig) -> Iterator[tuple[str, RewardPlan]]:
+    if config.reward:
+        yield "reward", config.reward_plan()
+    for name, suite in config.evaluation.suites.items():
+        if suite.reward:
+            yield f"evaluation.suites.{name}.reward", config.suite_reward(suite)
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Says in which part of the config an error is."""
+    try:
+        yield
+    except FarfieldError as error:
+        raise type(error)(f"{place}: {error}", retry_after=error.retry_after) from error
+
+
+def check_base(base: Path) -> None:
+    """A folder that could be a checkpoint. A sealed one has to be whole."""
+    if not base.is_dir():
+        raise FailedPrecondition(f"base: {base} is not a folder; give a checkpoint in Hugging Face format")
+    if (base / MANIFEST).exists():
+        verify(base)
+    if not (base / "config.json").exists():
+        raise FailedPrecondition(f"base: {base} has no config.json; give a checkpoint in Hugging Face format")

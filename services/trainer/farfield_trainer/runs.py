@@ -1,0 +1,292 @@
+"""The trainer's runs: what each is, and the one that works.
+
+`<runs>/<run id>/` holds run.json (config and state), reports.jsonl, checkpoints/, weights/, episodes/,
+tensorboard/ and, at the end, summary.json.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from farfield_kernel import logs
+from farfield_kernel.errors import (
+    AlreadyExists,
+    DataLoss,
+    Exhausted,
+    FailedPrecondition,
+    FarfieldError,
+    NotFound,
+)
+from farfield_kernel.weights import write_durably
+from farfield_trainer import run_metrics
+from farfield_trainer.control import Control, End, Saved
+from farfield_trainer.loop import Loop, Station
+from farfield_trainer.planning import check_run_id
+from farfield_trainer.reports import Reports
+from farfield_trainer.run_config import RunConfig
+from farfield_trainer.summary import counts
+
+log = logging.getLogger(__name__)
+
+RECORD = "run.json"
+
+
+class State(Enum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def unfinished(self) -> bool:
+        return self in (State.RUNNING, State.PAUSED)
+
+
+_STATE_AT = {End.FINISHED: State.SUCCEEDED, End.STOPPED: State.STOPPED}
+
+
+@dataclass(slots=True)
+class Figures:
+    """What a run shows of itself."""
+
+    update: int = 0
+    version: int = -1
+    episodes_planned: int = 0
+    episodes_trained: int = 0
+    episodes_failed: int = 0
+
+
+@dataclass(slots=True)
+class Run:
+    run_id: str
+    folder: Path
+    config: RunConfig
+    state: State = State.RUNNING
+    error: str = ""
+    lives: int = 0
+    """How often it began or went on."""
+    created: float = field(default_factory=time.time)
+    control: Control = field(default_factory=Control)
+    task: asyncio.Task[None] | None = None
+    loop: Loop | None = None
+    reports: Reports = field(init=False)
+    _figures: Figures = field(default_factory=Figures)
+
+    def __post_init__(self) -> None:
+        self.reports = Reports(
+            self.folder / "reports.jsonl", [lambda report: run_metrics.record(self.run_id, report)]
+        )
+
+    @property
+    def active(self) -> bool:
+        return self.task is not None and not self.task.done()
+
+    def figures(self) -> Figures:
+        """As of now; of a run that is over, as of its end."""
+        if self.loop:
+            progress, weights = self.loop.progress, self.loop.weights
+            seen = counts(self.run_id, self.config, progress)
+            self._figures = Figures(
+                update=progress.update,
+                version=weights.version if weights else self._figures.version,
+                episodes_planned=int(seen["episodes_planned_total"]),
+                episodes_trained=int(seen["episodes_trained_total"]),
+                episodes_failed=int(seen["episodes_failed_total"]),
+            )
+        return self._figures
+
+    def record(self) -> None:
+        """Writes run.json, so that the run outlives the process."""
+        figures = self.figures()
+        data = {
+            "run_id": self.run_id,
+            "state": self.state.value,
+            "error": self.error,
+            "lives": self.lives,
+            "created": self.created,
+            "figures": {name: getattr(figures, name) for name in Figures.__slots__},
+            "config": self.config.model_dump(mode="json"),
+        }
+        write_durably(self.folder / RECORD, json.dumps(data, indent=1).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> "Run":
+        try:
+            data: dict[str, Any] = json.loads((folder / RECORD).read_text())
+            run = cls(data["run_id"], folder, RunConfig.model_validate(data["config"]), State(data["state"]))
+            run.error, run.lives, run.created = data["error"], data["lives"], data["created"]
+            run._figures = Figures(**data["figures"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataLoss(f"{folder / RECORD} cannot be read: {error!r}") from error
+        return run
+
+
+class Runs:
+    """All runs in a folder. One at a time works."""
+
+    def __init__(self, folder: Path, station: Station) -> None:
+        self._folder, self._station = folder.resolve(), station
+        self._runs: dict[str, Run] = {}
+
+    def load(self) -> None:
+        """Reads the runs of earlier processes; one that cannot be read is logged and left alone."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for record in sorted(self._folder.glob(f"*/{RECORD}")):
+            try:
+                run = Run.read(record.parent)
+            except DataLoss as error:
+                log.error("left out a run: %s", error)
+                continue
+            self._runs[run.run_id] = run
+            if not run.state.unfinished:
+                run.reports.close()
+
+    def go_on(self) -> None:
+        """Takes up the run that was working when the last process ended."""
+        unfinished = sorted((run for run in self.all() if run.state.unfinished), key=lambda run: run.created)
+        for run in unfinished[:1]:
+            log.info("taking up run %s", run.run_id)
+            run.control.paused = run.state is State.PAUSED
+            self._begin(run)
+        for run in unfinished[1:]:
+            self._ended(run, State.STOPPED, "another run was unfinished too when the trainer started")
+
+    def get(self, run_id: str) -> Run:
+        run = self._runs.get(run_id)
+        if run is None:
+            known = ", ".join(self._runs) or "none"
+            raise NotFound(f"no run '{run_id}' here; known: {known}")
+        return run
+
+    def all(self) -> list[Run]:
+        return sorted(self._runs.values(), key=lambda run: run.created)
+
+    def existing(self, run_id: str, config: RunConfig) -> Run | None:
+        """The run of that id, where it has that config. Raises where another run is in the way."""
+        check_run_id(run_id)
+        run = self._runs.get(run_id)
+        if run and run.config != config:
+            raise AlreadyExists(f"run '{run_id}' exists with another config; choose another run id")
+        if run is None:
+            self._check_free()
+        return run
+
+    def start(self, run_id: str, config: RunConfig) -> Run:
+        """Starts a run; the same id and config again is the run as it is."""
+        if run := self.existing(run_id, config):
+            return run
+        folder = self._folder / run_id
+        if folder.exists() and any(folder.iterdir()):
+            raise AlreadyExists(
+                f"{folder} is not empty and holds no run that can be read; choose another run id"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        run = self._runs[run_id] = Run(run_id, folder, config)
+        self._begin(run)
+        return run
+
+    def pause(self, run_id: str) -> Run:
+        run = self._working(run_id, "paused")
+        return self._set_paused(run, True)
+
+    def resume(self, run_id: str) -> Run:
+        """Lets a paused run go on; takes up one that failed or was stopped, from its last checkpoint."""
+        run = self.get(run_id)
+        if run.active:
+            return self._set_paused(run, False)
+        if run.state is State.SUCCEEDED:
+            raise FailedPrecondition(f"run '{run_id}' is finished; start another to train further")
+        self._check_free()
+        run.control = Control()
+        run.reports.reopen()
+        self._begin(run)
+        return run
+
+    def stop(self, run_id: str) -> Run:
+        run = self._working(run_id, "stopped")
+        run.control.end(End.STOPPED)
+        return run
+
+    async def save(self, run_id: str) -> Saved:
+        future = self._working(run_id, "saved").control.request_save()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if not future.cancelled():
+                raise
+            raise FailedPrecondition(
+                f"run '{run_id}' ended before the checkpoint was written"
+            ) from None
+
+    async def close(self, patience_seconds: float) -> None:
+        """Suspends the run that works, with a checkpoint where there is time for one."""
+        for run in self.all():
+            if run.task and run.active:
+                run.control.end(End.SUSPENDED)
+                await asyncio.wait({run.task}, timeout=patience_seconds)
+                run.task.cancel()
+                await asyncio.wait({run.task})
+            run.reports.close()
+
+    def _working(self, run_id: str, what: str) -> Run:
+        run = self.get(run_id)
+        if not run.active:
+            raise FailedPrecondition(f"run '{run_id}' is {run.state.value}; only a working run can be {what}")
+        return run
+
+    def _set_paused(self, run: Run, paused: bool) -> Run:
+        run.control.pause(paused)
+        run.state = State.PAUSED if paused else State.RUNNING
+        run.record()
+        return run
+
+    def _check_free(self) -> None:
+        for run in self._runs.values():
+            if run.active:
+                raise Exhausted(
+                    f"run '{run.run_id}' is {run.state.value} here; stop it or wait", retry_after=30
+                )
+
+    def _begin(self, run: Run) -> None:
+        run.lives += 1
+        run.error = ""
+        run.state = State.PAUSED if run.control.paused else State.RUNNING
+        run.record()
+        run.loop = Loop(run.run_id, run.config, run.folder, self._station, run.control, run.reports)
+        with logs.bound(run=run.run_id):
+            run.task = asyncio.create_task(self._live(run, run.loop))
+
+    async def _live(self, run: Run, loop: Loop) -> None:
+        """One life of a run; what ends it becomes its state."""
+        try:
+            end = await loop.run(fresh=run.lives == 1)
+        except FarfieldError as error:
+            log.error("run failed: %s", error)
+            self._ended(run, State.FAILED, str(error))
+        except OSError as error:
+            log.exception("run failed")
+            self._ended(run, State.FAILED, f"{error}; cure it and resume the run")
+        except Exception as error:
+            log.exception("run failed")
+            self._ended(
+                run, State.FAILED, f"unexpected {type(error).__name__}: {error}; the log has the details"
+            )
+        else:
+            if end is not End.SUSPENDED:
+                self._ended(run, _STATE_AT[end], "")
+
+    def _ended(self, run: Run, state: State, error: str) -> None:
+        run.state, run.error = state, error
+        with contextlib.suppress(
+            OSError
+        ):  # on a full disk the state is known here alone, and the run goes on later
+            run.record()
+        run.control.abandon()
+        run.reports.close()

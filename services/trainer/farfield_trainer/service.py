@@ -1,0 +1,87 @@
+"""Puts the parts of the service together."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
+from farfield.verifier.v1.verifier_pb2_grpc import VerifierServiceStub
+from farfield_kernel.client import ClientConfig, channel
+from farfield_kernel.errors import FailedPrecondition
+from farfield_kernel.queue import Queue, connect
+from farfield_kernel.server import Mount
+from farfield_trainer.config import TrainerConfig
+from farfield_trainer.demonstrations import Demonstrations
+from farfield_trainer.loop import Station
+from farfield_trainer.preflight import Preflight
+from farfield_trainer.run_config import RunConfig
+from farfield_trainer.runs import Runs
+from farfield_trainer.servicer import TrainerServicer, mount
+from farfield_trainer.sources import Learner
+
+_QUEUE_PATIENCE_SECONDS = 2.0
+"""The collector itself waits for ever, and says so; a single call need not wait long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a server mounts, and the core behind it."""
+
+    mount: Mount
+    runs: Runs
+
+
+@asynccontextmanager
+async def assembled(
+    config: TrainerConfig, make_learner: Callable[[RunConfig], Learner] | None = None
+) -> AsyncIterator[Service]:
+    """The service for the length of a block. The run that works is suspended at its end."""
+    async with AsyncExitStack() as stack:
+        environment = await _stub(stack, config.environment, EnvironmentServiceStub)
+        verifier = await _stub(stack, config.verifier, VerifierServiceStub)
+        queue = connect(config.queue_url, patience_seconds=_QUEUE_PATIENCE_SECONDS)
+        stack.push_async_callback(queue.close)
+        station = _station(config, queue, environment, make_learner or partial(_learner, config.device))
+        runs = Runs(config.runs, station)
+        runs.load()
+        stack.push_async_callback(runs.close, config.server.drain_seconds / 2)
+        yield Service(mount(TrainerServicer(runs, Preflight(environment, verifier))), runs)
+
+
+async def _stub(stack: AsyncExitStack, config: ClientConfig | None, stub: Callable[[Any], Any]) -> Any:
+    if config is None:
+        return None
+    return stub(await stack.enter_async_context(channel(config)))
+
+
+def _station(
+    config: TrainerConfig,
+    queue: Queue,
+    environment: EnvironmentServiceStub | None,
+    make_learner: Callable[[RunConfig], Learner],
+) -> Station:
+    def make_demonstrations(run: RunConfig) -> Demonstrations:
+        if environment is None:
+            raise FailedPrecondition("this trainer knows no environment service: set environment.address")
+        return Demonstrations(environment, run)
+
+    from farfield_trainer.tensorboard_log import TensorboardLog
+
+    return Station(
+        queue=queue,
+        lane=config.lane,
+        replan_seconds=config.replan_seconds,
+        make_learner=make_learner,
+        make_demonstrations=make_demonstrations,
+        open_scalars=TensorboardLog,
+    )
+
+
+def _learner(device: str, run: RunConfig) -> Learner:
+    from farfield_trainer.learner import Learner as TorchLearner
+
+    settings = run.algorithm.learner(run.deterministic)
+    return TorchLearner(settings, Path(run.base), seed=run.seed, device=device)

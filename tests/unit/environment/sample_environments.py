@@ -1,0 +1,225 @@
+"""Small environments for tests: one that behaves, on every executor, and one for every way to misbehave."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from farfield_sdk import (
+    Demonstration,
+    Environment,
+    Image,
+    Observation,
+    Options,
+    Outcome,
+    Sample,
+    Start,
+    State,
+    Variant,
+    assistant,
+    user,
+)
+
+
+class CountingOptions(Options):
+    goal: int = Field(3, ge=1, description="The number that ends the episode.")
+    max_turns: int = 5
+    label: str = ""
+
+    @field_validator("label")
+    @classmethod
+    def _may_break(cls, label: str) -> str:
+        if label == "break":
+            raise RuntimeError("the validator broke")
+        return label
+
+
+class Counting(Environment[CountingOptions]):
+    """Say the goal to win.
+
+    Every other answer is shown again.
+    """
+
+    name = "counting"
+    version = "1.2.0"
+    Options = CountingOptions
+    executor = "inline"
+    variants: ClassVar = {
+        "id": Variant("id", "Up to three.", {"goal": 3}),
+        "ood": Variant("ood", "Up to seven.", {"goal": 7, "max_turns": 9}),
+    }
+    demonstration_styles = ("plain",)
+
+    def reset(self, seed: int) -> Start:
+        self.steps = 0
+        first = Observation((user(f"seed {seed}: say {self.options.goal}"),))
+        return Start(first, {"goal": self.options.goal, "seed": seed})
+
+    def step(self, response: str) -> Outcome:
+        self.steps += 1
+        if response == str(self.options.goal):
+            return Outcome(State.TERMINATED, success=True, metrics={"steps": self.steps})
+        state = State.TRUNCATED if self.steps >= self.options.max_turns else State.CONTINUE
+        facts = {"last": response[:20]} if response.startswith("note") else None
+        return Outcome(state, observation=Observation((user(f"not {response[:20]}"),)), facts=facts)
+
+    @classmethod
+    def demonstrate(cls, options: CountingOptions, seed: int, style: str) -> Iterator[Demonstration]:
+        yield Demonstration(Sample((user(f"seed {seed}"), assistant(str(options.goal)))))
+
+
+class CountingThread(Counting):
+    name = "counting-thread"
+    executor = "thread"
+
+
+class CountingProcess(Counting):
+    name = "counting-process"
+    executor = "process"
+
+
+class CountingAsync(Counting):
+    name = "counting-async"
+    executor = "async"
+
+    async def reset(self, seed: int) -> Start:
+        await asyncio.sleep(0)
+        return super().reset(seed)
+
+    async def step(self, response: str) -> Outcome:
+        await asyncio.sleep(0)
+        return super().step(response)
+
+
+class Gated(Counting):
+    """A thread whose steps wait until the test opens the gate; it counts them."""
+
+    name = "gated"
+    executor = "thread"
+    gate = threading.Event()
+    arrived = threading.Event()
+    taken: ClassVar[list[str]] = []
+
+    @classmethod
+    def shut(cls) -> None:
+        cls.gate.clear()
+        cls.arrived.clear()
+        cls.taken.clear()
+
+    def step(self, response: str) -> Outcome:
+        self.taken.append(response)
+        self.arrived.set()
+        assert self.gate.wait(20)
+        return super().step(response)
+
+
+class Pictures(Counting):
+    """Shows an image at the start and after each step."""
+
+    name = "pictures"
+    modalities = frozenset({"text", "image"})
+
+    def reset(self, seed: int) -> Start:
+        super().reset(seed)
+        return Start(Observation((user("look", Image(picture(f"start {seed}"))),)), {})
+
+    def step(self, response: str) -> Outcome:
+        outcome = super().step(response)
+        return Outcome(outcome.state, observation=Observation((user(Image(picture(response))),)))
+
+
+def picture(text: str) -> bytes:
+    return b"\x89PNG" + text.encode()
+
+
+class Faulty(Counting):
+    """Does what the response says."""
+
+    name = "faulty"
+
+    def reset(self, seed: int) -> Start:
+        if self.options.label == "reset":
+            raise ValueError("no start today")
+        return super().reset(seed)
+
+    def step(self, response: str) -> Outcome:
+        return FAULTS.get(response, super().step)(response)
+
+
+class FaultyProcess(Faulty):
+    name = "faulty-process"
+    executor = "process"
+
+
+class FaultyThread(Faulty):
+    name = "faulty-thread"
+    executor = "thread"
+
+
+class Drifting(Counting):
+    """Its dynamics changed although its version did not: it counts the objects made of it."""
+
+    name = "drifting"
+    made = 0
+
+    def reset(self, seed: int) -> Start:
+        Drifting.made += 1
+        return super().reset(seed)
+
+    def step(self, response: str) -> Outcome:
+        outcome = super().step(response)
+        return Outcome(outcome.state, observation=Observation((user(f"life {self.made}"),)))
+
+
+def _raise(response: str) -> Any:
+    raise KeyError("lost\nit")
+
+
+def _exit(response: str) -> Any:
+    raise SystemExit(3)
+
+
+def _die(response: str) -> Any:
+    os._exit(7)
+
+
+def _hang(response: str) -> Any:
+    time.sleep(3600)
+
+
+def _deep(response: str) -> Any:
+    facts: dict[str, Any] = {}
+    for _ in range(100_000):
+        facts = {"deeper": facts}
+    return Outcome(State.CONTINUE, facts=facts)
+
+
+GOOD = State.CONTINUE
+FAULTS: dict[str, Any] = {
+    "raise": _raise,
+    "exit": _exit,
+    "die": _die,
+    "hang": _hang,
+    "deep facts": _deep,
+    "none": lambda _: None,
+    "start": lambda _: Start(Observation()),
+    "bad state": lambda _: Outcome("continue"),
+    "bad success": lambda _: Outcome(GOOD, success="yes"),
+    "bad facts": lambda _: Outcome(GOOD, facts={"x": object()}),
+    "facts list": lambda _: Outcome(GOOD, facts=[1]),
+    "nan facts": lambda _: Outcome(GOOD, facts={"x": float("nan")}),
+    "big facts": lambda _: Outcome(GOOD, facts={"x": "y" * 2_000_000}),
+    "surrogate facts": lambda _: Outcome(GOOD, facts={"x": "\ud800"}),
+    "bad metrics": lambda _: Outcome(GOOD, metrics={"x": float("inf")}),
+    "text metrics": lambda _: Outcome(GOOD, metrics={"x": "fast"}),
+    "bad observation": lambda _: Outcome(GOOD, observation="hello"),
+    "bad message": lambda _: Outcome(GOOD, observation=Observation(("hello",))),
+    "surrogate text": lambda _: Outcome(GOOD, observation=Observation((user("\ud800"),))),
+    "undeclared image": lambda _: Outcome(GOOD, observation=Observation((user(Image(b"x")),))),
+    "huge observation": lambda _: Outcome(GOOD, observation=Observation((user("x" * 100_001),))),
+}
+NONSENSE = sorted(set(FAULTS) - {"raise", "exit", "die", "hang"})

@@ -1,0 +1,190 @@
+"""Few calls for many episodes, over real connections that may break."""
+
+import asyncio
+
+import pytest
+
+from farfield.environment.v1.environment_pb2 import EnvironmentRef, NewSession
+from farfield.policy.v1.policy_pb2 import Prompt
+from farfield.verifier.v1.verifier_pb2 import Attempt, Leaf, RewardPlan
+from farfield_kernel.client import ClientConfig
+from farfield_kernel.errors import (
+    DeadlineExceeded,
+    Exhausted,
+    NotFound,
+    PluginFailure,
+    Unavailable,
+)
+from farfield_kernel.server import ServerConfig, running
+from farfield_rollout.config import PolicyConfig
+from farfield_rollout.environment import EnvironmentClient
+from farfield_rollout.episode import play
+from farfield_rollout.failures import Stage, retried
+from farfield_rollout.policy import PolicyClient
+from farfield_rollout.replicas import Environments, Replicas
+
+EXACT = RewardPlan(leaf=Leaf(verifier="exact"))
+
+
+async def test_many_episodes_cost_few_calls(world) -> None:
+    """64 episodes of 3 turns: 192 turns, each with three calls of its own if they were not gathered."""
+    claims = [world.claim(world.spec(number)) for number in range(64)]
+    plays = [play(claim, world.services, world.config.retry, "w") for claim in claims]
+    trajectories = await asyncio.gather(*plays)
+    assert not any(trajectory.failure for trajectory in trajectories)
+    assert sum(len(trajectory.turns) for trajectory in trajectories) == 192
+    calls = (
+        world.policy.faults.calls["stream"],
+        world.environment.faults.calls["stream"],
+        world.verifier.faults.calls["call"],
+    )
+    assert max(calls) <= 20, calls
+
+
+async def test_prompts_of_one_moment_share_a_message(world) -> None:
+    prompts = [Prompt(request_id="r", seed=number) for number in range(50)]
+    answers = await asyncio.gather(*map(world.services.policy.generate, prompts))
+    assert len(answers) == 50
+    assert world.policy.faults.calls["stream"] == 1
+    assert len({prompt.request_id for prompt in world.policy.prompts}) == 50
+
+
+async def test_an_error_of_one_prompt_is_its_own(world) -> None:
+    world.policy.faults.plan("generate", Exhausted("full", retry_after=0.5))
+    policy = world.services.policy
+    first, second = await asyncio.gather(
+        policy.generate(Prompt()), policy.generate(Prompt()), return_exceptions=True
+    )
+    assert isinstance(first, Exhausted)
+    assert first.retry_after == 0.5
+    assert second.text
+
+
+async def test_a_prompt_without_an_answer_is_late(world) -> None:
+    world.policy.hold = asyncio.Event()
+    client = PolicyClient(PolicyConfig(address=world.config.policy.address, timeout_seconds=0.05))
+    with pytest.raises(DeadlineExceeded):
+        await client.generate(Prompt())
+    world.policy.hold.set()
+    await client.close()
+
+
+async def test_a_broken_stream_fails_its_calls_and_the_next_call_opens_another(
+    world, unused_tcp_port
+) -> None:
+    server = ServerConfig(port=unused_tcp_port, drain_seconds=0)
+    mounts = world.mounts(world.environment, world.verifier, world.policy)
+    client = PolicyClient(PolicyConfig(address=f"127.0.0.1:{unused_tcp_port}"))
+    world.policy.hold = asyncio.Event()
+    async with running(mounts, server):
+        waiting = [asyncio.create_task(client.generate(Prompt(seed=number))) for number in range(3)]
+        await world.policy.asked(3)
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [Unavailable] * 3
+    world.policy.hold = None
+    async with running(mounts, server):
+        assert (await retried(lambda: client.generate(Prompt()), Stage.GENERATE, world.config.retry)).text
+    await client.close()
+
+
+async def test_a_service_that_is_not_there_is_unavailable(unused_tcp_port: int) -> None:
+    client = PolicyClient(PolicyConfig(address=f"127.0.0.1:{unused_tcp_port}"))
+    with pytest.raises(Unavailable):
+        await client.generate(Prompt())
+    await client.close()
+
+
+async def test_streams_share_the_prompts(world) -> None:
+    client = PolicyClient(PolicyConfig(address=world.config.policy.address, streams=3))
+    await asyncio.gather(*(client.generate(Prompt(seed=number)) for number in range(30)))
+    assert world.policy.faults.calls["stream"] == 3
+    await client.close()
+
+
+async def test_attempts_go_out_by_their_plan(world) -> None:
+    verifier = world.services.verifier
+    plans = [EXACT, RewardPlan(leaf=Leaf(verifier="exakt"))]
+    attempts = [
+        verifier.verify(
+            plans[number % 2], Attempt(attempt_id="same", response="1", facts_json='{"answer": "1"}')
+        )
+        for number in range(10)
+    ]
+    results = await asyncio.gather(*attempts, return_exceptions=True)
+    assert [result.reward for result in results[::2]] == [1.0] * 5
+    assert all(isinstance(result, NotFound) for result in results[1::2])
+    assert world.verifier.faults.calls["call"] == 2
+
+
+async def test_an_attempt_left_out_is_not_graded(world) -> None:
+    world.verifier.forgets = True
+    with pytest.raises(PluginFailure, match="left the attempt out"):
+        await world.services.verifier.verify(EXACT, Attempt(attempt_id="a"))
+
+
+async def test_one_bad_seed_does_not_spoil_the_batch(world) -> None:
+    """Creation is all or nothing: the batch fails, and each session gets its own answer."""
+    environment = EnvironmentRef(name="guess")
+    start = world.environment._start
+
+    def picky(session_id: str, seed: int):
+        if seed == 13:
+            raise PluginFailure("reset raised")
+        return start(session_id, seed)
+
+    world.environment._start = picky
+    client = await world.services.environments.of(environment).pick()
+    news = [NewSession(session_id=f"s{seed}", seed=seed) for seed in (1, 13, 3)]
+    calls = [client.create(environment, new, frozenset()) for new in news]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [isinstance(result, PluginFailure) for result in results] == [False, True, False]
+    assert client.sessions == {"s1", "s3"}
+
+
+async def test_leases_of_open_sessions_are_renewed(world) -> None:
+    environment = EnvironmentRef(name="guess")
+    replicas = world.services.environments.of(environment)
+    await world.services.environments.renew()
+    assert world.environment.faults.calls["renew"] == 0
+    client = await replicas.pick()
+    await client.create(environment, NewSession(session_id="s"), frozenset())
+    await world.services.environments.renew()
+    assert world.environment.faults.calls["renew"] == 1
+    await client.close_session("s")
+    await world.services.environments.renew()
+    assert world.environment.faults.calls["renew"] == 1
+
+
+class TestReplicas:
+    async def test_sessions_are_spread_and_a_failed_replica_is_avoided(self) -> None:
+        replicas = Replicas(ClientConfig(address="127.0.0.1:1, 127.0.0.1:2"))
+        first = await replicas.pick()
+        first.sessions.add("s")
+        second = await replicas.pick()
+        assert second is not first
+        assert await replicas.pick(avoid=second) is first
+        await replicas.close()
+
+    async def test_the_only_replica_is_picked_whatever_happened(self) -> None:
+        replicas = Replicas(ClientConfig(address="127.0.0.1:1"))
+        only = await replicas.pick()
+        assert await replicas.pick(avoid=only) is only
+        await replicas.close()
+
+    async def test_a_name_is_resolved(self) -> None:
+        replicas = Replicas(ClientConfig(address="dns:///localhost:50051"))
+        client = await replicas.pick()
+        assert isinstance(client, EnvironmentClient)
+        assert all(address.endswith(":50051") for address in replicas._addresses)
+        await replicas.close()
+
+    async def test_a_name_that_nobody_has_is_unavailable(self) -> None:
+        with pytest.raises(Unavailable, match="no address"):
+            await Replicas(ClientConfig(address="dns:///no-such-host.invalid:1")).pick()
+
+
+async def test_environments_may_have_services_of_their_own(world) -> None:
+    config = world.config.model_copy(update={"environments": {"virl": ClientConfig(address="far:1")}})
+    environments = Environments(config)
+    assert environments.of(EnvironmentRef(name="virl"))._config.address == "far:1"
+    assert environments.of(EnvironmentRef(name="guess"))._config == world.config.environment

@@ -1,0 +1,47 @@
+"""Images travel once, are shown whole to the policy, and are named by digest in the trajectory."""
+
+from farfield.types.v1.types_pb2 import ROLE_USER, Image, Message, Part
+from farfield_rollout.episode import play
+from farfield_rollout.images import ImageCache, by_digest, images_of
+
+
+def test_the_cache_forgets_what_was_used_least() -> None:
+    cache = ImageCache(max_bytes=10)
+    cache.put("a", b"1234")
+    cache.put("b", b"1234")
+    assert cache.get("a") == b"1234"
+    cache.put("c", b"1234")
+    assert [digest in cache for digest in "abc"] == [True, False, True]
+    cache.put("a", b"123456")
+    assert cache.get("a") == b"123456"
+    assert "c" in cache
+    cache.put("huge", b"x" * 11)
+    assert "huge" not in cache
+    assert cache.get("b") is None
+
+
+def test_naming_images_leaves_the_original_alone() -> None:
+    shown = Message(role=ROLE_USER, parts=[Part(image=Image(sha256="d", data=b"png")), Part(text="?")])
+    (named,) = by_digest([shown])
+    assert [image.sha256 for image in images_of([named])] == ["d"]
+    assert named.parts[0].image.data == b""
+    assert shown.parts[0].image.data == b"png"
+
+
+async def test_an_inline_image_reaches_the_policy_and_is_known_from_then_on(world) -> None:
+    world.environment.image = Image(sha256="d1", data=b"png", media_type="image/png")
+    trajectory = await play(world.claim(), world.services, world.config.retry, "w")
+    assert next(images_of(world.policy.prompts[0].messages)).data == b"png"
+    shown = next(images_of(trajectory.turns[0].messages))
+    assert (shown.sha256, shown.media_type, shown.data) == ("d1", "image/png", b"")
+    assert world.environment.known[0] == {"d1"}
+    assert world.environment.faults.calls["blobs"] == 0
+
+
+async def test_an_image_by_digest_is_fetched_once(world) -> None:
+    world.environment.image = Image(sha256="d2")
+    for number in range(2):
+        await play(world.claim(world.spec(number)), world.services, world.config.retry, "w")
+    shown = [image for prompt in world.policy.prompts for image in images_of(prompt.messages)]
+    assert [image.data for image in shown] == [b"bytes of d2"] * 2
+    assert world.environment.faults.calls["blobs"] == 1

@@ -1,0 +1,58 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from farfield.policy.v1.policy_pb2 import VersionSpan
+from farfield.trajectory.v1.trajectory_pb2 import FAILURE_ENVIRONMENT, EpisodeSpec, Trajectory
+from farfield_trainer.measures import keep_episodes, measures, staleness
+
+
+def episode(*correct: bool, success: bool | None = None, failure: int = 0) -> Trajectory:
+    trajectory = Trajectory(success=correct[-1] if success is None else success, failure=failure)
+    for one in correct:
+        turn = trajectory.turns.add(response_ids=b"abcdefgh", response_text="x")
+        turn.verdict.correct, turn.verdict.reward, turn.verdict.parseable = one, 5.0 if one else -1.0, True
+    return trajectory
+
+
+def test_success_is_solved_within_the_budget() -> None:
+    played = [episode(True), episode(False, True), episode(False, False), episode(False)]
+    figures = measures(played)
+    assert figures["success"] == 0.5
+    assert figures["success_stderr"] == pytest.approx(math.sqrt(0.25 / 4))
+    assert figures["first_attempt"] == 0.25
+    assert figures["step_accuracy"] == pytest.approx(2 / 6)
+    assert figures["turns_mean"] == 1.5
+    assert figures["reward_mean"] == pytest.approx((5 + 4 - 2 - 1) / 4)
+    assert figures["response_tokens_mean"] == 2
+
+
+def test_a_failed_episode_is_in_no_mean() -> None:
+    figures = measures([episode(True), episode(False, failure=FAILURE_ENVIRONMENT)])
+    assert (figures["success"], figures["episodes"], figures["failed"]) == (1.0, 1.0, 1.0)
+
+
+def test_a_right_step_is_not_a_solved_task() -> None:
+    assert measures([episode(True, success=False)])["success"] == 0.0
+
+
+def test_nothing_graded() -> None:
+    assert measures([episode(False, failure=FAILURE_ENVIRONMENT)])["success"] == 0.0
+
+
+def test_kept_episodes_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "ood" / "000003.json"
+    keep_episodes(path, [episode(False, True)])
+    (kept,) = json.loads(path.read_text())
+    assert [turn["responseText"] for turn in kept["turns"]] == ["x", "x"]
+    assert kept["turns"][1]["verdict"]["correct"]
+    assert "responseIds" not in kept["turns"][0]
+
+
+def test_staleness_is_weighed_by_tokens() -> None:
+    trajectory = Trajectory(spec=EpisodeSpec(policy_version=5))
+    spans = [VersionSpan(version=5, tokens=3), VersionSpan(version=3, tokens=1)]
+    trajectory.turns.add(versions=spans)
+    assert staleness([trajectory]) == {"staleness_mean": 0.5, "staleness_max": 2.0}

@@ -1,0 +1,156 @@
+"""Small verifiers for tests, one that behaves, on every executor, and one for every way to misbehave;
+and the service without its server."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from farfield_kernel.executors import Threads
+from farfield_kernel.plugins import Loaded, Plugin
+from farfield_sdk import Attempt, Options, Verdict, Verifier
+from farfield_verifier.catalog import Catalog
+from farfield_verifier.config import VerifierConfig
+from farfield_verifier.judges import Bench
+from farfield_verifier.scoring import Scoring
+
+
+class Core:
+    def __init__(self, *classes: type, **config: object) -> None:
+        self.config = VerifierConfig.model_validate(config)
+        threads = Threads(self.config.threads)
+        self.bench = Bench(self.config, threads)
+        self.catalog = Catalog(loaded(*classes), self.config, threads)
+        self.scoring = Scoring(self.config, self.catalog, self.bench)
+
+
+def loaded(*classes: type) -> Loaded:
+    return Loaded("farfield.verifiers", {cls.name: Plugin(cls, "samples==1") for cls in classes}, {})
+
+
+OpenCore = Callable[..., AbstractAsyncContextManager[Core]]
+
+
+class MatchOptions(Options):
+    value: float = 1.0
+    """Reward of a match."""
+
+
+class Match(Verifier[MatchOptions]):
+    """Is the response what the facts ask for?"""
+
+    name = "match"
+    version = "2.0.0"
+    Options = MatchOptions
+    executor = "inline"
+
+    def verify(self, attempt: Attempt) -> Verdict:
+        correct = attempt.response == attempt.facts["answer"]
+        value = self.options.value if correct else 0.0
+        feedback = "" if correct else f"turn {attempt.turn}, {attempt.state}: not {attempt.response[:10]}"
+        return Verdict(value, correct, feedback, {"match": value}, parseable=bool(attempt.response))
+
+
+class MatchThread(Match):
+    name = "match-thread"
+    executor = "thread"
+
+
+class MatchProcess(Match):
+    name = "match-process"
+    executor = "process"
+
+
+class MatchAsync(Match):
+    name = "match-async"
+    executor = "async"
+
+    async def verify(self, attempt: Attempt) -> Verdict:
+        await asyncio.sleep(0)
+        return super().verify(attempt)
+
+
+class Short(Verifier[Options]):
+    """Shorter is better; always content."""
+
+    name = "short"
+    version = "1.0.0"
+    Options = Options
+    executor = "inline"
+
+    def verify(self, attempt: Attempt) -> Verdict:
+        return Verdict(-float(len(attempt.response)), True, terms={"length": len(attempt.response)})
+
+
+class Faulty(Match):
+    """Does what the response says."""
+
+    name = "faulty"
+
+    def verify(self, attempt: Attempt) -> Verdict:
+        return FAULTS.get(attempt.response, super().verify)(attempt)
+
+
+class FaultyProcess(Faulty):
+    name = "faulty-process"
+    executor = "process"
+
+
+class FaultyThread(Faulty):
+    name = "faulty-thread"
+    executor = "thread"
+
+
+class Unmakeable(Match):
+    name = "unmakeable"
+
+    def __init__(self, options: MatchOptions) -> None:
+        raise OSError("no judge model here")
+
+
+def _raise(attempt: Attempt) -> Any:
+    raise KeyError("lost")
+
+
+def _raise_surrogate(attempt: Attempt) -> Any:
+    raise ValueError("\ud800" * 100_000)
+
+
+def _exit(attempt: Attempt) -> Any:
+    raise SystemExit(3)
+
+
+def _die(attempt: Attempt) -> Any:
+    os._exit(7)
+
+
+def _hang(attempt: Attempt) -> Any:
+    time.sleep(3600)
+
+
+FAULTS: dict[str, Any] = {
+    "raise": _raise,
+    "raise surrogate": _raise_surrogate,
+    "exit": _exit,
+    "die": _die,
+    "hang": _hang,
+    "nan": lambda _: Verdict(float("nan"), True),
+    "inf": lambda _: Verdict(float("inf"), True),
+    "none": lambda _: None,
+    "number": lambda _: 1.0,
+    "text reward": lambda _: Verdict("1", True),
+    "bool reward": lambda _: Verdict(True, True),
+    "text correct": lambda _: Verdict(1.0, "yes"),
+    "none parseable": lambda _: Verdict(1.0, True, parseable=None),
+    "bad feedback": lambda _: Verdict(1.0, True, feedback=None),
+    "long feedback": lambda _: Verdict(1.0, True, feedback="x" * 70_000),
+    "surrogate feedback": lambda _: Verdict(1.0, True, feedback="\ud800"),
+    "nan term": lambda _: Verdict(1.0, True, terms={"x": float("nan")}),
+    "bad term": lambda _: Verdict(1.0, True, terms={1: 1.0}),
+    "surrogate term": lambda _: Verdict(1.0, True, terms={"\ud800": 1.0}),
+    "bad terms": lambda _: Verdict(1.0, True, terms=7),
+    "huge number": lambda _: Verdict(10**400, True),
+}
+BROKEN = sorted(set(FAULTS) - {"die", "hang"})
