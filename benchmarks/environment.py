@@ -1,12 +1,13 @@
 """Environment service: GeneralPoints in process, and steps per second over gRPC with the client in a process
 of its own. Validation, digests, metrics and logging are on, as in production.
 
-    python benchmarks/environment.py [--sessions 32] [--seconds 2] [--trials 5] [--out FILE]
+    python benchmarks/environment.py [--sessions 32] [--seconds 1] [--trials 3] [--openenv PYTHON]
 
 Ways to step: `batched` sends one `Step` for all sessions (lockstep); `stream` sends one message per action on
 one `Rollout` stream; `stream, joined` puts the actions that are ready together in one message; `unary` is one
 `Step` per session, all at once; `episodes` plays whole GeneralPoints episodes in lockstep, creating and
-closing sessions included.
+closing sessions included. `(bare)` is a server that answers with the same bytes and does nothing. OpenEnv,
+where an interpreter that has it is named, runs the same echo environment behind its own server and client.
 """
 
 import argparse
@@ -16,9 +17,11 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc.aio
@@ -34,6 +37,7 @@ from farfield_sdk import Environment, Image, Observation, Options, Outcome, Star
 
 Stub = environment_pb2_grpc.EnvironmentServiceStub
 IMAGE_BYTES = 60 * 1024
+OPENENV = Path(__file__).parent / "openenv_echo.py"
 RESPONSE = "11 7 9 12 : ( 11 - 7 ) * 9 - 12 = 24"
 
 
@@ -71,21 +75,16 @@ class Picture(Echo):
 def serve() -> None:
     """The service as its own process runs it, with the plugins of this benchmark."""
     from farfield_environment.config import EnvironmentConfig
-    from farfield_environment.service import assembled
+    from farfield_environment.service import run
     from farfield_generalpoints import GeneralPoints
     from farfield_kernel import logs
     from farfield_kernel.plugins import Loaded, Plugin
     from farfield_kernel.server import ServerConfig
-    from farfield_kernel.server import serve as serve_forever
-
-    async def run() -> None:
-        config = EnvironmentConfig(server=ServerConfig(metrics_port=0, drain_seconds=0))
-        classes = {cls.name: Plugin(cls, "benchmark") for cls in (Echo, Picture, GeneralPoints)}
-        async with assembled(config, Loaded("benchmark", classes, {})) as service:
-            await serve_forever(config.server, [service.mount], background=[service.sessions.reap_forever])
 
     logs.setup("environment")
-    uvloop.run(run())
+    config = EnvironmentConfig(server=ServerConfig(metrics_port=0, drain_seconds=0))
+    classes = {cls.name: Plugin(cls, "benchmark") for cls in (Echo, Picture, GeneralPoints)}
+    uvloop.run(run(config, Loaded("benchmark", classes, {})))
 
 
 class Bare(environment_pb2_grpc.EnvironmentServiceServicer):
@@ -131,16 +130,17 @@ def serve_bare() -> None:
 class Server:
     """A server in a process of its own."""
 
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
+    def __init__(self, *command: str) -> None:
+        self._command = command
 
     def __enter__(self) -> "Server":
-        command = [sys.executable, __file__, "--serve", self._kind]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            if port := json.loads(line).get("port"):
-                self.address = f"127.0.0.1:{port}"
+            if line.startswith("{") and (port := json.loads(line).get("port")):
+                self.port, self.address = port, f"127.0.0.1:{port}"
+                # Its log goes on, and a full pipe would stop it.
+                threading.Thread(target=deque, args=(self._process.stderr, 0), daemon=True).start()
                 return self
         raise RuntimeError("the service did not start")
 
@@ -150,7 +150,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.communicate()
+        self._process.wait()
 
 
 Play = Callable[[Stub, int, float], Awaitable[int]]
@@ -188,9 +188,9 @@ def streamed(plugin: str, joined: bool) -> Play:
     async def play(stub: Stub, sessions: int, seconds: float) -> int:
         names = await create(stub, sessions, name=plugin)
         call = stub.Rollout()
-        for name in names:
-            action = pb.Action(session_id=name, turn=0, response=RESPONSE)
-            await call.write(pb.RolloutRequest(actions=[action]))
+        first = [pb.Action(session_id=name, turn=0, response=RESPONSE) for name in names]
+        for sent in [first] if joined else [[action] for action in first]:
+            await call.write(pb.RolloutRequest(actions=sent))
         steps, end = 0, time.perf_counter() + seconds
         while time.perf_counter() < end:
             results = (await call.read()).results
@@ -265,11 +265,27 @@ async def trial(server: "Server", play: Play, sessions: int, seconds: float) -> 
         return steps / (time.perf_counter() - began), (server.cpu_seconds() - cpu) / steps * 1e6
 
 
-async def over_grpc(sessions: int, seconds: float, trials: int) -> dict[str, dict]:
+def openenv_trial(
+    server: "Server", python: str, sessions: int, seconds: float, image: int
+) -> tuple[float, float]:
+    """The same of OpenEnv, with its own client in its own process."""
+    command = [python, str(OPENENV), "play", *map(str, (server.port, sessions, seconds, image))]
+    cpu = server.cpu_seconds()
+    rate = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return rate, (server.cpu_seconds() - cpu) / (rate * seconds) * 1e6
+
+
+async def over_grpc(sessions: int, seconds: float, trials: int, openenv: str) -> dict[str, dict]:
     """Trials of all ways and servers take turns, so that a busy machine is busy for all of them."""
     measured: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    with Server("service") as service, Server("bare") as bare:
+    with ExitStack() as stack:
+        service = stack.enter_context(Server(sys.executable, __file__, "--serve", "service"))
+        bare = stack.enter_context(Server(sys.executable, __file__, "--serve", "bare"))
+        if openenv:
+            reference = stack.enter_context(Server(openenv, str(OPENENV), "serve"))
         for _ in range(trials):
+            for way, image in {"openenv": 0, "openenv, 60 KB image": IMAGE_BYTES}.items() if openenv else ():
+                measured[way].append(openenv_trial(reference, openenv, sessions, seconds, image))
             for way, play in WAYS.items():
                 measured[way].append(await trial(service, play, sessions, seconds))
                 measured[f"{way} (bare)"].append(await trial(bare, play, sessions, seconds))
@@ -318,6 +334,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a trial")
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "environment.json")
+    parser.add_argument(
+        "--openenv", default="", metavar="PYTHON", help="interpreter that has openenv-core and uvloop"
+    )
     parser.add_argument("--serve", choices=("service", "bare"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
@@ -327,14 +346,16 @@ def main() -> None:
     print("GeneralPoints in process (budget: 100 µs each)")
     for name, value in local.items():
         print(f"  {name.removesuffix('_microseconds'):<22} {value:9.1f} µs")
-    remote = uvloop.run(over_grpc(args.sessions, args.seconds, args.trials))
+    remote = uvloop.run(over_grpc(args.sessions, args.seconds, args.trials, args.openenv))
     print(f"over gRPC, {args.sessions} sessions, client and server in two processes")
-    print(f"  {'way':<22} {'steps/s':>9} {'server µs/step':>15} {'of bare gRPC':>13}")
+    print(f"  {'way':<22} {'steps/s':>9} {'server µs/step':>15} {'of bare gRPC':>13} {'of OpenEnv':>11}")
     for way, row in remote.items():
         bare = remote.get(f"{way} (bare)")
         rate, cost = row["steps_per_second"], row["server_cpu_microseconds_per_step"]
-        share = f"{rate / bare['steps_per_second']:12.0%}" if bare else ""
-        print(f"  {way:<22} {rate:9.0f} {cost:15.1f} {share}")
+        share = f"{rate / bare['steps_per_second']:13.0%}" if bare else " " * 13
+        of = remote.get("openenv, 60 KB image" if "image" in way else "openenv")
+        times = f"{rate / of['steps_per_second']:10.1f}x" if of else ""
+        print(f"  {way:<22} {rate:9.0f} {cost:15.1f} {share} {times}")
     args.out.parent.mkdir(parents=True, exist_ok=True)
     settings = {"sessions": args.sessions, "seconds": args.seconds, "trials": args.trials}
     load = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0]}

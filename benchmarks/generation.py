@@ -22,14 +22,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
 from farfield_policy.chat import Chat
 from farfield_policy.config import TorchConfig
 from farfield_policy.engine import Prompt, Sampling
 from farfield_policy.model import Model
 from farfield_policy.torch_engine import TorchEngine
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 VOCABULARY = 512
 SHAPES = {
@@ -139,11 +140,8 @@ def main() -> None:
             for batch in arguments.batches:
                 line = asyncio.run(compare(size, lengths, batch, arguments.repeats))
                 lines.append(line)
-                print(
-                    f"{line.size:>4}  {line.lengths:<7}  {line.batch:>5}  {line.generate:>10}  {line.engine:>8}  "
-                    f"{line.ratio:>5.2f}",
-                    flush=True,
-                )
+                shown = f"{line.size:>4}  {line.lengths:<7}  {line.batch:>5}  {line.generate:>10}"
+                print(f"{shown}  {line.engine:>8}  {line.ratio:>5.2f}", flush=True)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     record = {
         "torch": torch.__version__,

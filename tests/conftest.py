@@ -38,6 +38,11 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the server does not run"
+        return self._process.pid
+
     def start(self) -> "RedisServer":
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(

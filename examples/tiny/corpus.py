@@ -46,25 +46,25 @@ def retries(rng: Random, most_failed: int) -> Iterator[Transcript]:
 
 
 def _transcript(rng: Random, failed: int) -> Transcript:
-    problem, faces = _problem(rng)
+    problem = _problem(rng)
     transcript = Transcript([], [])
-    transcript.add("user", task("compact", problem.cards, faces, TARGET).text, 0.0)
+    transcript.add("user", task(problem), 0.0)
     for _ in range(failed):
         response, faults = wrong_attempt(problem, rng)
         transcript.add("assistant", response, WRONG_ATTEMPT_WEIGHT)
-        transcript.add("user", feedback("compact", faults, TARGET), 0.0)
+        transcript.add("user", feedback(problem, faults), 0.0)
     transcript.add("assistant", right_attempt(problem, rng), 1.0)
     return transcript
 
 
-def _problem(rng: Random) -> tuple[Problem, tuple[int, int, int]]:
+def _problem(rng: Random) -> Problem:
     """A solvable hand that is not held out, under a random rule."""
     while True:
         faces = _random_rule(rng)
         hand = hand_of(deal_ranks(rng, "uniform"), rank_values(faces), rng)
         values = tuple(sorted(hand.values))
         if not held_out(values) and solvable(values, TARGET):
-            return Problem(hand.faces, hand.values, TARGET, "compact"), faces
+            return Problem(hand.faces, hand.values, faces, TARGET, "compact")
 
 
 def _random_rule(rng: Random) -> tuple[int, int, int]:

@@ -262,7 +262,7 @@ async def test_a_draining_service_plays_on_but_starts_nothing() -> None:
     async with hosting() as (service, channel):
         stub = Stub(channel)
         await create(stub, ref())
-        service.sessions.drain()
+        await service.sessions.drain()
         for call in (
             stub.CreateSessions(pb.CreateSessionsRequest(environment=ref())),
             create(stub, ref(), ("b", 1)),

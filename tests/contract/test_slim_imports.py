@@ -13,6 +13,7 @@ SLIM = [
     "farfield_rollout",
     "farfield_cli",
     "farfield_generalpoints",
+    "farfield_virl",
 ]
 
 IMPORT_ALL = """

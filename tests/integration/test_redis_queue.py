@@ -211,3 +211,23 @@ async def test_work_of_a_lost_answer_is_played_once(open_queue, proxy) -> None:
         await queue.commit(RUN, "w", claim, Trajectory(spec=claim.spec))
     assert lossy.swallowed == 18
     assert seeds(await watcher.collect(RUN, 99, 0)) == [0, 1, 2, 3, 4, 5]
+
+
+async def test_a_task_that_collects_can_always_be_cancelled(open_queue, redis_url: str) -> None:
+    """Also at the moment when a command has just been sent."""
+    queue = open_queue(redis_url)
+
+    async def collect_for_ever() -> None:
+        while True:
+            await queue.collect("cancelled", 1, 1)
+
+    for ticks in range(60):
+        await queue.plan("cancelled", specs(1))
+        collecting = asyncio.create_task(collect_for_ever())
+        await asyncio.sleep(0.005)
+        await queue.drop("cancelled")
+        for _ in range(ticks % 4):
+            await asyncio.sleep(0)
+        collecting.cancel()
+        done, _ = await asyncio.wait({collecting}, timeout=10)
+        assert done

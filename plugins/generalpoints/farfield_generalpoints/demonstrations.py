@@ -22,7 +22,7 @@ def demonstrate(opening: Message, problem: Problem, style: str, turns: int, seed
     messages = [opening]
     for _ in range(failed):
         response, faults = wrong_attempt(problem, rng)
-        messages += [assistant(response), user(feedback(problem.form, faults, problem.target))]
+        messages += [assistant(response), user(feedback(problem, faults))]
     messages.append(assistant(right_attempt(problem, rng)))
     return Demonstration(Sample(tuple(messages)), (0.0,) * failed + (1.0,))
 

@@ -19,6 +19,7 @@ from farfield_sdk import (
     Start,
     State,
     Variant,
+    user,
 )
 
 VARIANTS = {
@@ -52,8 +53,8 @@ class GeneralPoints(Environment[GeneralPointsOptions]):
         self._hand = deal_hand(self.options, seed)
         self._turns = 0
         hand, options = self._hand, self.options
-        self._problem = Problem(hand.faces, hand.values, options.target, options.prompt)
-        opening = prompts.task(options.prompt, hand.faces, options.face_values, options.target)
+        self._problem = Problem(hand.faces, hand.values, options.face_values, options.target, options.prompt)
+        opening = user(prompts.task(self._problem))
         return Start(Observation((opening,)), facts_of(self._problem, hand))
 
     def step(self, response: str) -> Outcome:
@@ -95,6 +96,7 @@ def facts_of(problem: Problem, hand: Hand) -> dict[str, Any]:
         "cards": list(hand.faces),
         "suits": list(hand.suits),
         "values": list(hand.values),
+        "faces": list(problem.faces),
         "target": problem.target,
         "prompt": problem.form,
         "image": problem.image,

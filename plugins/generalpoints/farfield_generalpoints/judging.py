@@ -40,15 +40,19 @@ class Problem:
 
     cards: tuple[str, ...]
     values: tuple[int, ...]
+    faces: tuple[int, int, int]
+    """What J, Q and K count as."""
     target: int
     form: PromptForm
     image: bool = False
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "Problem":
+        jack, queen, king = map(int, facts["faces"])
         return cls(
             tuple(facts["cards"]),
             tuple(map(int, facts["values"])),
+            (jack, queen, king),
             int(facts["target"]),
             facts["prompt"],
             bool(facts.get("image", False)),

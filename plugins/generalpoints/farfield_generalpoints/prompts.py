@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from farfield_generalpoints.answers import PromptForm
-from farfield_generalpoints.judging import Fault
-from farfield_sdk import Message, user
+from farfield_generalpoints.judging import Fault, Problem
 
 _PAPER_TASK = """\
 Let us play a card game. You hold four cards; make them reach {target}.
@@ -20,6 +18,8 @@ Your cards: {cards}
 Answer with one JSON object with these three keys, and nothing after it:
 {{"cards": [the four cards as you see them], "number": [what each of them counts], \
 "formula": "your formula={target}"}}"""
+
+_COMPACT_TASK = "target {target} J {J} Q {Q} K {K} cards {cards}"
 
 _PAPER_FEEDBACK: Mapping[Fault, str] = {
     Fault.MALFORMED: 'I found no JSON object with the key "formula" in your answer.',
@@ -47,19 +47,19 @@ _COMPACT_FEEDBACK: Mapping[Fault, str] = {
 }
 
 
-def task(form: PromptForm, cards: Sequence[str], faces: tuple[int, int, int], target: int) -> Message:
-    """The opening message: target, rule, cards."""
-    jack, queen, king = faces
-    if form == "compact":
-        return user(f"target {target} J {jack} Q {queen} K {king} cards {' '.join(cards)}")
-    shown = ", ".join(cards)
-    return user(_PAPER_TASK.format(target=target, J=jack, Q=queen, K=king, cards=shown))
+def task(problem: Problem) -> str:
+    """What the policy reads first: target, rule, cards."""
+    template = _COMPACT_TASK if problem.form == "compact" else _PAPER_TASK
+    cards = (" " if problem.form == "compact" else ", ").join(problem.cards)
+    jack, queen, king = problem.faces
+    return template.format(target=problem.target, J=jack, Q=queen, K=king, cards=cards)
 
 
-def feedback(form: PromptForm, faults: Sequence[Fault], target: int) -> str:
-    """Why an attempt failed. The compact form names only the gravest fault."""
+def feedback(problem: Problem, faults: Sequence[Fault]) -> str:
+    """Why an attempt failed. The compact form names only the gravest fault and states the task again,
+    so that a small model never has to look far back."""
     distinct = sorted(set(faults), key=list(Fault).index)
-    if form == "compact":
-        return _COMPACT_FEEDBACK[distinct[0]]
-    reasons = " ".join(_PAPER_FEEDBACK[fault] for fault in distinct).format(target=target)
+    if problem.form == "compact":
+        return f"{_COMPACT_FEEDBACK[distinct[0]]} {task(problem)}"
+    reasons = " ".join(_PAPER_FEEDBACK[fault] for fault in distinct).format(target=problem.target)
     return f"{reasons} Try again, in the same form."

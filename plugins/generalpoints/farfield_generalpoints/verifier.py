@@ -33,7 +33,7 @@ class GeneralPointsVerifier(Verifier[VerifierOptions]):
         return Verdict(
             reward=sum(terms.values()),
             correct=not faults,
-            feedback=prompts.feedback(problem.form, faults, problem.target) if faults else "",
+            feedback=prompts.feedback(problem, faults) if faults else "",
             terms=terms,
             parseable=Fault.MALFORMED not in faults,
         )

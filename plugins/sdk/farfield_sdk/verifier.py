@@ -10,14 +10,14 @@ from farfield_sdk.options import Options
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is judged: the response of turn `turn` (from 0) of at most `max_turns`, and the facts.
+    """What is judged: the response of turn `turn` (from 0), and the facts.
 
-    `state` and `success` are the environment's, after the response was applied."""
+    `state` and `success` are the environment's, after the response was applied: a spent budget is the
+    state `truncated`."""
 
     response: str
     facts: Mapping[str, Any]
     turn: int = 0
-    max_turns: int = 1
     success: bool = False
     state: str = "continue"
 

@@ -75,13 +75,12 @@ def _times_cut(streets: Streets, crossing: int, sign: Spot) -> int:
     """From how many sides one may come to the crossing and see the sign cut by the edge of a view."""
     x, y = streets.spots[crossing]
     there = heading_of(sign[0] - x, sign[1] - y)
-    offsets = [(there - streets.heading(origin, crossing) + 45) % 90 - 45 for origin in streets.around[crossing]]
+    arrivals = [streets.heading(origin, crossing) for origin in streets.around[crossing]]
+    offsets = [(there - arrival + 45) % 90 - 45 for arrival in arrivals]
     return sum(abs(offset) > WHOLE_IN_VIEW for offset in offsets)
 
 
-def _shops(
-    streets: Streets, names: Iterator[str], rng: Random
-) -> Iterator[tuple[tuple[int, int], Place]]:
+def _shops(streets: Streets, names: Iterator[str], rng: Random) -> Iterator[tuple[tuple[int, int], Place]]:
     """One place in the middle part of every street."""
     for street in streets.streets:
         whole = streets.length(street.a, street.b)
@@ -114,7 +113,7 @@ def draw_route(city: City, roads: int, rng: Random) -> Route | None:
         walk.append(onward[int(rng.random() * len(onward))])
     if city.shops[walk[-2], walk[-1]].door < LEAST_LAST_ROAD:
         return None
-    return _route(city, walk, start=0.3 + 0.3 * rng.random())
+    return _route(city, walk, start=0.2 + 0.15 * rng.random())
 
 
 def _turns(streets: Streets, walk: list[int], onward: int) -> bool:

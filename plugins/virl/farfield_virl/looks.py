@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Colour = tuple[int, int, int]
+CityName = Literal["brickton", "solana", "nordby", "lumen", "verdance"]
 
 
 @dataclass(frozen=True)
@@ -145,5 +146,5 @@ LOOKS: dict[str, Look] = {
         sign_edge=(40, 40, 40),
     ),
 }
-CITIES = tuple(LOOKS)
-HOME_CITY, OTHER_CITIES = CITIES[0], CITIES[1:]
+HOME_CITY: CityName = "brickton"
+OTHER_CITIES: tuple[CityName, ...] = ("solana", "nordby", "lumen", "verdance")

@@ -10,26 +10,29 @@ import json
 import pickle
 import pickletools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from reprlib import repr  # bounded: lists of lists of lists have no short plain one
 from typing import Any, NoReturn
 
 from farfield_virl.bearings import Geocode
 from farfield_virl.faults import BadData
-from farfield_virl.published import MOST_BYTES, read_json
+from farfield_virl.files import read_bytes, read_json
 
 FORMAT = "farfield-virl-panoramas-1"
 JSON_FILE, PICKLE_FILE = "gps_pano_mapping.json", "gps_pano_mapping.pkl"
 Panoramas = Mapping[Geocode, str]
 
 _PANORAMA = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_NAMES = """NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 FLOAT BINFLOAT
-    UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8"""
-_TUPLES = "EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 TUPLE"
-_PLAIN = frozenset(
-    f"""{_NAMES} {_TUPLES} PROTO FRAME STOP MARK POP POP_MARK EMPTY_LIST LIST APPEND APPENDS EMPTY_DICT DICT
-    SETITEM SETITEMS MEMOIZE PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET""".split()
-)
+# fmt: off
+_TUPLES = frozenset(("EMPTY_TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "TUPLE"))
+_PLAIN = _TUPLES | frozenset((
+    "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT",
+    "BINFLOAT", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "EMPTY_LIST", "LIST",
+    "APPEND", "APPENDS", "EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "MEMOIZE", "PUT", "BINPUT",
+    "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET", "PROTO", "FRAME", "STOP", "MARK",
+))
+# fmt: on
 
 
 def load_panoramas(path: Path) -> Panoramas:
@@ -44,7 +47,9 @@ def read_panoramas_json(path: Path) -> Panoramas:
         raise BadData(f"{path}: not a mapping that `python -m farfield_virl.convert` wrote")
     if not all(isinstance(row, list) and len(row) == 3 for row in rows):
         raise BadData(f"{path}: a row is not [latitude, longitude, panorama]")
-    return checked(path, {tuple(row[:2]): row[2] for row in rows if not isinstance(row[0], list)})
+    if not all(isinstance(one, int | float) for row in rows for one in row[:2]):
+        raise BadData(f"{path}: a row begins with something else than two numbers")
+    return checked(path, {(row[0], row[1]): row[2] for row in rows})
 
 
 def write_panoramas_json(path: Path, panoramas: Panoramas) -> None:
@@ -54,12 +59,7 @@ def write_panoramas_json(path: Path, panoramas: Panoramas) -> None:
 
 def read_panoramas_pickle(path: Path) -> Panoramas:
     """The mapping in a pickle of plain values; any other pickle is refused and nothing of it runs."""
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise BadData(f"{path}: larger than {MOST_BYTES >> 20} MiB")
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadData(f"{path}: cannot be read ({error.strerror})") from error
+    data = read_bytes(path)
     inspect(path, data)
     try:
         found = _PlainUnpickler(io.BytesIO(data)).load()
@@ -73,25 +73,28 @@ def inspect(path: Path, data: bytes) -> None:
 
     A tuple may not be used twice: nested twice at every level it would take for ever to hash.
     """
-    memo: dict[int, bool] = {}
+    tuples: dict[int, bool] = {}
     made_tuple = False
+    for name, argument in _instructions(path, data):
+        if name not in _PLAIN:
+            raise BadData(
+                f"{path}: refused: the pickle has the instruction {name} ({repr(argument)}), which can call "
+                "code; only dictionaries, lists, tuples, strings and numbers are read"
+            )
+        if name.endswith(("PUT", "MEMOIZE")):
+            tuples[len(tuples) if argument is None else argument] = made_tuple
+        elif name.endswith("GET"):
+            if tuples.get(argument, True):
+                raise BadData(f"{path}: refused: the pickle uses one tuple in two places")
+        elif name not in ("PROTO", "FRAME"):
+            made_tuple = name in _TUPLES
+
+
+def _instructions(path: Path, data: bytes) -> Iterator[tuple[str, Any]]:
     try:
         for opcode, argument, _ in pickletools.genops(data):
-            if opcode.name not in _PLAIN:
-                raise BadData(
-                    f"{path}: refused: the pickle has the instruction {opcode.name} ({argument!r}), which "
-                    "can call code; only dictionaries, lists, tuples, strings and numbers are read"
-                )
-            if opcode.name.endswith("PUT") or opcode.name == "MEMOIZE":
-                memo[len(memo) if opcode.name == "MEMOIZE" else int(argument)] = made_tuple
-            elif opcode.name.endswith("GET"):
-                if memo.get(int(argument), True):
-                    raise BadData(f"{path}: refused: the pickle uses one tuple in two places")
-            else:
-                made_tuple = opcode.name in _TUPLES.split()
-    except (ValueError, KeyError, IndexError) as error:
-        if isinstance(error, BadData):
-            raise
+            yield opcode.name, argument
+    except (ValueError, IndexError) as error:
         raise BadData(f"{path}: not a valid pickle ({error}); is the file complete?") from error
 
 
@@ -118,11 +121,11 @@ def _geocode(path: Path, key: Any) -> Geocode:
     match key:
         case (float() | int() as lat, float() | int() as lng) if abs(lat) <= 90 and abs(lng) <= 180:
             return float(lat), float(lng)
-    raise BadData(f"{path}: the key {key!r:.80} is not a (latitude, longitude) pair")
+    raise BadData(f"{path}: the key {repr(key)} is not a (latitude, longitude) pair")
 
 
 def _panorama(path: Path, value: Any) -> str:
     """A name that is safe in a path."""
     if not (isinstance(value, str) and _PANORAMA.fullmatch(value)):
-        raise BadData(f"{path}: {value!r:.80} is not the name of a panorama")
+        raise BadData(f"{path}: {repr(value)} is not the name of a panorama")
     return value

@@ -7,6 +7,7 @@ from the left edge. A view is a perspective picture of 90°, drawn by bending a 
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 from math import atan, atan2, degrees, floor, hypot
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from PIL import Image, UnidentifiedImageError
 
 from farfield_virl.bearings import METRES_PER_DEGREE, Geocode, distance
 from farfield_virl.faults import BadData
+from farfield_virl.files import read_json
 from farfield_virl.mapping import Panoramas
-from farfield_virl.published import read_json
 
 MOST_PIXELS = 16_384 * 8_192
 """The largest panorama that street-view services make."""
@@ -89,7 +90,8 @@ def _listed(folder: Path) -> frozenset[str]:
 
 def _cell(place: Geocode) -> tuple[int, int]:
     """Cells at least as wide as the snapping distance, up to 80° of latitude."""
-    return floor(place[0] * METRES_PER_DEGREE / SNAP_METRES), floor(place[1] * METRES_PER_DEGREE / 6 / SNAP_METRES)
+    cells = METRES_PER_DEGREE / SNAP_METRES
+    return floor(place[0] * cells), floor(place[1] * cells / 6)
 
 
 @lru_cache(maxsize=4)
@@ -145,8 +147,8 @@ def perspective(wide: Image.Image, rotation: float, heading: float, size: int) -
         return column / 360 * width, row / 180 * height
 
     mesh = []
-    for top, bottom in zip(corners, corners[1:], strict=False):
-        for west, east in zip(corners, corners[1:], strict=False):
+    for top, bottom in pairwise(corners):
+        for west, east in pairwise(corners):
             box = tuple(round((one + 1) / 2 * size) for one in (west, top, east, bottom))
             quad = (*source(west, top), *source(west, bottom), *source(east, bottom), *source(east, top))
             mesh.append((box, quad))

@@ -1,7 +1,6 @@
 """Reads the published layout: a folder with `route_infos.json`, the geocode-to-panorama mapping and
 `street_views/`; or a route file alone, which gives text observations only."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,11 +8,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from farfield_virl.faults import BadData
+from farfield_virl.files import read_json
 from farfield_virl.milestones import parse_milestones
 from farfield_virl.routes import Route
 
 ROUTES_FILE = "route_infos.json"
-MOST_BYTES = 256 * 2**20
 
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
@@ -69,19 +68,6 @@ def load_routes(path: Path) -> tuple[Route, ...]:
     return tuple(_route(path, index, record) for index, record in enumerate(records))
 
 
-def read_json(path: Path) -> Any:
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise BadData(f"{path}: larger than {MOST_BYTES >> 20} MiB")
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise BadData(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, BadData):
-            raise
-        raise BadData(f"{path}: not valid JSON ({error}); is the file complete?") from error
-
-
 def _records(path: Path, data: Any) -> list[Any]:
     if isinstance(data, dict):
         return [data]
@@ -109,4 +95,3 @@ def _complaints(error: ValidationError) -> Iterator[str]:
         key = ".".join(map(str, one["loc"]))
         missing = one["type"] == "missing"
         yield f"the key '{key}' is missing" if missing else f"{key or 'the route'}: {one['msg']}"
-

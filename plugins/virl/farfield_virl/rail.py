@@ -10,6 +10,7 @@ in step (the reference falls one sentence behind for the rest of the route), and
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 from farfield_virl.actions import FORWARD, STOP, ActionSpace, HeadingMode, relative_turn, turn
@@ -56,8 +57,16 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Rail:
-    instructions: tuple[str, ...]
+    """`sides`: where each of the milestones turns to. Sentence 2k turns into road k, 2k + 1 walks it."""
+
+    milestones: tuple[Milestone, ...]
+    sides: tuple[str, ...]
     points: tuple[Point, ...]
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """The directions in full sentences."""
+        return tuple(_directions(self.milestones, self.sides))
 
 
 Snap = Callable[[Geocode], Geocode | None]
@@ -67,7 +76,7 @@ Snap = Callable[[Geocode], Geocode | None]
 def lay(route: Route, settings: RailSettings, rng: Random, snap: Snap | None = None) -> Rail:
     """The rail along a route. Randomness: the first heading where nothing sets it, and dropped points."""
     headings = (initial_heading(route, settings, rng), *(one.heading for one in route.milestones))
-    sides = [relative_turn(a, b, settings.headings) for a, b in zip(headings, headings[1:], strict=False)]
+    sides = [relative_turn(a, b, settings.headings) for a, b in pairwise(headings)]
     names = sides if settings.actions == "relative" else [one.direction for one in route.milestones]
     actions = [*map(turn, names), STOP]
 
@@ -80,7 +89,7 @@ def lay(route: Route, settings: RailSettings, rng: Random, snap: Snap | None = N
         here, action = _snapped(end, snap), actions[index + 1]
         sentence = forward if action == STOP else forward + 1
         points.append(Point(here, milestone.heading, action, sentence, milestone.landmark, True))
-    return Rail(tuple(directions(route.milestones, sides)), tuple(points))
+    return Rail(route.milestones, tuple(sides), tuple(points))
 
 
 def initial_heading(route: Route, settings: RailSettings, rng: Random) -> int:
@@ -90,7 +99,7 @@ def initial_heading(route: Route, settings: RailSettings, rng: Random) -> int:
     return int(rng.random() * 360)
 
 
-def directions(milestones: tuple[Milestone, ...], sides: list[str]) -> Iterator[str]:
+def _directions(milestones: tuple[Milestone, ...], sides: tuple[str, ...]) -> Iterator[str]:
     """Two sentences for each road."""
     last = len(milestones) - 1
     for index, (milestone, side) in enumerate(zip(milestones, sides, strict=True)):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from math import atan2, cos
 from random import Random
 
@@ -84,12 +85,13 @@ def _lots(begin: float, end: float, rng: Random) -> list[float]:
 
 
 def _green(begin: float, end: float) -> list[float]:
-    return [begin + 11 + 17 * i for i in range(int(max(0, end - begin - 14) // 17) + 1)] if end > begin + 14 else []
+    count = int((end - begin + 3) // 17)
+    return [begin + 11 + 17 * index for index in range(max(0, count))]
 
 
 def _row(marks: list[Spot], look: Look, rng: Random) -> Iterator[Building]:
     """Buildings side by side."""
-    row = [_building(a, b, look, rng) for a, b in zip(marks, marks[1:], strict=False)]
+    row = [_building(a, b, look, rng) for a, b in pairwise(marks)]
     for index, one in enumerate(row):
         before, after = row[max(index - 1, 0)], row[min(index + 1, len(row) - 1)]
         yield replace(one, neighbours=(before.storeys, after.storeys))

@@ -65,8 +65,13 @@ def build_streets(seed: str) -> Streets:
     spots = tuple(_turned(_spots(rng), rng.random() * 90))
     links = _thinned(list(_grid_links()), rng) + list(_diagonals(rng))
     bare = Streets(spots, tuple(Street(a, b) for a, b in links))
-    around = tuple(tuple(sorted(_neighbours(links, n), key=lambda m, n=n: bare.heading(n, m))) for n in range(len(spots)))
+    around = tuple(tuple(_ring(bare, n, _neighbours(links, n))) for n in range(len(spots)))
     return Streets(spots, bare.streets, around)
+
+
+def _ring(streets: Streets, spot: int, neighbours: list[int]) -> list[int]:
+    """Clockwise from north."""
+    return sorted(neighbours, key=lambda one: streets.heading(spot, one))
 
 
 def _spots(rng: Random) -> list[Spot]:

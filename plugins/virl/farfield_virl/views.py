@@ -10,7 +10,7 @@ from farfield_virl.camera import Camera
 from farfield_virl.city import Place
 from farfield_virl.painter import SIGHT, SIGN_SIGHT, paint
 from farfield_virl.scene import Block, Scene, build_scene
-from farfield_virl.signs import write
+from farfield_virl.signs import fitting, write
 from farfield_virl.streets import Spot
 
 TURNS = (0, 90, 180, 270)
@@ -40,7 +40,7 @@ def _caption(view: Image.Image, text: str) -> None:
     height = max(13, size // 16)
     width = height * 3.2
     canvas.rectangle((0, 0, width, height), (0, 0, 0))
-    write(canvas, text, (width / 2, height / 2), (width * 0.86, height * 0.84), (255, 255, 255))
+    write(canvas, text, (width / 2, height / 2), fitting(text, width * 0.86, height * 0.84), (255, 255, 255))
 
 
 @lru_cache(maxsize=256)
@@ -68,9 +68,7 @@ def _in_sight(scene: Scene, blocks: list[Block], spot: Spot) -> list[Place]:
         place
         for place in scene.city.places()
         if (place.sign[0] - spot[0]) ** 2 + (place.sign[1] - spot[1]) ** 2 < SIGN_SIGHT**2
-        and not any(
-            _cross(spot, place.sign, building.a, building.b) for block in blocks for building in block.buildings
-        )
+        and not any(_cross(spot, place.sign, one.a, one.b) for block in blocks for one in block.buildings)
     ]
 
 

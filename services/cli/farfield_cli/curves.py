@@ -16,7 +16,7 @@ DRAWN = ("rl", "sft", "sft_matched")
 COLORS = {"rl": "#0b6bb8", "sft": "#cf4b16", "sft_matched": "#7d7d86"}
 MARKERS = {"rl": "o", "sft": "s", "sft_matched": "^"}
 TITLES = {"id": "trained rule (ID)", "ood": "unseen rule (OOD)"}
-LEGEND = {"rl": "RL", "sft": "SFT", "sft_matched": "SFT with RL's learning rate and steps"}
+LEGEND = {"rl": "RL", "sft": "SFT", "sft_matched": "SFT, matched (RL's learning rate and steps)"}
 
 _INK, _QUIET = "#1f2328", "#6a7078"
 

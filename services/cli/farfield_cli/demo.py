@@ -9,19 +9,21 @@ import asyncio
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from farfield_cli import demo_summary, recipe, record
 from farfield_cli.demo_summary import Outcome
 from farfield_cli.progress import JobProgress, Progress
-from farfield_cli.recipe import BRANCHES, LANES, Job
+from farfield_cli.recipe import LANES, Job
 from farfield_cli.run_folder import Json, RunFolder
 from farfield_cli.stack import Stack, StackOptions
 from farfield_cli.trainer import Trainer, is_over, state_of
 from farfield_kernel.errors import FailedPrecondition, FarfieldError
 from farfield_kernel.weights import write_durably
+
+News = Callable[[JobProgress, str], None]
 
 _SETTINGS = "demo.json"
 _RESULTS = ("summary.json", "curves.png", "report.html")
@@ -116,7 +118,7 @@ class Demo:
 
     # The work
 
-    async def play(self, stack: Stack, news: Callable[[JobProgress], None]) -> None:
+    async def play(self, stack: Stack, news: News) -> None:
         """Every run, lane beside lane."""
         began = time.monotonic()
         try:
@@ -129,21 +131,21 @@ class Demo:
             self.spent.add(stack, time.monotonic() - began)
             self._save()
 
-    async def _play_lane(self, lane: str, address: str, news: Callable[[JobProgress], None]) -> None:
+    async def _play_lane(self, lane: str, address: str, news: News) -> None:
         async with Trainer.at(address) as trainer:
             for job in self.jobs:
                 if job.lane == lane:
                     await self._play_job(trainer, job, news)
 
-    async def _play_job(self, trainer: Trainer, job: Job, news: Callable[[JobProgress], None]) -> None:
+    async def _play_job(self, trainer: Trainer, job: Job, news: News) -> None:
         progress = self.progress.of(job)
         progress.begin()
         run = await trainer.start(job.run_id, job.config)
         if is_over(run) and state_of(run) != "succeeded":
             await trainer.resume(job.run_id)
         async for answer in trainer.watch(job.run_id):
-            if progress.observe(answer):
-                news(progress)
+            if text := progress.observe(answer):
+                news(progress, text)
         if progress.state != "succeeded":
             error = (await trainer.get(job.run_id)).error or "stopped from outside"
             raise FarfieldError(f"run {job.run_id} {progress.state}: {error}")
@@ -167,15 +169,26 @@ class Demo:
         write_durably(out / "summary.json", json.dumps(data, indent=1).encode())
         return found
 
-    def runs(self) -> dict[str, Sequence[RunFolder]]:
-        return {
-            branch: [
-                RunFolder.at(self.options.out / "runs" / job.lane / job.run_id)
-                for job in self.jobs
-                if job.branch == branch
-            ]
-            for branch in BRANCHES
-        }
+    def runs(self) -> dict[str, list[RunFolder]]:
+        return runs_of(self.options.out, self.options.seeds)
+
+
+def runs_of(out: Path, seeds: int) -> dict[str, list[RunFolder]]:
+    """The runs of a demo by branch, one for each seed."""
+    return {
+        branch: [RunFolder.at(out / "runs" / lane / recipe.run_id(branch, seed)) for seed in range(seeds)]
+        for lane, branches in LANES.items()
+        for branch in branches
+    }
+
+
+def finished(out: Path) -> tuple[dict[str, list[RunFolder]], Json]:
+    """The runs and the summary of a demo that is through."""
+    path = out / "summary.json"
+    if not path.exists():
+        raise FailedPrecondition(f"the demo in {out} is not finished; go on with `farfield demo --out {out}`")
+    data: Json = json.loads(path.read_text())
+    return runs_of(out, data["seeds"]), data
 
 
 def _remove_demo(out: Path) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from farfield_cli.points import CurvePoint, Point, pooled, pooled_curve
@@ -24,14 +23,6 @@ class Outcome:
     verdict: Verdict
     trained_exactly_once: bool
     seeds: int
-
-
-def folders(out: Path, run_ids: Mapping[str, Sequence[tuple[str, str]]]) -> dict[str, list[RunFolder]]:
-    """Run folders by branch, from (lane, run id) pairs."""
-    return {
-        branch: [RunFolder.at(out / "runs" / lane / run_id) for lane, run_id in pairs]
-        for branch, pairs in run_ids.items()
-    }
 
 
 def outcome(runs: Runs) -> Outcome:

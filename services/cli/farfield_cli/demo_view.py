@@ -22,7 +22,7 @@ _COLORS = {Status.SUPPORTED: "green", Status.NOT_SUPPORTED: "red", Status.NOT_EN
 
 
 class View:
-    """`news` is called whenever a run has something to tell."""
+    """`news` is called whenever a run has something to tell: a log gets it as a line."""
 
     def __init__(self, console: Console, stack: Stack, progress: Progress) -> None:
         self._console, self._stack, self._progress = console, stack, progress
@@ -35,16 +35,10 @@ class View:
         with Live(get_renderable=self._live, console=self._console, refresh_per_second=2, transient=True):
             yield
 
-    def news(self, one: JobProgress) -> None:
-        if self._console.is_terminal:
-            return
-        points = "  ".join(f"{HEADINGS[name]} {shown(point)} %" for name, point in one.latest.items())
-        total = one.job.config["updates"]
-        self._console.print(
-            f"[{seconds(self._progress.elapsed)}] {one.job.run_id}: {one.state}, update {one.update}/{total}  {points}",
-            markup=False,
-            soft_wrap=True,
-        )
+    def news(self, one: JobProgress, text: str) -> None:
+        if not self._console.is_terminal:
+            line = f"[{seconds(self._progress.elapsed)}] {one.job.run_id}: {text}"
+            self._console.print(line, markup=False, soft_wrap=True)
 
     def _live(self) -> RenderableType:
         table = _table("branch", "seed", "progress", *(f"{HEADINGS[suite]}, %" for suite in SUITES), "time", "")
@@ -86,9 +80,10 @@ def print_outcome(console: Console, results: Results, verdict: Verdict, seeds: i
     console.print()
     console.print(table)
     console.print(f"[dim]± one standard error; {what}, {fewest} episodes or more per point[/dim]\n")
-    conditions = _table("", "condition", "measured")
+    conditions = _table("", "measured", "condition")
+    conditions.columns[2].no_wrap = False
     for condition in verdict.conditions:
-        conditions.add_row(_MARKS[condition.answer], condition.text, condition.measured)
+        conditions.add_row(_MARKS[condition.answer], condition.measured, condition.text)
     console.print(conditions)
     console.print()
     console.print(verdict.line, style=f"bold {_COLORS[verdict.status]}", markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from farfield.trainer.v1 import trainer_pb2 as pb
-from farfield_cli.points import Point, binomial
+from farfield_cli.points import Point, binomial, shown
 from farfield_cli.recipe import Job, evaluated_versions
 from farfield_cli.trainer import is_over, state_of
 
@@ -55,21 +55,22 @@ class JobProgress:
     def begin(self) -> None:
         self.state, self.began = "starts", time.monotonic()
 
-    def observe(self, answer: pb.WatchRunResponse) -> bool:
-        """Takes what the trainer reported; whether there is news for a person."""
+    def observe(self, answer: pb.WatchRunResponse) -> str:
+        """Takes what the trainer reported; returns what is new for a person, or nothing."""
         self.state = state_of(answer.run)
-        report = answer.report
         if answer.HasField("report"):
-            self.update = max(self.update, report.update)
-        elif is_over(answer.run):
-            self.ended, self.update = time.monotonic(), answer.run.update
-            return True
-        if report.kind != "eval":
-            return False
+            self.update = max(self.update, answer.report.update)
+            return self._evaluated(answer.report) if answer.report.kind == "eval" else ""
+        if not is_over(answer.run):
+            return ""
+        self.ended, self.update = time.monotonic(), answer.run.update
+        return self.state
+
+    def _evaluated(self, report: pb.Report) -> str:
         point = binomial(report.metrics["success"], int(report.metrics["episodes"]))
         self.latest[report.suite] = point
         self.evaluated += point.n
-        return True
+        return f"update {report.update}/{self.job.config['updates']}, {report.suite} {shown(point)} %"
 
 
 class Progress:

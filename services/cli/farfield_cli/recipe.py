@@ -11,7 +11,7 @@ from farfield_kernel.errors import FailedPrecondition, NotFound
 BRANCHES = ("init", "sft", "sft_matched", "rl")
 LANES: Mapping[str, tuple[str, ...]] = {"rl": ("rl",), "sft": ("init", "sft", "sft_matched")}
 """Which lane plays which branches: about the same work for each of two cores."""
-LABELS = {"init": "base", "sft": "SFT", "sft_matched": "SFT, matched to RL", "rl": "RL"}
+LABELS = {"init": "base", "sft": "SFT", "sft_matched": "SFT, matched", "rl": "RL"}
 SUITES = ("id", "ood")
 
 _QUICK = "quick.yaml"
@@ -28,7 +28,11 @@ class Job:
 
     @property
     def run_id(self) -> str:
-        return f"{self.branch}-s{self.seed}"
+        return run_id(self.branch, self.seed)
+
+
+def run_id(branch: str, seed: int) -> str:
+    return f"{branch}-s{seed}"
 
 
 def find_folder(given: Path | None) -> Path:

@@ -125,7 +125,7 @@ def _moved(before: Point, after: Point) -> str:
     change, noise = after.success - before.success, SIGMAS * _both(before, after)
     if abs(change) <= noise:
         return "does not measurably change success"
-    return "gains" if change > 0 else "loses"
+    return "gains success" if change > 0 else "loses success"
 
 
 def _line(status: Status, results: Results, found: tuple[Condition, ...], sound: bool) -> str:

@@ -9,27 +9,12 @@ def main(argv: list[str] | None = None) -> None:
 
     import uvloop
 
-    from farfield_kernel import logs
+    from farfield_environment.catalog import GROUP
+    from farfield_environment.service import run
+    from farfield_kernel import logs, plugins
 
     logs.setup("environment", config.log_level)
-    uvloop.run(run(config))
-
-
-async def run(config: EnvironmentConfig) -> None:
-    import gc
-
-    from farfield_environment.catalog import GROUP
-    from farfield_environment.service import assembled
-    from farfield_kernel import plugins
-    from farfield_kernel.server import serve
-
-    async with assembled(config, plugins.load(GROUP, config.plugins)) as service:
-        gc.freeze()  # what is loaded by now stays: the collector need not look at it again
-
-        async def drain() -> None:
-            service.sessions.drain()
-
-        await serve(config.server, [service.mount], background=[service.sessions.reap_forever], drain=drain)
+    uvloop.run(run(config, plugins.load(GROUP, config.plugins)))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Puts the parts of the service together."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from farfield_environment.servicer import EnvironmentServicer, mount
 from farfield_environment.sessions import Sessions
 from farfield_kernel import plugins
 from farfield_kernel.executors import Threads
-from farfield_kernel.server import Mount
+from farfield_kernel.server import Mount, serve
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +37,11 @@ async def assembled(config: EnvironmentConfig, loaded: plugins.Loaded) -> AsyncI
         yield Service(mount(servicer, catalog), catalog, sessions)
     finally:
         await seats.close()
+
+
+async def run(config: EnvironmentConfig, loaded: plugins.Loaded) -> None:
+    """Serves until the process is told to stop."""
+    async with assembled(config, loaded) as service:
+        gc.freeze()  # what is loaded by now stays: the collector need not look at it again
+        background = [service.sessions.reap_forever]
+        await serve(config.server, [service.mount], background=background, drain=service.sessions.drain)

@@ -47,7 +47,7 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def drain(self) -> None:
+    async def drain(self) -> None:
         """From now on no session is created or restored; those alive go on."""
         self._draining = True
 

@@ -78,7 +78,8 @@ def _gather(prog: str, argv: list[str]) -> dict[str, Any]:
     known, rest = parser.parse_known_args(argv)
     merged: dict[str, Any] = {}
     if known.config:
-        loaded = yaml.safe_load(known.config.read_text()) or {}
+        with known.config.open() as file:  # not its text: an error then names the file and the line
+            loaded = yaml.safe_load(file) or {}
         if not isinstance(loaded, dict):
             raise InvalidArgument(
                 f"{known.config}: expected a mapping of keys, found {type(loaded).__name__}"

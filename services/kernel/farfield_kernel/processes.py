@@ -104,7 +104,8 @@ class Processes:
         try:
             await process.call("open", factory.encode() + b"\n" + argument, timeout=START_SECONDS)
         except PluginFailure:
-            process.kill()
+            process.hosts = b""
+            self.release(plugin, process)
             raise
         return process
 

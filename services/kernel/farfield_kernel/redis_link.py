@@ -44,7 +44,7 @@ class Link:
         deadline = time.monotonic() + self.patience_seconds
         for tries in count():
             try:
-                return await command()
+                return await _cancellable(command)
             except (exceptions.RedisError, OSError) as error:
                 if not _passes(error):
                     raise self._translated(error) from error
@@ -68,6 +68,18 @@ class Link:
 
     async def close(self) -> None:
         await self.redis.aclose()
+
+
+async def _cancellable(command: Callable[[], Awaitable[T]]) -> T:
+    """On Python 3.11 redis-py, which sends inside `asyncio.wait_for`, swallows a cancellation that meets the
+    end of sending: it is raised here, or a task that collects for ever could not be cancelled."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        return await command()
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def _passes(error: Exception) -> bool:

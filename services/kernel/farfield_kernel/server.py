@@ -127,6 +127,7 @@ async def serve(
     drain: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT. A background task that raises ends the process with its error."""
+    stopped = _signalled()  # before anything says that it serves: whoever reads that may send a signal
     server = Server(config, mounts)
     if config.metrics_port is not None:
         port = metrics.expose(config.metrics_port, config.host)
@@ -134,7 +135,7 @@ async def serve(
     await server.start()
     log.info("serving on %s", server.address, extra={"port": server.port})
     tasks = [asyncio.ensure_future(_forever(make)) for make in background]
-    stop = asyncio.ensure_future(_signal())
+    stop = asyncio.ensure_future(stopped.wait())
     done, _ = await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
     log.info("draining")
     await server.stop(drain)
@@ -150,9 +151,10 @@ async def _forever(make: Callable[[], Awaitable[None]]) -> None:
     raise RuntimeError(f"background task {make!r} ended; it must run as long as the service")
 
 
-async def _signal() -> None:
+def _signalled() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set from now on."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    return stopped

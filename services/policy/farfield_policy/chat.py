@@ -29,8 +29,11 @@ class Chat:
         self._eos = frozenset(eos_ids)
         self._known: OrderedDict[tuple[bool, tuple[Message, ...]], tuple[int, ...]] = OrderedDict()
         self._closing = ""
+        self._ends_itself = False  # whether the template ends an answer with an end-of-sequence token
         if tokenizer.chat_template:
             self._closing = self._find_closing()
+            closing = tokenizer.encode(self._closing, add_special_tokens=False)
+            self._ends_itself = not self._eos.isdisjoint(closing)
             if not allow_rewriting:
                 self._check_append_only()
 
@@ -69,9 +72,10 @@ class Chat:
 
     def _without_end(self, ids: Sequence[int]) -> Sequence[int]:
         """What follows a response that already ended with an end-of-sequence token."""
-        closing = self._tokenizer.encode(self._closing, add_special_tokens=False)
-        ends = [at for at, token in enumerate(closing) if token in self._eos]
-        return ids[ends[0] + 1 :] if ends else ids
+        if not self._ends_itself:
+            return ids
+        first = next(at for at, token in enumerate(ids) if token in self._eos)
+        return ids[first + 1 :]
 
     def _render(self, messages: Sequence[Message], invite: bool) -> str:
         if not self._tokenizer.chat_template:

@@ -87,6 +87,7 @@ class Decoder:
         self._rows.close_spans(self.version.version)
         self.model, self.version = model, version
 
+    @torch.inference_mode()
     def cancel(self, request: Request) -> None:
         """Frees the row of a request, if it has one."""
         for row, running in enumerate(self._rows.requests):

@@ -78,7 +78,7 @@ class Fused:
     def _attend(
         self, block: Block, hidden: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cache: SlotCache
     ) -> Tensor:
-        rows, length, width = hidden.shape
+        rows, length, _ = hidden.shape
         states = functional.linear(hidden, block.qkv, block.qkv_bias).view(rows, length, -1, self._size)
         queries = block.output.in_features // self._size
         shared = (states.shape[2] - queries) // 2

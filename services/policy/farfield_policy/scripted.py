@@ -7,7 +7,7 @@ as one line per message, `role: text`.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from farfield_kernel.errors import WEIGHTS_NOT_SERVED, FailedPrecondition, InvalidArgument, Unavailable
+from farfield_kernel.errors import FailedPrecondition, FarfieldError, InvalidArgument, Unavailable
 from farfield_policy.engine import (
     Capabilities,
     Completion,
@@ -115,21 +115,22 @@ class ScriptedEngine:
 
     async def _turn(self, prompt: Prompt) -> None:
         """Waits until the engine is not paused and serves what the prompt requires."""
-        require = prompt.require
         try:
-            async with asyncio.timeout(self._wait_seconds if require else None), self._changed:
-                await self._changed.wait_for(
-                    lambda: (
-                        self._closed
-                        or (not self._paused and (require is None or require.met_by(self._version)))
-                    )
-                )
+            async with asyncio.timeout(self._wait_seconds), self._changed:
+                await self._changed.wait_for(lambda: self._closed or self._obstacle(prompt) is None)
         except TimeoutError:
-            raise FailedPrecondition(
-                f"{require} is required; {self._version} is served", reason=WEIGHTS_NOT_SERVED
-            ) from None
+            obstacle = self._obstacle(prompt)
+            if obstacle is not None:
+                raise obstacle from None
         if self._closed:
             raise Unavailable("the policy service is shutting down")
+
+    def _obstacle(self, prompt: Prompt) -> FarfieldError | None:
+        if self._paused:
+            return Unavailable("generation is paused; try again later")
+        if prompt.require is None or prompt.require.met_by(self._version):
+            return None
+        return FailedPrecondition(f"{prompt.require} is required; {self._version} is served")
 
     def _complete(self, prompt: Prompt, ids: list[int], number: int) -> Completion:
         if callable(self._script):

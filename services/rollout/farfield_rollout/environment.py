@@ -1,6 +1,7 @@
 """The client of one environment service: steps of all sessions over one stream, the rest in batches."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from farfield.environment.v1 import environment_pb2 as pb
@@ -34,9 +35,8 @@ class EnvironmentClient:
         self, environment: pb.EnvironmentRef, new: pb.NewSession, known: frozenset[str]
     ) -> _Created:
         """The start, and the environment as resolved."""
-        created = await self._created.call((environment, new, known))
-        self.sessions.add(new.session_id)
-        return created
+        with self._holding(new.session_id):
+            return await self._created.call((environment, new, known))
 
     async def step(self, action: pb.Action, known: frozenset[str]) -> pb.Outcome:
         # An error of a step names the session alone; a session has one step under way.
@@ -45,9 +45,8 @@ class EnvironmentClient:
     async def restore(
         self, environment: pb.EnvironmentRef, history: pb.History, known: frozenset[str]
     ) -> pb.RestoreResult:
-        restored = await self._restored.call((environment, history, known))
-        self.sessions.add(history.session_id)
-        return restored
+        with self._holding(history.session_id):
+            return await self._restored.call((environment, history, known))
 
     def discard(self, session_id: str) -> None:
         """Closes a session without waiting: one that stays open is freed by its lease."""
@@ -73,6 +72,16 @@ class EnvironmentClient:
         await self._closed.flush()
         await self._steps.close()
         await self._channel.close()
+
+    @contextmanager
+    def _holding(self, session_id: str) -> Iterator[None]:
+        """Counts a session from the moment on that it is asked for, so that many at once are spread."""
+        self.sessions.add(session_id)
+        try:
+            yield
+        except BaseException:
+            self.sessions.discard(session_id)
+            raise
 
     def _outcomes(self, answer: pb.RolloutResponse) -> Iterator[tuple[str, pb.Outcome | Exception]]:
         for result in answer.results:

@@ -78,15 +78,16 @@ class Exchange(Generic[Item, Result]):
     async def call(self, key: Hashable, item: Item, size: int) -> Result:
         """The result of an item of `size` bytes. A call that comes again under its key takes the
         place of the former."""
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
         self._pending[key] = future
         self._open().put(item, size)
+        late = DeadlineExceeded(f"no result within {self._timeout:g} seconds")
+        deadline = loop.call_later(self._timeout, settle, future, late)
         try:
-            async with asyncio.timeout(self._timeout):
-                return await future
-        except TimeoutError:
-            raise DeadlineExceeded(f"no result within {self._timeout:g} seconds") from None
+            return await future
         finally:
+            deadline.cancel()
             if self._pending.get(key) is future:
                 del self._pending[key]
 

@@ -69,7 +69,7 @@ def failing_as(stage: Stage) -> Iterator[None]:
 
 
 class Budget:
-    """What a call may still spend on being made again."""
+    """What a call that failed may still spend on being made again."""
 
     def __init__(self, config: RetryConfig) -> None:
         self._config = config
@@ -96,11 +96,12 @@ def is_passing(error: FarfieldError) -> bool:
 
 async def retried(call: Callable[[], Awaitable[T]], stage: Stage, config: RetryConfig) -> T:
     """The result of a call that is safe to repeat, made again under its budget."""
-    budget = Budget(config)
+    budget = None
     while True:
         try:
             return await call()
         except FarfieldError as error:
+            budget = budget or Budget(config)
             delay = budget.delay(error)
             if delay is None:
                 raise

@@ -1,8 +1,7 @@
 """The worker's metrics."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import perf_counter
+from typing import Self
 
 from farfield_kernel import metrics
 
@@ -19,19 +18,25 @@ retries = metrics.counter(
 )
 restores = metrics.counter("rollout_restores_total", "Sessions rebuilt by replay.")
 in_flight = metrics.gauge("rollout_episodes_in_flight", "Episodes being played.")
-seconds = metrics.histogram("rollout_seconds", "Time of one call of an episode, by phase.", ("phase",))
+_seconds = metrics.histogram("rollout_seconds", "Time of one call of an episode, by phase.", ("phase",))
+_BY_PHASE = {
+    phase: _seconds.labels(phase) for phase in ("start", "generate", "environment", "verify", "queue")
+}
 
 
-class Timer:
-    seconds = 0.0
+class timed:
+    """Measures a phase; `seconds` is set afterwards."""
 
+    __slots__ = ("_meter", "_started", "seconds")
 
-@contextmanager
-def timed(phase: str) -> Iterator[Timer]:
-    """Measures a phase; the timer holds the seconds afterwards."""
-    timer, started = Timer(), perf_counter()
-    try:
-        yield timer
-    finally:
-        timer.seconds = perf_counter() - started
-        seconds.labels(phase).observe(timer.seconds)
+    def __init__(self, phase: str) -> None:
+        self._meter = _BY_PHASE[phase]
+        self.seconds = 0.0
+
+    def __enter__(self) -> Self:
+        self._started = perf_counter()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.seconds = perf_counter() - self._started
+        self._meter.observe(self.seconds)

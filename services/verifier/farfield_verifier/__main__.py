@@ -9,23 +9,12 @@ def main(argv: list[str] | None = None) -> None:
 
     import uvloop
 
-    from farfield_kernel import logs
+    from farfield_kernel import logs, plugins
+    from farfield_verifier.catalog import GROUP
+    from farfield_verifier.service import run
 
     logs.setup("verifier", config.log_level)
-    uvloop.run(run(config))
-
-
-async def run(config: VerifierConfig) -> None:
-    import gc
-
-    from farfield_kernel import plugins
-    from farfield_kernel.server import serve
-    from farfield_verifier.catalog import GROUP
-    from farfield_verifier.service import assembled
-
-    async with assembled(config, plugins.load(GROUP, config.plugins)) as service:
-        gc.freeze()  # what is loaded by now stays: the collector need not look at it again
-        await serve(config.server, [service.mount])
+    uvloop.run(run(config, plugins.load(GROUP, config.plugins)))
 
 
 if __name__ == "__main__":

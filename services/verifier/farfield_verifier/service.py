@@ -1,12 +1,13 @@
 """Puts the parts of the service together."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from farfield_kernel import plugins
 from farfield_kernel.executors import Threads
-from farfield_kernel.server import Mount
+from farfield_kernel.server import Mount, serve
 from farfield_verifier.catalog import Catalog
 from farfield_verifier.config import VerifierConfig
 from farfield_verifier.judges import Bench
@@ -34,3 +35,10 @@ async def assembled(config: VerifierConfig, loaded: plugins.Loaded) -> AsyncIter
         yield Service(mount(VerifierServicer(catalog, scoring), catalog), catalog, scoring)
     finally:
         await bench.close()
+
+
+async def run(config: VerifierConfig, loaded: plugins.Loaded) -> None:
+    """Serves until the process is told to stop."""
+    async with assembled(config, loaded) as service:
+        gc.freeze()  # what is loaded by now stays: the collector need not look at it again
+        await serve(config.server, [service.mount])

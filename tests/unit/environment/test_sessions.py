@@ -281,7 +281,7 @@ async def test_a_running_step_holds_its_lease(open_core: OpenCore) -> None:
 async def test_draining_takes_no_new_sessions(open_core: OpenCore) -> None:
     async with open_core(samples.Counting) as core:
         await create(core, samples.Counting)
-        core.sessions.drain()
+        await core.sessions.drain()
         with pytest.raises(errors.Unavailable, match="draining"):
             await create(core, samples.Counting, ("b", 1))
         with pytest.raises(errors.Unavailable, match="draining"):

@@ -7,7 +7,7 @@ from farfield_generalpoints.demonstrations import random_formula, right_attempt,
 from farfield_generalpoints.formula import read
 from farfield_generalpoints.judging import Fault, Problem, judge
 
-HAND = Problem(("5", "6", "8", "8"), (5, 6, 8, 8), 24, "compact")
+HAND = Problem(("5", "6", "8", "8"), (5, 6, 8, 8), (10, 10, 10), 24, "compact")
 
 
 def demonstrate(seed: int, style: str, **options):

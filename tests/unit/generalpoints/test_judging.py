@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from farfield_generalpoints.judging import Fault, Problem, judge
 
-HAND = Problem(("5", "6", "8", "8"), (5, 6, 8, 8), 24, "compact")
+HAND = Problem(("5", "6", "8", "8"), (5, 6, 8, 8), (10, 10, 10), 24, "compact")
 
 
 def faults(formula: str, problem: Problem = HAND) -> list[str]:
@@ -38,7 +38,7 @@ def test_what_is_wrong(formula, expected):
 
 
 def test_exact_where_floating_point_fails():
-    hand = Problem(("A", "4", "6", "7"), (1, 4, 6, 7), 24, "compact")
+    hand = Problem(("A", "4", "6", "7"), (1, 4, 6, 7), (10, 10, 10), 24, "compact")
     assert judge(hand, "1 4 6 7 : 4/(7/6-1) = 24") == ()
     assert 4 / (7 / 6 - 1) != 24
 
@@ -48,7 +48,7 @@ def test_what_is_not_an_answer_is_malformed():
 
 
 def test_cards_in_an_image_must_be_read_first():
-    shown = Problem(("5", "6", "8", "K"), (5, 6, 8, 10), 24, "paper", image=True)
+    shown = Problem(("5", "6", "8", "K"), (5, 6, 8, 10), (10, 10, 10), 24, "paper", image=True)
     wrong = '{"cards": ["5", "6", "8", "Q"], "formula": "1"}'
     assert judge(shown, wrong) == (Fault.MISREAD,)
     right = '{"cards": ["K", "6", "8", "5"], "formula": "(10-6)*(8-5)"}'
@@ -56,12 +56,12 @@ def test_cards_in_an_image_must_be_read_first():
 
 
 def test_problem_comes_from_facts_and_needs_them():
-    facts = {"cards": ["5"], "values": [5.0], "target": 24.0, "prompt": "paper"}
-    assert Problem.from_facts(facts) == Problem(("5",), (5,), 24, "paper")
+    facts = {"cards": ["5"], "values": [5.0], "faces": [11, 12, 13], "target": 24.0, "prompt": "paper"}
+    assert Problem.from_facts(facts) == Problem(("5",), (5,), (11, 12, 13), 24, "paper")
     with pytest.raises(KeyError):
         Problem.from_facts({})
 
 
 @given(st.text(), st.sampled_from(["paper", "compact"]))
 def test_arbitrary_text_never_solves(text, form):
-    assert judge(Problem(("5", "6", "8", "8"), (5, 6, 8, 8), 24, form), text)
+    assert judge(Problem(("5", "6", "8", "8"), (5, 6, 8, 8), (10, 10, 10), 24, form), text)

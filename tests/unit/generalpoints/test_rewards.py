@@ -3,7 +3,13 @@ import pytest
 from farfield_generalpoints import GeneralPointsVerifier, VerifierOptions
 from farfield_sdk import Attempt
 
-FACTS = {"cards": ["5", "6", "8", "8"], "values": [5, 6, 8, 8], "target": 24, "prompt": "compact"}
+FACTS = {
+    "cards": ["5", "6", "8", "8"],
+    "values": [5, 6, 8, 8],
+    "faces": [10, 10, 10],
+    "target": 24,
+    "prompt": "compact",
+}
 
 TABLE = [
     # formula, paper, reference

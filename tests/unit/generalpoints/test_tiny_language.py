@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from farfield_generalpoints import GeneralPoints, GeneralPointsOptions
 from farfield_generalpoints.cards import RULES, held_out
-from farfield_generalpoints.judging import Fault
+from farfield_generalpoints.judging import Fault, Problem
 from farfield_generalpoints.prompts import feedback
 
 TINY = Path(__file__).parents[3] / "examples" / "tiny"
@@ -48,7 +48,8 @@ def test_conversations_are_in_the_vocabulary_and_decode_to_themselves(faces):
 
 def test_all_feedback_is_in_the_vocabulary():
     for fault in Fault:
-        assert UNKNOWN not in TOKENIZER.encode(feedback("compact", [fault], 24)).ids
+        problem = Problem(("A", "10", "J", "K"), (1, 10, 11, 13), (11, 12, 13), 24, "compact")
+        assert UNKNOWN not in TOKENIZER.encode(feedback(problem, [fault])).ids
 
 
 def test_a_longer_conversation_extends_a_shorter_one():

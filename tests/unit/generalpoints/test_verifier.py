@@ -3,7 +3,13 @@ import pytest
 from farfield_generalpoints import GeneralPoints, GeneralPointsOptions, GeneralPointsVerifier, VerifierOptions
 from farfield_sdk import Attempt
 
-FACTS = {"cards": ["5", "6", "8", "8"], "values": [5, 6, 8, 8], "target": 24, "prompt": "compact"}
+FACTS = {
+    "cards": ["5", "6", "8", "8"],
+    "values": [5, 6, 8, 8],
+    "faces": [10, 10, 10],
+    "target": 24,
+    "prompt": "compact",
+}
 VERIFIER = GeneralPointsVerifier(VerifierOptions())
 
 
@@ -13,7 +19,8 @@ def test_a_right_answer_needs_no_feedback():
 
 
 def test_feedback_is_in_the_form_of_the_prompt():
-    assert VERIFIER.verify(Attempt("5 6 8 8 : 5 + 6 + 8 + 8 = 24", FACTS)).feedback == "wrong value"
+    compact = VERIFIER.verify(Attempt("5 6 8 8 : 5 + 6 + 8 + 8 = 24", FACTS))
+    assert compact.feedback == "wrong value target 24 J 10 Q 10 K 10 cards 5 6 8 8"
     paper = VERIFIER.verify(Attempt('{"formula": "5+6+8+8=24"}', {**FACTS, "prompt": "paper"}))
     assert paper.feedback == "Your formula is not worth 24. Try again, in the same form."
 

@@ -16,7 +16,7 @@ from farfield.environment.v1 import environment_pb2_grpc
 from farfield.policy.v1.policy_pb2 import VersionSpan
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield.types.v1.types_pb2 import ROLE_ASSISTANT, ROLE_USER, STATE_TERMINATED, Message, Part
-from farfield_kernel.errors import InvalidArgument
+from farfield_kernel.errors import InvalidArgument, Unavailable
 from farfield_kernel.queue import Queue
 from farfield_kernel.server import Mount
 from farfield_kernel.weights import Weights
@@ -133,12 +133,16 @@ class Worker:
 
     async def run(self) -> None:
         while True:
-            run_id = await self.queue.active_run(self.lane)
-            if run_id is None:
-                await asyncio.sleep(0.002)
-                continue
-            for claim in await self.queue.claim(run_id, "w", 3, 0.05):
-                await self._one(run_id, claim)
+            with contextlib.suppress(Unavailable):
+                await self._some()
+
+    async def _some(self) -> None:
+        run_id = await self.queue.active_run(self.lane)
+        if run_id is None:
+            await asyncio.sleep(0.002)
+            return
+        for claim in await self.queue.claim(run_id, "w", 3, 0.05):
+            await self._one(run_id, claim)
 
     async def _one(self, run_id: str, claim: Any) -> None:
         while not fits(claim.spec, weights := await self.queue.weights(self.lane)):

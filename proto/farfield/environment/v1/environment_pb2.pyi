@@ -6,11 +6,15 @@ Environments: the dynamics of tasks, hosted as plugins.
 A session is one live episode of one environment. A service holds sessions under leases; a session
 that is lost with its host is rebuilt elsewhere from its seed and its actions (`RestoreSessions`).
 
+A plugin that raises, hangs or answers nonsense ends its session: every further step gets that error
+again, until the session is closed, created anew or restored.
+
 Status codes, here and per item in batches:
   NOT_FOUND            unknown environment, variant, blob or session (also expired or lost)
   INVALID_ARGUMENT     malformed request or options; the message names the field and the cure
   FAILED_PRECONDITION  a turn index that leaves a gap, or a step after the episode's end
-  ABORTED              the same turn with another response than the one already applied
+  ABORTED              the same turn with another response than the one already applied; a session id
+                       that is taken by another seed or environment, or was stepped
   RESOURCE_EXHAUSTED   no room for more sessions; carries google.rpc.RetryInfo
   UNAVAILABLE          draining; create or restore elsewhere
   INTERNAL             the plugin raised; only its own session is affected
@@ -491,7 +495,7 @@ class Outcome(_message.Message):
     facts_json: _builtins.str
     """JSON object that replaces the session's facts; empty when they did not change."""
     digest: _builtins.str
-    """Chained SHA-256 (hex) over every outcome so far: equal digests, equal histories."""
+    """Chained SHA-256 (hex) over every outcome so far, metrics aside: equal digests, equal histories."""
     replayed: _builtins.bool
     """This answer was stored by an earlier call."""
     @_builtins.property

@@ -118,8 +118,9 @@ class EnvironmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RestoreSessions(self, request, context):
-        """Rebuilds sessions by replay: the seed, then each response in order. Where digests are given,
-        every replayed outcome is compared; a difference is DATA_LOSS and the session is not created.
+        """Rebuilds sessions by replay: the seed, then each response in order. Where a digest is given, the
+        replayed history is compared with it; a difference is DATA_LOSS and the session is not created.
+        A session that is alive under the id gives way to the restored one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -6,11 +6,15 @@ Environments: the dynamics of tasks, hosted as plugins.
 A session is one live episode of one environment. A service holds sessions under leases; a session
 that is lost with its host is rebuilt elsewhere from its seed and its actions (`RestoreSessions`).
 
+A plugin that raises, hangs or answers nonsense ends its session: every further step gets that error
+again, until the session is closed, created anew or restored.
+
 Status codes, here and per item in batches:
   NOT_FOUND            unknown environment, variant, blob or session (also expired or lost)
   INVALID_ARGUMENT     malformed request or options; the message names the field and the cure
   FAILED_PRECONDITION  a turn index that leaves a gap, or a step after the episode's end
-  ABORTED              the same turn with another response than the one already applied
+  ABORTED              the same turn with another response than the one already applied; a session id
+                       that is taken by another seed or environment, or was stepped
   RESOURCE_EXHAUSTED   no room for more sessions; carries google.rpc.RetryInfo
   UNAVAILABLE          draining; create or restore elsewhere
   INTERNAL             the plugin raised; only its own session is affected
@@ -61,8 +65,9 @@ class EnvironmentServiceStub:
     Rollout: _grpc.StreamStreamMultiCallable[_environment_pb2.RolloutRequest, _environment_pb2.RolloutResponse]
     """Steps on one long-lived stream: many sessions, results as they are ready, in any order."""
     RestoreSessions: _grpc.UnaryUnaryMultiCallable[_environment_pb2.RestoreSessionsRequest, _environment_pb2.RestoreSessionsResponse]
-    """Rebuilds sessions by replay: the seed, then each response in order. Where digests are given,
-    every replayed outcome is compared; a difference is DATA_LOSS and the session is not created.
+    """Rebuilds sessions by replay: the seed, then each response in order. Where a digest is given, the
+    replayed history is compared with it; a difference is DATA_LOSS and the session is not created.
+    A session that is alive under the id gives way to the restored one.
     """
     RenewLeases: _grpc.UnaryUnaryMultiCallable[_environment_pb2.RenewLeasesRequest, _environment_pb2.RenewLeasesResponse]
     """Extends leases. An item of an unknown session is NOT_FOUND."""
@@ -92,8 +97,9 @@ class EnvironmentServiceAsyncStub(EnvironmentServiceStub):
     Rollout: _aio.StreamStreamMultiCallable[_environment_pb2.RolloutRequest, _environment_pb2.RolloutResponse]  # type: ignore[assignment]
     """Steps on one long-lived stream: many sessions, results as they are ready, in any order."""
     RestoreSessions: _aio.UnaryUnaryMultiCallable[_environment_pb2.RestoreSessionsRequest, _environment_pb2.RestoreSessionsResponse]  # type: ignore[assignment]
-    """Rebuilds sessions by replay: the seed, then each response in order. Where digests are given,
-    every replayed outcome is compared; a difference is DATA_LOSS and the session is not created.
+    """Rebuilds sessions by replay: the seed, then each response in order. Where a digest is given, the
+    replayed history is compared with it; a difference is DATA_LOSS and the session is not created.
+    A session that is alive under the id gives way to the restored one.
     """
     RenewLeases: _aio.UnaryUnaryMultiCallable[_environment_pb2.RenewLeasesRequest, _environment_pb2.RenewLeasesResponse]  # type: ignore[assignment]
     """Extends leases. An item of an unknown session is NOT_FOUND."""
@@ -150,8 +156,9 @@ class EnvironmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _environment_pb2.RestoreSessionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_environment_pb2.RestoreSessionsResponse, _abc.Awaitable[_environment_pb2.RestoreSessionsResponse]]:
-        """Rebuilds sessions by replay: the seed, then each response in order. Where digests are given,
-        every replayed outcome is compared; a difference is DATA_LOSS and the session is not created.
+        """Rebuilds sessions by replay: the seed, then each response in order. Where a digest is given, the
+        replayed history is compared with it; a difference is DATA_LOSS and the session is not created.
+        A session that is alive under the id gives way to the restored one.
         """
 
     @_abc_1.abstractmethod

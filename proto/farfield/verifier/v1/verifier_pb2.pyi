@@ -102,7 +102,9 @@ Global___VerifierInfo: _TypeAlias = VerifierInfo  # noqa: Y015
 @_typing.final
 class RewardPlan(_message.Message):
     """A reward as data. Leaves are verifiers; inner nodes combine their verdicts. The combined verdict
-    takes `correct`, `feedback` and `parseable` from the first leaf, unless a node says otherwise.
+    takes `correct`, `feedback` and `parseable` from the first leaf, unless a node says otherwise. Its terms
+    are those of every leaf that was judged, and the leaf's reward, as "label/term" and "label/reward".
+    A plan has at most 64 nodes and is at most 16 deep.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -161,7 +163,7 @@ class Leaf(_message.Message):
     version: _builtins.str
     """Exact version; empty takes the hosted one."""
     label: _builtins.str
-    """Prefix of its terms; the verifier's name when empty."""
+    """Prefix of its terms, unique in the plan; the verifier's name when empty."""
     @_builtins.property
     def options(self) -> _struct_pb2.Struct: ...
     def __init__(
@@ -282,7 +284,7 @@ Global___Clip: _TypeAlias = Clip  # noqa: Y015
 
 @_typing.final
 class Max(_message.Message):
-    """The verdict with the largest reward."""
+    """The verdict with the largest reward; the first of equals."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -304,7 +306,9 @@ Global___Max: _TypeAlias = Max  # noqa: Y015
 
 @_typing.final
 class Sequential(_message.Message):
-    """Judges in order and stops at the first verdict that is not correct; rewards add up."""
+    """Judges in order and stops at the first verdict that is not correct; rewards add up. `correct`,
+    `feedback` and `parseable` are those of the last one judged.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -326,7 +330,7 @@ Global___Sequential: _TypeAlias = Sequential  # noqa: Y015
 
 @_typing.final
 class Shaping(_message.Message):
-    """Adds `per_turn` × turn to the reward of `plan`: a price on late success."""
+    """Adds `per_turn` × turn to the reward of `plan`: a price on late success. Its term is "shaping/reward"."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -1,0 +1,149 @@
+"""`farfield play` and `farfield env`: environments in the hands of a person."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from farfield.environment.v1 import environment_pb2 as env
+from farfield.types.v1 import types_pb2
+from farfield_cli.evaluation import pairs
+from farfield_cli.play import play as play_episode
+from farfield_cli.play import text_of
+from farfield_cli.services import Services, environment_ref, leaf_plan, services
+from farfield_cli.stack_commands import StateFolder
+from farfield_cli.terminal import console, interactive, run, say
+from farfield_kernel.errors import NotFound
+from farfield_kernel.wire import struct_to_dict
+
+env_app = typer.Typer(no_args_is_help=True, help="The environments that the stack hosts.")
+_SPEAKERS = {types_pb2.ROLE_USER: "task", types_pb2.ROLE_SYSTEM: "system", types_pb2.ROLE_ASSISTANT: "policy"}
+_QUIT = ("/quit", "/q")
+
+
+def play(
+    environment: Annotated[str, typer.Argument(help="Environment to play.")] = "generalpoints",
+    variant: Annotated[str, typer.Option(help="Variant of it, e.g. ood.")] = "",
+    option: Annotated[list[str] | None, typer.Option(help="Option as KEY=VALUE; may be repeated.")] = None,
+    verifier: Annotated[str, typer.Option(help="Verifier.  [default: named as the environment]")] = "",
+    verifier_option: Annotated[list[str] | None, typer.Option(help="Option of the verifier as KEY=VALUE.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Which episode.  [default: by chance]")] = None,
+    state: StateFolder = Path(".farfield"),
+) -> None:
+    """Play an environment yourself: the policy's prompt, your answer, the verifier's words and reward.
+
+    Uses the stack that is up, or starts what is needed. `/quit` gets up from the table.
+    """
+    ref = environment_ref(environment, variant, pairs(tuple(option or ())))
+    given = pairs(tuple(verifier_option or ()))
+    chosen = secrets.randbelow(2**31) if seed is None else seed
+
+    async def work() -> None:
+        async with services(state) as both:
+            plan = leaf_plan(verifier or await _default_verifier(both, environment), given)
+            say(f"{environment} {variant}  seed {chosen}   (/quit to stop)")
+            solved = await play_episode(both, Terminal(), ref, plan, f"play-{secrets.token_hex(4)}", chosen)
+        say({True: "Solved.", False: "Not solved.", None: "Left the table."}[solved])
+
+    run(lambda _: work())
+
+
+async def _default_verifier(both: Services, environment: str) -> str:
+    """The verifier that is named as the environment."""
+    known = [one.name for one in (await both.verifiers()).verifiers]
+    await both.environment(environment)
+    if environment not in known:
+        raise NotFound(f"no verifier is named '{environment}'; choose with --verifier: {', '.join(known)}")
+    return environment
+
+
+class Terminal:
+    """The table of a person at a terminal; without one, answers are the lines of standard input."""
+
+    def show(self, messages: Sequence[types_pb2.Message]) -> None:
+        for message in messages:
+            console.print(Panel(Text(text_of(message)), title=_SPEAKERS.get(message.role, ""), title_align="left"))
+
+    async def answer(self, turn: int) -> str | None:
+        while True:
+            line = await asyncio.to_thread(_line, f"answer {turn + 1}> ")
+            if line is None or line.strip() in _QUIT:
+                return None
+            if line.strip():
+                return line
+            if interactive():
+                say("(an empty line is no answer; /quit stops)")
+
+    def judge(self, verdict: types_pb2.Verdict, outcome: env.Outcome) -> None:
+        mark = "[green]correct[/green]" if verdict.correct else "[red]wrong[/red]"
+        terms = "".join(f", {name} {value:+g}" for name, value in sorted(verdict.terms.items()))
+        console.print(f"{mark}   reward {verdict.reward:+g}   [dim]{terms.removeprefix(', ')}[/dim]")
+        if verdict.feedback:
+            console.print(Panel(Text(verdict.feedback), title="verifier", title_align="left"))
+        if outcome.state == types_pb2.STATE_TRUNCATED:
+            say("The budget is spent.")
+
+
+def _line(prompt: str) -> str | None:
+    try:
+        return input(prompt if interactive() else "")
+    except EOFError:
+        return None
+
+
+@env_app.command("list")
+def list_environments(state: StateFolder = Path(".farfield")) -> None:
+    """Environments with their variants."""
+
+    async def work() -> None:
+        async with services(state) as both:
+            answer = await both.environments()
+        table = Table("environment", "version", "variants", "summary", box=None, header_style="bold")
+        for one in answer.environments:
+            variants = ", ".join(f"{variant.name} ({variant.role})" for variant in one.variants)
+            table.add_row(one.name, one.version, variants, Text(one.summary))
+        console.print(table)
+        for broken in answer.broken:
+            say(f"{broken.name} is installed but broken: {broken.error}")
+
+    run(lambda _: work())
+
+
+@env_app.command("describe")
+def describe(name: str, state: StateFolder = Path(".farfield")) -> None:
+    """One environment: variants, options, demonstrations."""
+
+    async def work() -> None:
+        async with services(state) as both:
+            one = await both.environment(name)
+        say(f"{one.name} {one.version} ({one.distribution}, runs {one.executor})\n{one.summary}\n")
+        table = Table("variant", "role", "options", "summary", box=None, header_style="bold")
+        for variant in one.variants:
+            options = Text(_compact(struct_to_dict(variant.options)))
+            table.add_row(variant.name, variant.role, options, Text(variant.summary))
+        console.print(table)
+        console.print(_options_table(json.loads(one.options_schema_json)))
+        say(f"modalities: {', '.join(one.modalities)}")
+        say(f"demonstrations: {', '.join(one.demonstration_styles) or 'none'}")
+
+    run(lambda _: work())
+
+
+def _options_table(schema: dict[str, object]) -> Table:
+    table = Table("option", "default", "what it does", box=None, header_style="bold")
+    properties = schema.get("properties", {})
+    for name, spec in properties.items() if isinstance(properties, dict) else ():
+        default = _compact(spec["default"]) if "default" in spec else "(required)"
+        table.add_row(name, Text(default), Text(str(spec.get("description", ""))))
+    return table
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace('"', "")

@@ -1,0 +1,35 @@
+"""`farfield report`: one HTML file of any runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from farfield_cli.terminal import fail, say
+from farfield_kernel.errors import FarfieldError
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or one folder of a finished demo.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")] = Path("report.html"),
+) -> None:
+    """Write one self-contained page: curves, results, costs, and episodes to read turn by turn."""
+    from farfield_cli.report import render, runs_page
+
+    try:
+        html = _of_demo(runs[0]) if len(runs) == 1 and (runs[0] / "demo.json").exists() else render(runs_page(runs))
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(html)
+    except (FarfieldError, OSError) as error:
+        fail(str(error))
+        raise typer.Exit(1) from None
+    say(f"wrote {output}")
+
+
+def _of_demo(folder: Path) -> str:
+    from farfield_cli import demo_summary
+    from farfield_cli.demo import finished
+    from farfield_cli.demo_report import demo_page
+
+    runs, data = finished(folder)
+    return demo_page(runs, demo_summary.outcome(runs), data)

@@ -1,0 +1,259 @@
+"""`farfield train`, `eval`, `runs`: runs on the local stack."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from farfield.trainer.v1 import trainer_pb2 as pb
+from farfield_cli import record, run_file
+from farfield_cli.evaluation import EvalOptions, evaluation_config
+from farfield_cli.interrupts import Interruptible
+from farfield_cli.points import Point, binomial, shown
+from farfield_cli.run_file import Config
+from farfield_cli.run_view import RunView
+from farfield_cli.stack import Stack, StackOptions, running
+from farfield_cli.stack_commands import StateFolder
+from farfield_cli.terminal import console, fail, interactive, run, say
+from farfield_cli.trainer import Trainer, bar_of, find, is_over, state_of
+from farfield_kernel.errors import FailedPrecondition, FarfieldError, NotFound
+
+Lane = Annotated[str, typer.Option(help="Which lane of a stack that has several.")]
+RunsFolder = Annotated[Path, typer.Option(help="Folder of runs, where a stack has to be started.")]
+runs_app = typer.Typer(no_args_is_help=True, help="List, show, stop, pause and resume runs of the local stack.")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run is played: a trainer, and the stack when it is ours."""
+
+    trainer: str
+    stack: Stack | None = None
+
+
+def train(
+    file: Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run's config; see examples/.")],
+    name: Annotated[str, typer.Option(help="Id of the run.  [default: the file's name]")] = "",
+    state: StateFolder = Path(".farfield"),
+    lane: Lane = "",
+    runs: RunsFolder = Path("runs"),
+    workers: Annotated[int, typer.Option(min=1, help="Rollout workers, where a stack has to be started.")] = 1,
+) -> None:
+    """Train what RUN.yaml says, and show how it goes.
+
+    Uses the stack that is up; where none is, starts one for as long as the run takes. The same command goes on
+    with a run that was interrupted.
+    """
+    run(lambda interruptible: _train(file, name or file.stem, state, lane, runs, workers, interruptible))
+
+
+async def _train(
+    file: Path, run_id: str, state: Path, lane: str, runs: Path, workers: int, interruptible: Interruptible
+) -> None:
+    config = run_file.read(file)
+    async with _place(config, state, lane, runs, workers, interruptible) as place:
+        done = await _played(place, run_id, config, interruptible)
+    _say_end(done)
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A checkpoint's folder, or a run's (its newest weights).")],
+    environment: Annotated[str, typer.Option("--env", help="Environment to play.")] = "generalpoints",
+    variants: Annotated[
+        str, typer.Option(help="Variants of it, with commas between: one suite each.")
+    ] = "id,ood",
+    option: Annotated[
+        list[str] | None, typer.Option(help="Option of the environment as KEY=VALUE; may be repeated.")
+    ] = None,
+    verifier: Annotated[str, typer.Option(help="Verifier.  [default: named as the environment]")] = "",
+    verifier_option: Annotated[
+        list[str] | None, typer.Option(help="Option of the verifier as KEY=VALUE; may be repeated.")
+    ] = None,
+    episodes: Annotated[int, typer.Option("-n", "--episodes", min=1, help="Episodes of each suite.")] = 500,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest response.")] = 64,
+    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the episodes.")] = 0,
+    name: Annotated[str, typer.Option(help="Id of the run that plays them.  [default: made from the rest]")] = "",
+    state: StateFolder = Path(".farfield"),
+    lane: Lane = "",
+    runs: RunsFolder = Path("runs"),
+    workers: Annotated[int, typer.Option(min=1, help="Rollout workers, where a stack has to be started.")] = 1,
+) -> None:
+    """Measure a checkpoint: play episodes of each variant through the real services.
+
+    The episodes are a run of their own, without training; `farfield report` shows them turn by turn.
+    """
+    options = EvalOptions(
+        model, environment, tuple(variants.split(",")), tuple(option or ()), verifier,
+        tuple(verifier_option or ()), episodes, max_new_tokens, temperature, seed,
+    )  # fmt: skip
+
+    async def work(interruptible: Interruptible) -> None:
+        run_id, config = evaluation_config(options)
+        async with _place(config, state, lane, runs, workers, interruptible) as place:
+            done = await _played(place, name or run_id, config, interruptible)
+            points = await _points(place, done.run_id)
+        table = Table("suite", "solved, %", "episodes", box=None, header_style="bold")
+        for suite, point in points.items():
+            table.add_row(suite, shown(point), f"{point.n:,}")
+        console.print(table)
+        _say_end(done)
+
+    run(work)
+
+
+async def _points(place: Place, run_id: str) -> dict[str, Point]:
+    async with Trainer.at(place.trainer) as trainer:
+        reports = [answer.report async for answer in trainer.watch(run_id)]
+    return {
+        one.suite: binomial(one.metrics["success"], int(one.metrics["episodes"]))
+        for one in reports
+        if one.kind == "eval"
+    }
+
+
+@asynccontextmanager
+async def _place(
+    config: Config, state: Path, lane: str, runs: Path, workers: int, interruptible: Interruptible
+) -> AsyncIterator[Place]:
+    """A trainer of the stack that is up, or of one that is started for this run."""
+    found = record.read(state)
+    if found:
+        yield Place(_trainer_of(found, lane))
+        return
+    if "base" not in config:
+        raise FailedPrecondition("the run config names no checkpoint: write base: PATH")
+    options = StackOptions(
+        state=state,
+        runs=runs,
+        model=Path(config["base"]),
+        workers=workers,
+        deterministic=bool(config.get("deterministic", False)),
+    )
+
+    def made(stack: Stack) -> None:
+        interruptible.hurry = stack.supervisor.kill
+        say(f"no stack is up: starting one for this run ({len(stack.supervisor.children)} processes) …")
+
+    async with running(options, made) as stack:
+        yield Place(stack.plan.lanes["default"].trainer, stack)
+
+
+def _trainer_of(found: record.StackRecord, lane: str) -> str:
+    if not found.lanes:
+        raise FailedPrecondition("the stack that is up has no trainer; stop it with `farfield down`")
+    if lane and lane not in found.lanes:
+        raise NotFound(f"the stack has no lane '{lane}'; it has {', '.join(found.lanes)}")
+    return found.lanes[lane or next(iter(found.lanes))].trainer
+
+
+async def _played(place: Place, run_id: str, config: Config, interruptible: Interruptible) -> pb.Run:
+    work = _watch(place, run_id, config, interruptible)
+    return await (place.stack.beside(work) if place.stack else work)
+
+
+async def _watch(place: Place, run_id: str, config: Config, interruptible: Interruptible) -> pb.Run:
+    async with Trainer.at(place.trainer) as trainer:
+        began = await trainer.start(run_id, config)
+        if is_over(began) and state_of(began) != "succeeded":
+            say(f"run {run_id} had {state_of(began)}: it goes on")
+            await trainer.resume(run_id)
+        asked = asyncio.Event()
+        if place.stack is None and interactive():
+            interruptible.on_first = lambda: not asked.is_set() and (asked.set() or True)
+        view = RunView(console, run_id, config)
+        with view.showing():
+            watching = asyncio.ensure_future(_until_end(trainer, run_id, view))
+            asking = asyncio.ensure_future(_ask_once(trainer, run_id, asked))
+            try:
+                await asyncio.wait({watching, asking}, return_when=asyncio.FIRST_COMPLETED)
+                if asking.done():
+                    asking.result()
+                await watching
+            finally:
+                watching.cancel()
+                asking.cancel()
+        return await trainer.get(run_id)
+
+
+async def _until_end(trainer: Trainer, run_id: str, view: RunView) -> None:
+    async for answer in trainer.watch(run_id):
+        view.observe(answer)
+
+
+async def _ask_once(trainer: Trainer, run_id: str, asked: asyncio.Event) -> None:
+    """Ctrl-C on a stack that others may use: stop the run after its present update. A second one leaves."""
+    await asked.wait()
+    await trainer.stop(run_id)
+    say("stopping the run after its present update (Ctrl-C again leaves it to itself)")
+
+
+def _say_end(done: pb.Run) -> None:
+    if state_of(done) == "failed":
+        fail(f"run {done.run_id} failed: {done.error}")
+        raise typer.Exit(1)
+    say(f"run {done.run_id} {state_of(done)} after update {done.update}; everything is in {done.folder}")
+
+
+@runs_app.command("list")
+def list_runs(state: StateFolder = Path(".farfield")) -> None:
+    """All runs that the stack's trainers know."""
+
+    async def work() -> None:
+        table = Table("lane", "run", "kind", "state", "updates", "episodes", box=None, header_style="bold")
+        for lane, address in _trainers(state).items():
+            async with Trainer.at(address) as trainer:
+                for one in await trainer.all():
+                    progress = bar_of(one.update, one.updates)
+                    row = (lane, one.run_id, one.algorithm, state_of(one), progress, str(one.episodes_trained))
+                    table.add_row(*row)
+        console.print(table)
+
+    run(lambda _: work())
+
+
+@runs_app.command("show")
+def show_run(run_id: str, state: StateFolder = Path(".farfield")) -> None:
+    """What one run is and how far it is."""
+    run(lambda _: _steer(state, run_id, "get"))
+
+
+@runs_app.command("stop")
+def stop_run(run_id: str, state: StateFolder = Path(".farfield")) -> None:
+    """End a run after its present update, with a checkpoint."""
+    run(lambda _: _steer(state, run_id, "stop"))
+
+
+@runs_app.command("pause")
+def pause_run(run_id: str, state: StateFolder = Path(".farfield")) -> None:
+    """Hold a run after its present update."""
+    run(lambda _: _steer(state, run_id, "pause"))
+
+
+@runs_app.command("resume")
+def resume_run(run_id: str, state: StateFolder = Path(".farfield")) -> None:
+    """Let a paused run go on, or take up one that failed or was stopped."""
+    run(lambda _: _steer(state, run_id, "resume"))
+
+
+async def _steer(state: Path, run_id: str, action: str) -> None:
+    trainers = _trainers(state)
+    async with Trainer.at(trainers[await find(trainers, run_id)]) as trainer:
+        one: pb.Run = await getattr(trainer, action)(run_id)
+    say(f"{one.run_id}: {state_of(one)}, {one.algorithm}, update {one.update} of {one.updates}")
+    say(f"episodes: {one.episodes_trained} trained, {one.episodes_failed} failed; weights version {one.version}")
+    say(f"folder: {one.folder}")
+    if one.error:
+        fail(one.error)
+
+
+def _trainers(state: Path) -> dict[str, str]:
+    found = record.read(state)
+    if found is None:
+        raise FarfieldError(f"no stack runs in {state}; start one with `farfield up`")
+    return {lane: where.trainer for lane, where in found.lanes.items()}

@@ -1,0 +1,148 @@
+"""The whole local stack: `farfield demo --quick`, left alone, killed at, and interrupted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 500
+POINTS = [(branch, suite) for branch in ("init", "sft", "sft_matched", "rl") for suite in ("id", "ood")]
+
+
+class Farfield:
+    """`farfield` in a process of its own; what it leaves behind can be seen."""
+
+    def __init__(self, out: Path, *arguments: str) -> None:
+        self.out = out
+        self._log = out.with_suffix(".txt")
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "farfield_cli", "demo", "--quick", "--out", str(out), *arguments],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def record(self) -> dict[str, Any]:
+        path = self.out / ".farfield" / "stack.json"
+        return json.loads(path.read_text()) if path.exists() else {"programs": []}
+
+    def pid_of(self, name: str) -> int | None:
+        return next((one["pid"] for one in self.record()["programs"] if one["name"] == name), None)
+
+    def wait(self) -> int:
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def until(self, is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not is_so():
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.05)
+
+    def leftovers(self) -> list[str]:
+        """Processes that have to do with this demo's folder."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if any(str(self.out) in word for word in words):
+                found.append(" ".join(words))
+        return found
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Farfield]]:
+    started: list[Farfield] = []
+
+    def make(*arguments: str) -> Farfield:
+        started.append(Farfield(tmp_path / "demo", *arguments))
+        return started[-1]
+
+    yield make
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()  # its children are tied to it
+            one.process.wait()
+
+
+def check_outcome(demo: Farfield) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((demo.out / "summary.json").read_text())
+    assert summary["trained_exactly_once"] is True
+    for branch, suite in POINTS:
+        point = summary[branch][suite]
+        assert point["n"] == 32
+        assert 0 <= point["success"] <= 1
+    ledger = summary["ledger"]["rl"]
+    assert ledger["planned"] == ledger["trained"] == 3 * 8 * 4
+    assert ledger["failed"] == 0
+    assert summary["episodes"] == 96 + len(POINTS) * 32
+    assert summary["turns"] >= summary["episodes"]
+    assert 0 < summary["memory"]["peak_bytes"] < summary["memory"]["limit_bytes"]
+    assert summary["verdict"]["status"] == "not enough data"
+    assert (demo.out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "rl-s0/eval/ood" in (demo.out / "report.html").read_text()
+    assert demo.leftovers() == []
+    return summary
+
+
+def test_a_quick_demo(start: Callable[..., Farfield]) -> None:
+    demo = start()
+    assert demo.wait() == 0, demo.said
+    summary = check_outcome(demo)
+    assert summary["restarts"] == {}
+    assert "Not enough data: 32 episodes per point" in demo.said
+
+
+def test_worker_policy_and_environment_are_killed_in_the_middle(start: Callable[..., Farfield]) -> None:
+    demo = start()
+    run = demo.out / "runs" / "rl" / "rl-s0"
+    victims = ("worker.rl.0", "policy.rl", "environment")
+    demo.until(lambda: (run / "run.json").exists())
+    for victim in victims:
+        kill(demo, victim)
+    demo.until(lambda: (run / "checkpoints").exists() and any((run / "checkpoints").iterdir()))
+    for victim in (*victims, "trainer.rl"):
+        kill(demo, victim)
+    assert demo.wait() == 0, demo.said
+    summary = check_outcome(demo)
+    assert set(summary["restarts"]) == {*victims, "trainer.rl"}
+
+
+def kill(demo: Farfield, name: str) -> None:
+    """With SIGKILL, once it runs; returns when another has taken its place."""
+    demo.until(lambda: demo.pid_of(name) is not None)
+    pid = demo.pid_of(name)
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    demo.until(lambda: demo.pid_of(name) not in (None, pid))
+
+
+def test_a_demo_that_is_interrupted_goes_on(start: Callable[..., Farfield]) -> None:
+    demo = start()
+    demo.until(lambda: (demo.out / "runs" / "sft" / "init-s0" / "summary.json").exists())
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.wait() == 130, demo.said
+    assert demo.leftovers() == []
+    assert not (demo.out / "summary.json").exists()
+
+    again = start()
+    assert again.wait() == 0, again.said
+    assert "going on with the demo" in again.said
+    check_outcome(again)

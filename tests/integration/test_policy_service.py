@@ -1,0 +1,254 @@
+"""The policy service as a process, with a small model, a real Redis and weights that change under it."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.rpc import code_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from farfield.policy.v1 import policy_pb2 as pb
+from farfield.policy.v1.policy_pb2_grpc import PolicyServiceStub
+from farfield.types.v1 import types_pb2
+from farfield_kernel import wire
+from farfield_kernel.client import ClientConfig, channel
+from farfield_kernel.errors import Unavailable, translated
+from farfield_kernel.queue import connect
+from farfield_kernel.weights import Weights, seal
+
+WORDS = ["<pad>", "<end>", "<system>", "<user>", "<assistant>", *"abcdefghijklmnopqrstuvwxyz"]
+TEMPLATE = (
+    "{% for message in messages %}<{{ message.role }}> {{ message.content }} <end> {% endfor %}"
+    "{% if add_generation_prompt %}<assistant> {% endif %}"
+)
+
+
+def write_checkpoint(folder: Path, seed: int) -> Path:
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<pad>"))
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<end>", chat_template=TEMPLATE)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=len(WORDS),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=256,
+        eos_token_id=1,
+        pad_token_id=0,
+        initializer_range=0.2,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def publish(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Weights]:
+    root = tmp_path_factory.mktemp("weights")
+
+    def make(run_id: str, version: int) -> Weights:
+        folder = root / f"{run_id}-{version}"
+        return seal(write_checkpoint(folder, seed=version + 1), run_id, version)
+
+    return make
+
+
+class Process:
+    """A policy service on a free port."""
+
+    def __init__(self, log: Path, **options: Any) -> None:
+        flags = [item for key, value in options.items() for item in (f"--{key}", json.dumps(value))]
+        self._log = log
+        with log.open("wb") as file:
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", "farfield_policy", *flags], stderr=file, env={**os.environ}
+            )
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+
+    async def port(self, key: str = "port") -> int:
+        async with asyncio.timeout(90):
+            while True:
+                found = [line[key] for line in self.lines() if key in line]
+                if found:
+                    return found[0]
+                assert self.child.poll() is None, self._log.read_text()
+                await asyncio.sleep(0.02)
+
+    @asynccontextmanager
+    async def stub(self) -> AsyncIterator[PolicyServiceStub]:
+        config = ClientConfig(address=f"127.0.0.1:{await self.port()}")
+        async with channel(config) as opened:
+            self.health = health_pb2_grpc.HealthStub(opened)
+            yield PolicyServiceStub(opened)
+
+
+@pytest.fixture
+def start(tmp_path: Path, publish: Callable) -> Iterator[Callable[..., Process]]:
+    base = write_checkpoint(tmp_path / "base", seed=0)
+    started: list[Process] = []
+
+    def make(**options: Any) -> Process:
+        log = tmp_path / f"log-{len(started)}"
+        started.append(Process(log, **{"engine.model": str(base), **options}))
+        return started[-1]
+
+    yield make
+    for process in started:
+        process.child.kill()
+        process.child.wait()
+
+
+def ask(request_id: str, new: int = 20, seed: int = 0, **more: Any) -> pb.Prompt:
+    message = types_pb2.Message(role=types_pb2.ROLE_USER, parts=[{"text": "a b c"}])
+    sampling = types_pb2.Sampling(max_new_tokens=new, temperature=1)
+    return pb.Prompt(request_id=request_id, messages=[message], sampling=sampling, seed=seed, **more)
+
+
+async def test_it_generates_scores_and_tells_what_it_counts(start: Callable[..., Process]) -> None:
+    process = start(**{"server.metrics_port": 0})
+    async with process.stub() as stub:
+        about = await stub.Describe(pb.DescribeRequest())
+        assert (about.engine, about.max_context_tokens, about.vocabulary) == ("torch", 256, len(WORDS))
+        prompts = [ask(str(seed), seed=seed) for seed in range(100)]
+        results = (await stub.Generate(pb.GenerateRequest(prompts=prompts))).results
+        assert [result.request_id for result in results] == [str(seed) for seed in range(100)]
+        done = [result.response for result in results]
+        items = [pb.ScoreItem(prompt_ids=one.prompt_ids, response_ids=one.response_ids) for one in done]
+        scored = (await stub.Score(pb.ScoreRequest(items=items))).results
+        for one, scores in zip(done, scored, strict=True):
+            expected = pytest.approx(wire.floats_from_bytes(one.logprobs), abs=1e-4)
+            assert wire.floats_from_bytes(scores.scores.logprobs) == expected
+        again = (await stub.Generate(pb.GenerateRequest(prompts=[ask("again", seed=42)]))).results[0]
+        assert again.response.response_ids == done[42].response_ids
+        serving = await process.health.Check(
+            health_pb2.HealthCheckRequest(service="farfield.policy.v1.PolicyService")
+        )
+        assert serving.status == health_pb2.HealthCheckResponse.SERVING
+        url = f"http://127.0.0.1:{await process.port('metrics_port')}/metrics"
+        page = await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
+        counted = float(re.search(r"^farfield_policy_tokens_total (\S+)", page, re.M)[1])
+        assert counted == sum(len(one.response_ids) // 4 for one in [*done, again.response])
+
+
+async def test_it_follows_the_lane_while_it_streams(
+    start: Callable[..., Process], publish: Callable[[str, int], Weights], redis_url: str
+) -> None:
+    queue = connect(redis_url)
+    await queue.announce("policy-test", publish("run", 0))
+    process = start(queue_url=redis_url, lane="policy-test", **{"engine.max_rows": 8})
+    async with process.stub() as stub:
+        assert (await stub.Describe(pb.DescribeRequest())).weights.run_id == "run"
+        call = stub.GenerateStream()
+        seen: dict[str, pb.Response] = {}
+        for version in range(4):
+            if version:
+                await queue.announce("policy-test", publish("run", version))
+            require = pb.WeightVersion(run_id="run", version=version)
+            prompts = [ask(f"{version}.{seed}", 60, seed, require=require) for seed in range(12)]
+            await call.write(pb.GenerateStreamRequest(prompts=prompts))
+        await call.done_writing()
+        async for response in call:
+            for result in response.results:
+                assert result.WhichOneof("result") == "response", result
+                seen[result.request_id] = result.response
+    await queue.close()
+    assert len(seen) == 48
+    for request_id, response in seen.items():
+        asked = int(request_id.split(".")[0])
+        assert response.run_id == "run"
+        assert response.versions[0].version >= asked
+        assert sum(span.tokens for span in response.versions) == len(response.response_ids) // 4
+
+
+async def test_torn_weights_are_reported_and_healed(
+    start: Callable[..., Process], publish: Callable[[str, int], Weights], redis_url: str
+) -> None:
+    queue = connect(redis_url)
+    torn = publish("torn", 0)
+    file = Path(torn.path) / "model.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    await queue.announce("torn-lane", torn)
+    process = start(queue_url=redis_url, lane="torn-lane", retry_seconds=0.05)
+    async with process.stub() as stub:
+        assert (await stub.Describe(pb.DescribeRequest())).weights.run_id == ""
+        assert any("model.safetensors" in line["message"] for line in process.lines())
+        file.write_bytes(whole)
+        require = pb.WeightVersion(run_id="torn")
+        prompt = ask("1", require=require)
+        result = (await stub.Generate(pb.GenerateRequest(prompts=[prompt]))).results[0]
+        assert result.response.run_id == "torn"
+    await queue.close()
+
+
+async def test_a_lost_redis_is_waited_for(
+    start: Callable[..., Process], publish: Callable[[str, int], Weights], make_redis: Callable
+) -> None:
+    redis = make_redis()
+    process = start(queue_url=redis.url, lane="lost", retry_seconds=0.05, watch_seconds=0.2)
+    async with process.stub() as stub:
+        redis.kill()
+        assert (await stub.Generate(pb.GenerateRequest(prompts=[ask("1")]))).results[0].response.text
+        redis.start()
+        queue = connect(redis.url)
+        await queue.announce("lost", publish("after", 0))
+        prompt = ask("2", require=pb.WeightVersion(run_id="after"))
+        result = (await stub.Generate(pb.GenerateRequest(prompts=[prompt]))).results[0]
+        assert result.response.run_id == "after"
+        await queue.close()
+
+
+async def test_terminated_it_finishes_what_runs_and_refuses_the_rest(start: Callable[..., Process]) -> None:
+    process = start(**{"engine.max_rows": 2})
+    async with process.stub() as stub:
+        call = stub.GenerateStream()
+        prompts = [ask("short", 1), *(ask(str(seed), 200, seed) for seed in range(40))]
+        await call.write(pb.GenerateStreamRequest(prompts=prompts))
+        results = list((await call.read()).results)
+        process.child.send_signal(signal.SIGTERM)
+        await call.done_writing()
+        async for response in call:
+            results += response.results
+        assert len(results) == 41
+        refused = [result.error.code for result in results if result.WhichOneof("result") == "error"]
+        assert refused
+        assert set(refused) == {code_pb2.UNAVAILABLE}
+        assert len(refused) < 41
+    assert await asyncio.to_thread(process.child.wait, 30) == 0
+
+
+async def test_a_missing_checkpoint_ends_the_process_with_its_name(
+    start: Callable[..., Process], tmp_path: Path
+) -> None:
+    process = start(**{"engine.model": str(tmp_path / "nowhere")})
+    assert await asyncio.to_thread(process.child.wait, 90) != 0
+    assert "nowhere" in process._log.read_text()
+
+
+async def test_a_killed_process_is_unavailable(start: Callable[..., Process]) -> None:
+    process = start()
+    async with process.stub() as stub:
+        await stub.Describe(pb.DescribeRequest())
+        process.child.kill()
+        process.child.wait()
+        with pytest.raises(Unavailable):
+            async with translated():
+                await stub.Generate(pb.GenerateRequest(prompts=[ask("1")]), timeout=20)

@@ -1,0 +1,169 @@
+"""The trainer as a process, with a real Redis and the real learner: killed, with its queue wiped, and ended.
+
+Episodes are played here by hashing their seeds, so every life of a run must end with the same weights.
+"""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "trainer"))
+
+from conftest import build_checkpoint
+from sample_runs import Worker, play, run_config
+
+from farfield.trainer.v1 import trainer_pb2 as pb
+from farfield.trainer.v1.trainer_pb2_grpc import TrainerServiceStub
+from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
+from farfield_kernel.queue import connect
+from farfield_kernel.weights import Weights, verify
+from farfield_trainer.runs import Run
+
+pytestmark = pytest.mark.timeout(400)  # each start of the process imports torch and transformers
+
+
+def play_by_seeds(spec: EpisodeSpec, weights: Weights) -> Trajectory:
+    return play(spec, Weights(weights.run_id, weights.version, "any", ""))
+
+
+@dataclass
+class Trainer:
+    """A process that can be killed and started again."""
+
+    folder: Path
+    url: str
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        flags = {
+            "server.port": self.port,
+            "server.drain_seconds": 4,
+            "lane": "lane",
+            "queue_url": self.url,
+            "runs": self.folder / "runs",
+            "replan_seconds": 0.5,
+        }
+        words = [word for key, value in flags.items() for word in (f"--{key}", str(value))]
+        with (self.folder / "trainer.log").open("ab") as log:
+            command = [sys.executable, "-m", "farfield_trainer", *words]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def end(self, number: int) -> int:
+        assert self.process
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def trainer(tmp_path: Path, unused_tcp_port: int) -> Iterator[Trainer]:
+    trainer = Trainer(tmp_path, "", unused_tcp_port)
+    yield trainer
+    if trainer.process and trainer.process.poll() is None:
+        trainer.end(signal.SIGKILL)
+
+
+@pytest.fixture
+async def stub(trainer: Trainer) -> AsyncIterator[TrainerServiceStub]:
+    options = [("grpc.max_reconnect_backoff_ms", 200)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{trainer.port}", options) as channel:
+        yield TrainerServiceStub(channel)
+
+
+async def watched(
+    stub: TrainerServiceStub, run_id: str, at: int, act: Callable[[], None]
+) -> tuple[pb.Run, list[pb.Report]]:
+    """The run as it ended, and all its reports; `act` is called once, at that update."""
+    after, reports, acted = 0, [], False
+    while True:
+        try:
+            request = pb.WatchRunRequest(run_id=run_id, after=after)
+            async for answer in stub.WatchRun(request, wait_for_ready=True):
+                if not answer.HasField("report"):
+                    return answer.run, reports
+                report = answer.report
+                after = report.sequence
+                reports.append(report)
+                if report.kind == "update" and report.update == at and not acted:
+                    acted = True
+                    await asyncio.to_thread(act)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+
+
+async def test_kill_and_wiped_redis_change_nothing(
+    trainer: Trainer, stub: TrainerServiceStub, make_redis: Callable[..., Any], tmp_path: Path
+) -> None:
+    redis = make_redis()
+    trainer.url = redis.url
+    trainer.start()
+    config = run_config(
+        base=str(build_checkpoint(tmp_path / "base")), deterministic=True, updates=6
+    ).model_dump_json()
+
+    async def start(run_id: str) -> None:
+        request = pb.StartRunRequest(run_id=run_id, config_json=config)
+        await stub.StartRun(request, wait_for_ready=True)
+
+    def kill_trainer() -> None:
+        trainer.end(signal.SIGKILL)
+        trainer.start()
+
+    def wipe_redis() -> None:
+        redis.kill()
+        redis.start()
+
+    queue = connect(redis.url, patience_seconds=0.5)
+    async with Worker(queue, play_by_seeds).working():
+        await start("killed")
+        killed, reports = await watched(stub, "killed", 3, kill_trainer)
+        await start("wiped")
+        wiped, outage = await watched(stub, "wiped", 3, wipe_redis)
+        await start("last")
+        await stub.StopRun(pb.StopRunRequest(run_id="last"))
+    await queue.close()
+
+    for run in (killed, wiped):
+        assert (run.state, run.error) == (pb.RUN_STATE_SUCCEEDED, "")
+        assert (run.episodes_planned, run.episodes_trained) == (24, 24)
+        assert summary(run)["trained_exactly_once"]
+    assert digest(killed) == digest(wiped)
+    assert any("restored" in report.metrics for report in reports)
+    assert any("waiting_for_queue" in report.metrics for report in outage)
+    sequences = [report.sequence for report in reports]
+    assert sequences == sorted(set(sequences))
+    assert trainer.end(signal.SIGTERM) == 0
+
+
+def summary(run: pb.Run) -> dict[str, Any]:
+    return json.loads(Path(run.folder, "summary.json").read_text())
+
+
+def digest(run: pb.Run) -> str:
+    folder = Path(run.folder) / "weights" / f"{run.version:06d}"
+    verify(folder)
+    return (folder / "model.safetensors").read_bytes().hex()
+
+
+async def test_sigterm_suspends_a_run_with_a_checkpoint(
+    trainer: Trainer, stub: TrainerServiceStub, redis_url: str, tmp_path: Path
+) -> None:
+    trainer.url = redis_url
+    trainer.start()
+    config = run_config(base=str(build_checkpoint(tmp_path / "base"))).model_dump_json()
+    await stub.StartRun(pb.StartRunRequest(run_id="r", config_json=config), wait_for_ready=True)
+    await stub.SaveCheckpoint(pb.SaveCheckpointRequest(run_id="r"))
+    assert await asyncio.to_thread(trainer.end, signal.SIGTERM) == 0
+    run = Run.read(tmp_path / "runs" / "r")
+    assert run.state.unfinished
+    assert sorted(path.name for path in (run.folder / "checkpoints").iterdir()) == ["000000.0", "000000.1"]

@@ -1,0 +1,106 @@
+"""Against the real services, in this process."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from farfield.environment.v1 import environment_pb2 as env
+from farfield.types.v1 import types_pb2
+from farfield_cli.play import play, text_of
+from farfield_cli.services import Services, environment_ref, leaf_plan
+from farfield_environment import service as environment_service
+from farfield_environment.config import EnvironmentConfig
+from farfield_kernel import plugins
+from farfield_kernel.errors import FarfieldError, NotFound
+from farfield_kernel.server import running
+from farfield_verifier import service as verifier_service
+from farfield_verifier.config import VerifierConfig
+
+PLAN = leaf_plan("generalpoints", {"rewards": "paper"})
+
+
+@pytest.fixture
+async def services() -> AsyncIterator[Services]:
+    hosted = plugins.load("farfield.environments"), plugins.load("farfield.verifiers")
+    async with (
+        environment_service.assembled(EnvironmentConfig(), hosted[0]) as environment,
+        verifier_service.assembled(VerifierConfig(), hosted[1]) as verifier,
+        running([environment.mount]) as environment_address,
+        running([verifier.mount]) as verifier_address,
+        Services.at(environment_address, verifier_address) as both,
+    ):
+        yield both
+
+
+class Sitting:
+    """A table with a person who knows beforehand what to say."""
+
+    def __init__(self, *answers: str) -> None:
+        self._answers = list(answers)
+        self.shown: list[str] = []
+        self.verdicts: list[types_pb2.Verdict] = []
+
+    def show(self, messages: Sequence[types_pb2.Message]) -> None:
+        self.shown += map(text_of, messages)
+
+    async def answer(self, turn: int) -> str | None:
+        return self._answers.pop(0) if self._answers else None
+
+    def judge(self, verdict: types_pb2.Verdict, outcome: env.Outcome) -> None:
+        self.verdicts.append(verdict)
+
+
+def ref(**options: object) -> env.EnvironmentRef:
+    return environment_ref("generalpoints", "id", {"target": 10, **options})
+
+
+async def solution(services: Services, seed: int) -> str:
+    """Tries plain sums: the target is chosen so that one works."""
+    started = await services.create(ref(), "peek", seed)
+    facts = json.loads(started.facts_json)
+    await services.close("peek")
+    values = facts["values"]
+    signs = next(
+        (a, b, c) for a in "+-" for b in "+-" for c in "+-"
+        if eval(f"{values[0]}{a}{values[1]}{b}{values[2]}{c}{values[3]}") == 10
+    )  # fmt: skip
+    formula = str(values[0]) + "".join(sign + str(value) for sign, value in zip(signs, values[1:], strict=True))
+    return json.dumps({"cards": facts["cards"], "number": values, "formula": f"{formula}=10"})
+
+
+async def solvable_by_sums(services: Services) -> tuple[int, str]:
+    for seed in range(200):
+        try:
+            return seed, await solution(services, seed)
+        except StopIteration:
+            continue
+    raise AssertionError("no such hand")
+
+
+async def test_a_wrong_answer_then_the_right_one(services: Services) -> None:
+    seed, right = await solvable_by_sums(services)
+    person = Sitting("no idea", right)
+    assert await play(services, person, ref(), PLAN, "game", seed) is True
+    assert "10" in person.shown[0]
+    assert [verdict.correct for verdict in person.verdicts] == [False, True]
+    assert person.verdicts[0].feedback
+    assert person.verdicts[1].reward == 5
+
+
+async def test_the_budget_ends_the_game(services: Services) -> None:
+    person = Sitting("no", "no", "never asked for")
+    assert await play(services, person, ref(max_turns=2), PLAN, "game", 1) is False
+    assert len(person.verdicts) == 2
+
+
+async def test_getting_up_closes_the_session(services: Services) -> None:
+    assert await play(services, Sitting(), ref(), PLAN, "game", 1) is None
+    assert (await services.environments()).sessions == 0
+
+
+async def test_mistakes_are_told_as_the_services_tell_them(services: Services) -> None:
+    with pytest.raises(NotFound, match="generalpoints"):
+        await services.environment("generalpoint")
+    with pytest.raises(FarfieldError, match="targett"):
+        await play(services, Sitting("x"), ref(targett=3), PLAN, "game", 1)

@@ -1,0 +1,136 @@
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farfield_cli.chart import chart
+from farfield_cli.points import CurvePoint, binomial
+from farfield_cli.reading import episode
+from farfield_cli.report import render, runs_page
+from farfield_cli.run_folder import RunFolder, trained_compute
+from farfield_kernel.errors import NotFound
+
+EVIL = "</script><script>alert('&<b>')</script>"
+
+
+def metrics(success: float, trained: float) -> dict[str, float]:
+    init, parameters = 1000.0, 10.0
+    compute = 6 * parameters * (init + trained)
+    return {
+        "success": success, "episodes": 50.0, "compute": compute,
+        "tokens_init": init, "tokens_train": trained, "tokens_buffer": 0.0,
+    }  # fmt: skip
+
+
+def trajectory(text: str) -> dict[str, Any]:
+    """As trainers keep them: JSON of protobuf, where zeros are left out."""
+    return {
+        "spec": {"episodeId": "r/eval/id/000000/0000", "environmentSeed": "7"},
+        "end": "STATE_TRUNCATED",
+        "turns": [
+            {
+                "messages": [{"role": "ROLE_USER", "parts": [{"text": text}]}],
+                "responseText": text,
+                "verdict": {"feedback": text, "terms": {"solved": 0.0}},
+            },
+            {"responseText": "again"},
+        ],
+    }
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "tried"
+    (folder / "episodes" / "id").mkdir(parents=True)
+    config = {"algorithm": {"kind": "rl"}, "evaluation": {"suites": {"id": {}}}}
+    (folder / "run.json").write_text(json.dumps({"run_id": "tried", "state": "succeeded", "config": config}))
+    lines = [
+        {"kind": "eval", "suite": "id", "update": update, "metrics": metrics(success, 100.0 * update)}
+        for update, success in ((0, 0.2), (5, 0.6))
+    ]
+    (folder / "reports.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"torn')
+    episodes = {"planned": 8, "trained": 7, "failed": 1, "evaluated": 100, "evaluated_failed": 0, "duplicates": 0}
+    summary = {"episodes": episodes, "trained_exactly_once": True, "seconds": {"train": 1.5}}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    (folder / "episodes" / "id" / "000005.json").write_text(json.dumps([trajectory(EVIL)]))
+    return folder
+
+
+class Parsed(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_a_report_needs_nothing_else(run: Path) -> None:
+    html = render(runs_page([run]))
+    parsed = Parsed(html)
+    assert not [tag for tag, attributes in parsed.tags if attributes.keys() & {"src", "href"}]
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_what_was_said_cannot_leave_its_place(run: Path) -> None:
+    html = render(runs_page([run]))
+    assert [tag for tag, _ in Parsed(html).tags].count("script") == 2
+    assert "alert('&<b>')" not in html
+    data = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)
+    assert data
+    shelf = json.loads(data[1])["shelves"][0]
+    assert shelf["episodes"][0]["turns"][0]["response"] == EVIL
+
+
+def test_names_of_runs_are_escaped_too(run: Path) -> None:
+    named = run.rename(run.with_name("a<b>&"))
+    html = render(runs_page([named]))
+    assert "a<b>&" not in html
+    assert "a&lt;b&gt;&amp;" in html
+
+
+def test_numbers_of_the_run_are_shown(run: Path) -> None:
+    html = render(runs_page([run]))
+    assert "60.0 ± 6.9" in html
+    assert ">yes<" in html
+    assert "1.5" in html
+
+
+def test_a_curve_counts_compute_from_the_base(run: Path) -> None:
+    curve = RunFolder.at(run).curve("id")
+    assert [(point.update, point.compute) for point in curve] == [(0, 0.0), (5, pytest.approx(6 * 10 * 500))]
+    assert trained_compute({"compute": 0.0, "tokens_init": 0, "tokens_train": 0, "tokens_buffer": 0}) == 0.0
+
+
+def test_a_folder_that_is_no_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"run\.json"):
+        runs_page([tmp_path])
+
+
+def test_an_episode_gets_back_the_zeros_that_protobuf_leaves_out() -> None:
+    read = episode(trajectory("hm"))
+    assert read["success"] is False
+    assert read["end"] == "cut off"
+    verdict = read["turns"][0]["verdict"]
+    assert verdict == {"reward": 0.0, "correct": False, "parseable": False, "feedback": "hm", "terms": {"solved": 0.0}}
+    assert read["turns"][1]["verdict"] is None
+
+
+def test_a_failed_episode_says_why() -> None:
+    read = episode({"failure": "FAILURE_POLICY", "failureDetail": "it is gone"})
+    assert read["failure"] == "it is gone"
+
+
+def test_a_chart_holds_every_error_bar() -> None:
+    drawn = chart("id", {"rl": [CurvePoint(0, 0.0, binomial(0.5, 20)), CurvePoint(9, 3.1e12, binomial(0.9, 20))]})
+    (line,) = drawn.lines
+    assert line.end == "90.0"
+    for dot in line.dots:
+        assert drawn.left <= dot.x <= drawn.right
+        assert 0 <= dot.high <= dot.y <= dot.low <= drawn.bottom
+    assert [tick.label for tick in drawn.x_ticks] == ["0", "1T", "2T", "3T", "4T"]

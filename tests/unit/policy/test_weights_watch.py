@@ -1,0 +1,105 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from farfield_kernel.errors import DataLoss, FailedPrecondition
+from farfield_kernel.queue import Queue, connect
+from farfield_kernel.weights import Weights, seal
+from farfield_policy.engine import Message, Prompt, Requirement, Sampling, Version
+from farfield_policy.scripted import ScriptedEngine
+from farfield_policy.weights_watch import WeightsWatch, load_verified
+
+Publish = Callable[..., Weights]
+
+
+@pytest.fixture
+def publish(tmp_path: Path) -> Publish:
+    def make(version: int, run_id: str = "run") -> Weights:
+        folder = tmp_path / f"{run_id}-{version}"
+        folder.mkdir()
+        (folder / "model.safetensors").write_text(f"weights {version}")
+        return seal(folder, run_id, version)
+
+    return make
+
+
+@pytest.fixture
+async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
+    made = connect(f"memory://{tmp_path.name}")
+    yield made
+    await made.close()
+
+
+@asynccontextmanager
+async def following(engine: ScriptedEngine, queue: Queue) -> AsyncIterator[WeightsWatch]:
+    watch = WeightsWatch(engine, queue, "lane", watch_seconds=0.05, retry_seconds=0.01)
+    await watch.catch_up()
+    task = asyncio.ensure_future(watch.follow())
+    yield watch
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def served(engine: ScriptedEngine, version: int, run_id: str = "run") -> None:
+    """Returns once the engine serves that version: a prompt that requires it waits for it."""
+    require = Requirement(run_id, version)
+    await engine.submit([Prompt(Sampling(1), messages=(Message("user", "a"),), require=require)])[0]
+
+
+async def test_it_starts_from_what_is_announced_and_follows(queue: Queue, publish: Publish) -> None:
+    engine = ScriptedEngine(["a"], weights_wait_seconds=10)
+    first = publish(3)
+    await queue.announce("lane", first)
+    async with following(engine, queue):
+        assert engine.describe().weights == Version("run", 3, first.digest)
+        await queue.announce("lane", publish(4))
+        await served(engine, 4)
+        await queue.announce("lane", publish(0, "next"))
+        await served(engine, 0, "next")
+
+
+async def test_a_lane_without_announcements_serves_what_was_configured(queue: Queue) -> None:
+    engine = ScriptedEngine(["a"], weights_wait_seconds=10)
+    async with following(engine, queue):
+        assert engine.describe().weights == Version("", 0)
+
+
+async def test_torn_weights_leave_the_old_serving_and_are_tried_again(queue: Queue, publish: Publish) -> None:
+    engine = ScriptedEngine(["a"], weights_wait_seconds=10)
+    await queue.announce("lane", publish(1))
+    torn = publish(2)
+    file = Path(torn.path) / "model.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(b"half")
+    async with following(engine, queue):
+        await queue.announce("lane", torn)
+        await asyncio.sleep(0.05)
+        assert engine.describe().weights.version == 1
+        file.write_bytes(whole)
+        await served(engine, 2)
+
+
+async def test_torn_weights_at_the_start_are_not_fatal(queue: Queue, publish: Publish) -> None:
+    engine = ScriptedEngine(["a"], weights_wait_seconds=10)
+    torn = publish(1)
+    (Path(torn.path) / "model.safetensors").unlink()
+    await queue.announce("lane", torn)
+    async with following(engine, queue):
+        assert engine.describe().weights == Version("", 0)
+
+
+async def test_only_the_version_that_was_asked_for_is_loaded(publish: Publish) -> None:
+    engine = ScriptedEngine(["a"], weights_wait_seconds=10)
+    weights = publish(2)
+    folder = Path(weights.path)
+    await load_verified(engine, folder)
+    await load_verified(engine, folder, "run", 2, weights.digest)
+    for run_id, version, digest in (("run", 3, ""), ("other", 2, ""), ("run", 2, "abc")):
+        with pytest.raises(FailedPrecondition):
+            await load_verified(engine, folder, run_id, version, digest)
+    (folder / "model.safetensors").write_text("other")
+    with pytest.raises(DataLoss, match=r"model\.safetensors"):
+        await load_verified(engine, folder)
