@@ -89,15 +89,16 @@ def serve(executor: str) -> None:
 def serving(executor: str) -> Iterator[str]:
     """Address of the service in a process of its own."""
     command = [sys.executable, __file__, "--serve", executor]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        port = next(line["port"] for line in map(json.loads, server.stderr) if "port" in line)
-        # Its log goes on, and a full pipe would stop it.
-        threading.Thread(target=deque, args=(server.stderr, 0), daemon=True).start()
-        try:
-            yield f"127.0.0.1:{port}"
-        finally:
-            server.terminate()
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    port = next(line["port"] for line in map(json.loads, server.stderr) if "port" in line)
+    # Its log goes on, and a full pipe would stop it.
+    threading.Thread(target=deque, args=(server.stderr, 0), daemon=True).start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def loaded() -> Loaded:

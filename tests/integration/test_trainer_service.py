@@ -79,37 +79,46 @@ async def stub(trainer: Trainer) -> AsyncIterator[TrainerServiceStub]:
         yield TrainerServiceStub(channel)
 
 
-async def watched(
-    stub: TrainerServiceStub, run_id: str, at: int, act: Callable[[], None]
-) -> tuple[pb.Run, list[pb.Report]]:
-    """The run as it ended, and all its reports; `act` is called once, at that update."""
-    after, reports, acted = 0, [], False
+Act = Callable[[pb.Report], None]
+
+
+async def watched(stub: TrainerServiceStub, run_id: str, act: Act) -> tuple[pb.Run, list[pb.Report]]:
+    """The run as it ended, and all its reports; `act` is told of each."""
+    after, reports = 0, []
     while True:
         try:
             request = pb.WatchRunRequest(run_id=run_id, after=after)
             async for answer in stub.WatchRun(request, wait_for_ready=True):
                 if not answer.HasField("report"):
                     return answer.run, reports
-                report = answer.report
-                after = report.sequence
-                reports.append(report)
-                if report.kind == "update" and report.update == at and not acted:
-                    acted = True
-                    await asyncio.to_thread(act)
+                after = answer.report.sequence
+                reports.append(answer.report)
+                await asyncio.to_thread(act, answer.report)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE:
                 raise
 
 
-async def test_kill_and_wiped_redis_change_nothing(
+def once_at(update: int, act: Callable[[], None]) -> Act:
+    """Acts at the first report of that update."""
+    acts = [act]
+
+    def at_report(report: pb.Report) -> None:
+        if acts and report.kind == "update" and report.update == update:
+            acts.pop()()
+
+    return at_report
+
+
+async def test_kills_and_lost_queues_change_nothing(
     trainer: Trainer, stub: TrainerServiceStub, make_redis: Callable[..., Any], tmp_path: Path
 ) -> None:
     redis = make_redis()
+    redis.kill()
     trainer.url = redis.url
     trainer.start()
-    config = run_config(
-        base=str(build_checkpoint(tmp_path / "base")), deterministic=True, updates=6
-    ).model_dump_json()
+    base = build_checkpoint(tmp_path / "base")
+    config = run_config(base=str(base), deterministic=True, updates=6).model_dump_json()
 
     async def start(run_id: str) -> None:
         request = pb.StartRunRequest(run_id=run_id, config_json=config)
@@ -119,18 +128,22 @@ async def test_kill_and_wiped_redis_change_nothing(
         trainer.end(signal.SIGKILL)
         trainer.start()
 
-    def wipe_redis() -> None:
-        redis.kill()
-        redis.start()
+    kill, wipe = once_at(3, kill_trainer), once_at(3, redis.kill)
+
+    def act(also: Act) -> Act:
+        def at_report(report: pb.Report) -> None:
+            also(report)
+            if report.metrics.get("waiting_for_queue"):
+                redis.start()
+
+        return at_report
 
     queue = connect(redis.url, patience_seconds=0.5)
     async with Worker(queue, play_by_seeds).working():
         await start("killed")
-        killed, reports = await watched(stub, "killed", 3, kill_trainer)
+        killed, reports = await watched(stub, "killed", act(kill))
         await start("wiped")
-        wiped, outage = await watched(stub, "wiped", 3, wipe_redis)
-        await start("last")
-        await stub.StopRun(pb.StopRunRequest(run_id="last"))
+        wiped, outage = await watched(stub, "wiped", act(wipe))
     await queue.close()
 
     for run in (killed, wiped):
@@ -138,10 +151,11 @@ async def test_kill_and_wiped_redis_change_nothing(
         assert (run.episodes_planned, run.episodes_trained) == (24, 24)
         assert summary(run)["trained_exactly_once"]
     assert digest(killed) == digest(wiped)
+    assert [report.sequence for report in reports] == sorted({report.sequence for report in reports})
     assert any("restored" in report.metrics for report in reports)
-    assert any("waiting_for_queue" in report.metrics for report in outage)
-    sequences = [report.sequence for report in reports]
-    assert sequences == sorted(set(sequences))
+    for said in (reports, outage):
+        waits = [report.metrics.get("waiting_for_queue") for report in said if report.kind == "phase"]
+        assert waits == [1.0, 0.0]
     assert trainer.end(signal.SIGTERM) == 0
 
 

@@ -11,17 +11,15 @@ from itertools import pairwise
 from math import atan, atan2, degrees, floor, hypot
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from farfield_virl.bearings import METRES_PER_DEGREE, Geocode, distance
 from farfield_virl.faults import BadData
 from farfield_virl.files import read_json
 from farfield_virl.mapping import Panoramas
+from farfield_virl.pictures import open_image
 
-MOST_PIXELS = 16_384 * 8_192
-"""The largest panorama that street-view services make."""
 SNAP_METRES = 20.0
-WORKING_SIZE = (4096, 2048)
 MESH = 16
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -106,33 +104,6 @@ def _panorama(image_file: Path, metadata_file: Path) -> tuple[Image.Image, float
     wide.paste(image, (0, 0))
     wide.paste(image, (image.width, 0))
     return wide, float(rotation)
-
-
-def open_image(path: Path) -> Image.Image:
-    """A decoded picture. Its size is known from its header: too large a one is never decoded."""
-    try:
-        image = Image.open(path, formats=("JPEG", "PNG"))
-    except Image.DecompressionBombError as error:
-        raise BadData(f"{path}: too many pixels: {error}") from error
-    except UnidentifiedImageError as error:
-        raise BadData(f"{path}: neither a JPEG nor a PNG picture") from error
-    except OSError as error:
-        raise BadData(f"{path}: cannot be read ({error})") from error
-    with image:
-        if image.width * image.height > MOST_PIXELS or image.width < 8 or image.height < 4:
-            raise BadData(f"{path}: {image.width} × {image.height} pixels is no size for a panorama")
-        return _decoded(path, image)
-
-
-def _decoded(path: Path, image: Image.Image) -> Image.Image:
-    """Reduced on the way where it is larger than any view needs."""
-    try:
-        image.draft("RGB", WORKING_SIZE)
-        plain = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise BadData(f"{path}: corrupt or cut off ({error})") from error
-    plain.thumbnail(WORKING_SIZE)
-    return plain
 
 
 def perspective(wide: Image.Image, rotation: float, heading: float, size: int) -> Image.Image:

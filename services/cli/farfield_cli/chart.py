@@ -66,7 +66,9 @@ def chart(title: str, curves: Mapping[str, Sequence[CurvePoint]]) -> Chart:
 
     def dot(one: CurvePoint) -> Dot:
         value, error = 100 * one.point.success, 100 * one.point.stderr
-        title = f"update {one.update}: {shown(one.point)} %, {one.point.n} episodes, {flops(one.compute)} FLOPs"
+        title = (
+            f"update {one.update}: {shown(one.point)} %, {one.point.n} episodes, {flops(one.compute)} FLOPs"
+        )
         return Dot(x(one.compute), y(value), y(max(0.0, value - error)), y(min(100.0, value + error)), title)
 
     return Chart(

@@ -14,19 +14,25 @@ from farfield_cli.terminal import console, run, say, seconds, size
 
 
 def demo(
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds, one after another; 3 show how far results spread.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Seeds, one after another; 3 show how far results spread.")
+    ] = 1,
     quick: Annotated[
         bool, typer.Option("--quick", help="Tiny sizes: the whole path in under a minute, no claim.")
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of everything that the demo makes.")] = Path("runs/demo"),
     workers: Annotated[int, typer.Option(min=1, help="Rollout workers of each of the two lanes.")] = 1,
     deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="The same seed gives the same weights bit for bit; slower.")
+        bool,
+        typer.Option("--deterministic", help="The same seed gives the same weights bit for bit; slower."),
     ] = False,
     recipe: Annotated[
-        Path | None, typer.Option(help="Folder with init, sft, sft_matched and rl.yaml.  [default: examples/demo]")
+        Path | None,
+        typer.Option(help="Folder with init, sft, sft_matched and rl.yaml.  [default: examples/demo]"),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over, also where a demo is unfinished.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start over, also where a demo is unfinished.")
+    ] = False,
 ) -> None:
     """Post-train a small model with SFT and with RL on one rule, and see what becomes of an unseen one.
 

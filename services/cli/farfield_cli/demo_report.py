@@ -14,7 +14,9 @@ from farfield_cli.run_folder import Json, RunFolder
 
 def demo_page(runs: Runs, found: Outcome, data: Json) -> str:
     one_each = {LABELS[branch]: runs[branch] for branch in BRANCHES}
-    every = {f"{label}{_seed(many, n)}": run for label, many in one_each.items() for n, run in enumerate(many)}
+    every = {
+        f"{label}{_seed(many, n)}": run for label, many in one_each.items() for n, run in enumerate(many)
+    }
     page = Page(
         title="What SFT forgets and RL keeps",
         subtitle=_subtitle(runs, found, data),

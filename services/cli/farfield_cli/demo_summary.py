@@ -62,7 +62,9 @@ def summary(runs: Runs, found: Outcome, seconds: Mapping[str, float], memory: Js
     every = [run for branch in BRANCHES for run in runs[branch]]
     return {
         **points,
-        "episodes": sum(_total(run, "episodes", "trained", "failed", "evaluated", "evaluated_failed") for run in every),
+        "episodes": sum(
+            _total(run, "episodes", "trained", "failed", "evaluated", "evaluated_failed") for run in every
+        ),
         "turns": sum(_total(run, "turns", "trained", "evaluated") for run in every),
         "trained_exactly_once": found.trained_exactly_once,
         "verdict": found.verdict.data(),
@@ -87,9 +89,7 @@ def _total(run: RunFolder, section: str, *names: str) -> int:
 
 
 def _seed(runs: Runs, seed: int) -> Json:
-    return {
-        branch: {suite: runs[branch][seed].last(suite).data() for suite in SUITES} for branch in BRANCHES
-    }
+    return {branch: {suite: runs[branch][seed].last(suite).data() for suite in SUITES} for branch in BRANCHES}
 
 
 def _seconds(runs: Sequence[RunFolder]) -> float:

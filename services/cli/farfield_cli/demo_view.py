@@ -41,7 +41,9 @@ class View:
             self._console.print(line, markup=False, soft_wrap=True)
 
     def _live(self) -> RenderableType:
-        table = _table("branch", "seed", "progress", *(f"{HEADINGS[suite]}, %" for suite in SUITES), "time", "")
+        table = _table(
+            "branch", "seed", "progress", *(f"{HEADINGS[suite]}, %" for suite in SUITES), "time", ""
+        )
         for one in self._progress.jobs:
             label, bar = LABELS[one.job.branch], bar_of(one.update, one.job.config["updates"])
             points = [_point(one.latest.get(suite)) for suite in SUITES]

@@ -33,7 +33,9 @@ def play(
     variant: Annotated[str, typer.Option(help="Variant of it, e.g. ood.")] = "",
     option: Annotated[list[str] | None, typer.Option(help="Option as KEY=VALUE; may be repeated.")] = None,
     verifier: Annotated[str, typer.Option(help="Verifier.  [default: named as the environment]")] = "",
-    verifier_option: Annotated[list[str] | None, typer.Option(help="Option of the verifier as KEY=VALUE.")] = None,
+    verifier_option: Annotated[
+        list[str] | None, typer.Option(help="Option of the verifier as KEY=VALUE.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Which episode.  [default: by chance]")] = None,
     state: StateFolder = Path(".farfield"),
 ) -> None:
@@ -69,7 +71,9 @@ class Terminal:
 
     def show(self, messages: Sequence[types_pb2.Message]) -> None:
         for message in messages:
-            console.print(Panel(Text(text_of(message)), title=_SPEAKERS.get(message.role, ""), title_align="left"))
+            console.print(
+                Panel(Text(text_of(message)), title=_SPEAKERS.get(message.role, ""), title_align="left")
+            )
 
     async def answer(self, turn: int) -> str | None:
         while True:

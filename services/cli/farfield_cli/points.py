@@ -46,7 +46,9 @@ def pooled(points: Sequence[Point]) -> Point:
     mean = sum(point.success for point in points) / len(points)
     spread = math.sqrt(sum((point.success - mean) ** 2 for point in points) / (len(points) - 1))
     episodes = math.sqrt(sum(point.stderr**2 for point in points)) / len(points)
-    return Point(mean, sum(point.n for point in points), max(spread / math.sqrt(len(points)), episodes), spread)
+    return Point(
+        mean, sum(point.n for point in points), max(spread / math.sqrt(len(points)), episodes), spread
+    )
 
 
 def pooled_curve(curves: Sequence[Sequence[CurvePoint]]) -> list[CurvePoint]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ONE_THREAD = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+    name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 } | {"TOKENIZERS_PARALLELISM": "false"}
 """Small models lose several times over when every process brings a thread pool to the same few cores."""
 

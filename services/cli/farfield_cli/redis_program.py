@@ -56,5 +56,7 @@ def socket_path(folder: Path) -> str:
     outside = Path(tempfile.gettempdir()) / f"farfield-{os.getuid()}-{name}"
     outside.mkdir(mode=0o700, exist_ok=True)
     if outside.stat().st_uid != os.getuid():
-        raise FailedPrecondition(f"{outside} belongs to another user; give a --state folder with a short path")
+        raise FailedPrecondition(
+            f"{outside} belongs to another user; give a --state folder with a short path"
+        )
     return str(outside / "redis.sock")

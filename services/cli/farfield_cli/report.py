@@ -75,7 +75,9 @@ def runs_page(folders: Sequence[Path]) -> Page:
     series = tuple((name, name) for name in runs)
     return Page(
         title="Farfield runs" if len(runs) > 1 else f"Run {next(iter(runs))}",
-        subtitle=", ".join(f"{name} ({run.config['algorithm']['kind']}, {run.record['state']})" for name, run in runs.items()),
+        subtitle=", ".join(
+            f"{name} ({run.config['algorithm']['kind']}, {run.record['state']})" for name, run in runs.items()
+        ),
         charts=tuple(chart(suite, {n: c for n, c in lines.items() if c}) for suite, lines in curves.items()),
         series=series,
         results=_last_results(runs, suites),
@@ -89,7 +91,9 @@ def _last_results(runs: Mapping[str, RunFolder], suites: Sequence[str]) -> Facts
     for name, run in runs.items():
         curves = [run.curve(suite) for suite in suites]
         rows.append(Row(name, tuple(success(curve[-1].point) if curve else "–" for curve in curves), name))
-    return Facts("Success, %", "Of the last evaluated version, ± one standard error.", tuple(suites), tuple(rows))
+    return Facts(
+        "Success, %", "Of the last evaluated version, ± one standard error.", tuple(suites), tuple(rows)
+    )
 
 
 def success(point: Point) -> str:
@@ -134,6 +138,9 @@ def costs(data: Json) -> Facts:
         ("most memory resident", f"{size(memory['peak_bytes'])} of {size(memory['limit_bytes'])} allowed"),
         ("episodes played", f"{data['episodes']:,}"),
         ("turns played", f"{data['turns']:,}"),
-        ("processes that died and were started again", ", ".join(f"{n} {c}×" for n, c in restarts.items()) or "none"),
+        (
+            "processes that died and were started again",
+            ", ".join(f"{n} {c}×" for n, c in restarts.items()) or "none",
+        ),
     ]
     return Facts("Costs", "", ("",), tuple(Row(name, (value,)) for name, value in rows))

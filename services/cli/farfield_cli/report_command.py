@@ -17,7 +17,11 @@ def report(
     from farfield_cli.report import render, runs_page
 
     try:
-        html = _of_demo(runs[0]) if len(runs) == 1 and (runs[0] / "demo.json").exists() else render(runs_page(runs))
+        html = (
+            _of_demo(runs[0])
+            if len(runs) == 1 and (runs[0] / "demo.json").exists()
+            else render(runs_page(runs))
+        )
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(html)
     except (FarfieldError, OSError) as error:

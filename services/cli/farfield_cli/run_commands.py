@@ -25,7 +25,9 @@ from farfield_kernel.errors import FailedPrecondition, FarfieldError, NotFound
 
 Lane = Annotated[str, typer.Option(help="Which lane of a stack that has several.")]
 RunsFolder = Annotated[Path, typer.Option(help="Folder of runs, where a stack has to be started.")]
-runs_app = typer.Typer(no_args_is_help=True, help="List, show, stop, pause and resume runs of the local stack.")
+runs_app = typer.Typer(
+    no_args_is_help=True, help="List, show, stop, pause and resume runs of the local stack."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,9 @@ def train(
     state: StateFolder = Path(".farfield"),
     lane: Lane = "",
     runs: RunsFolder = Path("runs"),
-    workers: Annotated[int, typer.Option(min=1, help="Rollout workers, where a stack has to be started.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Rollout workers, where a stack has to be started.")
+    ] = 1,
 ) -> None:
     """Train what RUN.yaml says, and show how it goes.
 
@@ -78,11 +82,15 @@ def evaluate(
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest response.")] = 64,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Decides the episodes.")] = 0,
-    name: Annotated[str, typer.Option(help="Id of the run that plays them.  [default: made from the rest]")] = "",
+    name: Annotated[
+        str, typer.Option(help="Id of the run that plays them.  [default: made from the rest]")
+    ] = "",
     state: StateFolder = Path(".farfield"),
     lane: Lane = "",
     runs: RunsFolder = Path("runs"),
-    workers: Annotated[int, typer.Option(min=1, help="Rollout workers, where a stack has to be started.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Rollout workers, where a stack has to be started.")
+    ] = 1,
 ) -> None:
     """Measure a checkpoint: play episodes of each variant through the real services.
 
@@ -210,7 +218,14 @@ def list_runs(state: StateFolder = Path(".farfield")) -> None:
             async with Trainer.at(address) as trainer:
                 for one in await trainer.all():
                     progress = bar_of(one.update, one.updates)
-                    row = (lane, one.run_id, one.algorithm, state_of(one), progress, str(one.episodes_trained))
+                    row = (
+                        lane,
+                        one.run_id,
+                        one.algorithm,
+                        state_of(one),
+                        progress,
+                        str(one.episodes_trained),
+                    )
                     table.add_row(*row)
         console.print(table)
 
@@ -246,7 +261,9 @@ async def _steer(state: Path, run_id: str, action: str) -> None:
     async with Trainer.at(trainers[await find(trainers, run_id)]) as trainer:
         one: pb.Run = await getattr(trainer, action)(run_id)
     say(f"{one.run_id}: {state_of(one)}, {one.algorithm}, update {one.update} of {one.updates}")
-    say(f"episodes: {one.episodes_trained} trained, {one.episodes_failed} failed; weights version {one.version}")
+    say(
+        f"episodes: {one.episodes_trained} trained, {one.episodes_failed} failed; weights version {one.version}"
+    )
     say(f"folder: {one.folder}")
     if one.error:
         fail(one.error)

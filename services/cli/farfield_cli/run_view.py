@@ -75,4 +75,6 @@ class RunView:
 
 def figures_of(metrics: Mapping[str, float]) -> str:
     """The few figures that a person looks at."""
-    return "  ".join(f"{label} {shape.format(metrics[name])}" for name, label, shape in _FIGURES if name in metrics)
+    return "  ".join(
+        f"{label} {shape.format(metrics[name])}" for name, label, shape in _FIGURES if name in metrics
+    )

@@ -70,9 +70,13 @@ def planned(options: StackOptions) -> Plan:
     redis, plan.redis = redis_program(options.state, maker.log("redis"))
     policies = {lane: maker.policy(lane, plan) for lane in options.lanes}
     trainers = {lane: maker.trainer(lane, plan) for lane in options.lanes}
-    plan.lanes = {lane: LaneRecord(trainer=trainers[lane].address, policy=policies[lane].address)
-                  for lane in options.lanes}
-    workers = [maker.worker(lane, number, plan) for number in range(options.workers) for lane in options.lanes]
+    plan.lanes = {
+        lane: LaneRecord(trainer=trainers[lane].address, policy=policies[lane].address)
+        for lane in options.lanes
+    }
+    workers = [
+        maker.worker(lane, number, plan) for number in range(options.workers) for lane in options.lanes
+    ]
     services = [environment, verifier, *policies.values(), *trainers.values()]
     plan.waves = [[redis], services, workers]
     return plan
@@ -83,12 +87,16 @@ class _Maker:
 
     def __init__(self, options: StackOptions) -> None:
         self._options = options
-        self._ports = ports.free_ports() if options.base_port is None else ports.consecutive_ports(options.base_port)
+        self._ports = (
+            ports.free_ports() if options.base_port is None else ports.consecutive_ports(options.base_port)
+        )
 
     def log(self, name: str) -> Path:
         return self._options.state / "logs" / f"{name}.log"
 
-    def service(self, kind: str, name: str = "", flags: Iterable[tuple[str, object]] = (), **more: float) -> Program:
+    def service(
+        self, kind: str, name: str = "", flags: Iterable[tuple[str, object]] = (), **more: float
+    ) -> Program:
         """`python -m farfield_<kind>` on a port of its own."""
         port = next(self._ports)
         address, name = f"{ports.HOST}:{port}", name or kind

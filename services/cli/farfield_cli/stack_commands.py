@@ -25,7 +25,8 @@ from farfield_cli.trainer import Trainer, bar_of, state_of
 from farfield_kernel.errors import FailedPrecondition, FarfieldError
 
 StateFolder = Annotated[
-    Path, typer.Option("--state", envvar="FARFIELD_STATE", help="Folder of the stack: sockets, logs, Redis data.")
+    Path,
+    typer.Option("--state", envvar="FARFIELD_STATE", help="Folder of the stack: sockets, logs, Redis data."),
 ]
 Model = Annotated[Path, typer.Option(help="Checkpoint in Hugging Face format that the policies start from.")]
 DEFAULT_MODEL = Path("examples/tiny/checkpoint")
@@ -39,14 +40,16 @@ def up(
     model: Model = DEFAULT_MODEL,
     workers: Annotated[int, typer.Option(min=1, help="Rollout workers of each lane.")] = 1,
     lanes: Annotated[
-        str, typer.Option(help="Lanes, with commas between: each has a trainer, a policy and workers of its own.")
+        str,
+        typer.Option(help="Lanes, with commas between: each has a trainer, a policy and workers of its own."),
     ] = "default",
     rows: Annotated[int, typer.Option(min=1, help="Responses that a policy decodes together.")] = 96,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Policies whose results do not depend on the batch.")
     ] = False,
     base_port: Annotated[
-        int | None, typer.Option(min=1024, max=65000, help="Use this port and those after it; else free ones.")
+        int | None,
+        typer.Option(min=1024, max=65000, help="Use this port and those after it; else free ones."),
     ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     detach: Annotated[bool, typer.Option("--detach", help="Leave the stack in the background.")] = False,
@@ -219,7 +222,12 @@ def _show(rows: list[dict[str, object]], runs: list[dict[str, object]]) -> None:
         health = "[green]serving[/green]" if row["healthy"] else f"[red]{row['state']}[/red]"
         memory = size(float(str(row["rss"])))
         table.add_row(
-            str(row["name"]), str(row["pid"] or "–"), str(row["address"]), health, memory, str(row["restarts"])
+            str(row["name"]),
+            str(row["pid"] or "–"),
+            str(row["address"]),
+            health,
+            memory,
+            str(row["restarts"]),
         )
     console.print(table)
     say(f"memory in all: {size(sum(float(str(row['rss'])) for row in rows))}")
@@ -228,6 +236,11 @@ def _show(rows: list[dict[str, object]], runs: list[dict[str, object]]) -> None:
         for row in runs:
             progress = bar_of(int(str(row["update"])), int(str(row["updates"])))
             table.add_row(
-                str(row["lane"]), str(row["run"]), str(row["state"]), progress, str(row["episodes"]), str(row["failed"])
+                str(row["lane"]),
+                str(row["run"]),
+                str(row["state"]),
+                progress,
+                str(row["episodes"]),
+                str(row["failed"]),
             )
         console.print(table)

@@ -49,7 +49,9 @@ def size(value: float) -> str:
 
 def run(work: Callable[[Interruptible], Coroutine[Any, Any, T]]) -> T:
     """Runs a command's work. Its errors become a message and exit status 1; Ctrl-C ends it in order."""
-    interruptible = Interruptible(lambda: errors.print("[dim]stopping … (Ctrl-C again to stop at once)[/dim]"))
+    interruptible = Interruptible(
+        lambda: errors.print("[dim]stopping … (Ctrl-C again to stop at once)[/dim]")
+    )
     try:
         return asyncio.run(interruptible.run(work(interruptible)))
     except Interrupted:

@@ -88,9 +88,21 @@ def conditions(results: Results) -> tuple[Condition, ...]:
     init, sft, rl = results["init"], results["sft"], results["rl"]
     return (
         _halved(init["ood"], sft["ood"]),
-        _risen("rl_raises_id", "RL raises success on the trained rule by 10 points or more", init["id"], rl["id"], 0.10),
+        _risen(
+            "rl_raises_id",
+            "RL raises success on the trained rule by 10 points or more",
+            init["id"],
+            rl["id"],
+            0.10,
+        ),
         _risen("rl_raises_ood", "RL raises success on the unseen rule", init["ood"], rl["ood"], 0.0),
-        _risen("rl_above_sft_ood", "On the unseen rule RL ends 8 points or more above SFT", sft["ood"], rl["ood"], 0.08),
+        _risen(
+            "rl_above_sft_ood",
+            "On the unseen rule RL ends 8 points or more above SFT",
+            sft["ood"],
+            rl["ood"],
+            0.08,
+        ),
     )
 
 
@@ -133,7 +145,9 @@ def _line(status: Status, results: Results, found: tuple[Condition, ...], sound:
         return "Not enough data: not every planned episode was trained on exactly once, so the runs prove nothing."
     if _too_few(results):
         fewest = smallest(point for branch in results.values() for point in branch.values())
-        return f"Not enough data: {fewest} episodes per point; {ENOUGH} are needed before anything is claimed."
+        return (
+            f"Not enough data: {fewest} episodes per point; {ENOUGH} are needed before anything is claimed."
+        )
     ood = {name: percent(branch["ood"].success) for name, branch in results.items()}
     figures = f"unseen rule {ood['init']} % → SFT {ood['sft']} %, RL {ood['rl']} %"
     if status is Status.SUPPORTED:

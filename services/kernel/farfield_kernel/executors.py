@@ -111,6 +111,7 @@ class Threads:
 
     def _work(self) -> None:
         while job := self._jobs.get():
-            job.run()
+            if not job.future.cancelled():
+                job.run()
             if job.future.cancelled():
                 return

@@ -35,10 +35,14 @@ class Loaded:
 
 
 def load(group: str, only: tuple[str, ...] = ()) -> Loaded:
-    """Loads every entry point of `group` (or `only` the named ones). A plugin that fails to import is
-    recorded with its own error and hurts nobody else."""
+    """Loads every entry point of `group` (or `only` the named ones, which must be installed). A plugin that
+    fails to import is recorded with its own error and hurts nobody else."""
     loaded = Loaded(group, {}, {})
-    for point in entry_points(group=group):
+    points = entry_points(group=group)
+    if missing := sorted(set(only) - points.names):
+        installed = ", ".join(sorted(points.names)) or "none"
+        raise NotFound(f"no plugin {', '.join(missing)} in {group}; installed: {installed}")
+    for point in points:
         if only and point.name not in only:
             continue
         try:

@@ -13,6 +13,7 @@ from typing import Any
 from farfield_sdk import Attempt, Options, Verdict, Verifier
 
 IN_CHILD = "farfield_verifier.inline:in_child"
+_NUMBERS = (int, float)
 LONGEST_TERM = 256
 """Bytes of a term's name."""
 
@@ -46,7 +47,7 @@ def _text(value: Any, most: int) -> bool:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, _NUMBERS) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class Inline:

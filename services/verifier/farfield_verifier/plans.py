@@ -31,8 +31,10 @@ class Leaf:
 
     def ask(self, turn: int) -> Asking:
         verdict = yield self
-        terms = {f"{self.label}/{name}": value for name, value in verdict.terms.items()}
-        return replace(verdict, terms={f"{self.label}/reward": verdict.reward, **terms})
+        terms = {f"{self.label}/reward": verdict.reward}
+        for name, value in verdict.terms.items():
+            terms[f"{self.label}/{name}"] = value
+        return Verdict(verdict.reward, verdict.correct, verdict.feedback, terms, verdict.parseable)
 
 
 @dataclass(frozen=True, slots=True)

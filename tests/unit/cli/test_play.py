@@ -65,7 +65,9 @@ async def solution(services: Services, seed: int) -> str:
         (a, b, c) for a in "+-" for b in "+-" for c in "+-"
         if eval(f"{values[0]}{a}{values[1]}{b}{values[2]}{c}{values[3]}") == 10
     )  # fmt: skip
-    formula = str(values[0]) + "".join(sign + str(value) for sign, value in zip(signs, values[1:], strict=True))
+    formula = str(values[0]) + "".join(
+        sign + str(value) for sign, value in zip(signs, values[1:], strict=True)
+    )
     return json.dumps({"cards": facts["cards"], "number": values, "formula": f"{formula}=10"})
 
 

@@ -13,7 +13,9 @@ def configs() -> dict[str, run_file.Config]:
     return recipe.read(EXAMPLES, quick=False, deterministic=False)
 
 
-def test_every_branch_starts_from_one_checkpoint_and_is_measured_alike(configs: dict[str, run_file.Config]) -> None:
+def test_every_branch_starts_from_one_checkpoint_and_is_measured_alike(
+    configs: dict[str, run_file.Config],
+) -> None:
     assert len({config["base"] for config in configs.values()}) == 1
     for suite in recipe.SUITES:
         chosen = [config["evaluation"]["suites"][suite] for config in configs.values()]
@@ -35,7 +37,9 @@ def test_the_control_has_the_learning_rate_and_steps_of_rl(configs: dict[str, ru
     assert matched["algorithm"]["optimizer"] == rl["algorithm"]["optimizer"]
 
 
-def test_a_seed_decides_training_and_the_episodes_of_every_branch(configs: dict[str, run_file.Config]) -> None:
+def test_a_seed_decides_training_and_the_episodes_of_every_branch(
+    configs: dict[str, run_file.Config],
+) -> None:
     jobs = list(recipe.jobs(configs, 2))
     assert [job.run_id for job in jobs if job.lane == "sft"] == [
         "init-s0", "sft-s0", "sft_matched-s0", "init-s1", "sft-s1", "sft_matched-s1",
@@ -50,8 +54,9 @@ def test_quick_is_smaller_and_otherwise_the_same(configs: dict[str, run_file.Con
     assert quick["rl"]["updates"] < configs["rl"]["updates"]
     assert quick["rl"]["algorithm"] == configs["rl"]["algorithm"]
     assert quick["rl"]["deterministic"] is True
-    assert quick["sft"]["evaluation"]["suites"]["id"]["environment"] == (
-        configs["sft"]["evaluation"]["suites"]["id"]["environment"]
+    assert (
+        quick["sft"]["evaluation"]["suites"]["id"]["environment"]
+        == (configs["sft"]["evaluation"]["suites"]["id"]["environment"])
     )
 
 

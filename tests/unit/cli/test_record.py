@@ -12,7 +12,9 @@ from farfield_kernel.errors import FailedPrecondition
 
 
 def stack(tmp_path: Path) -> StackRecord:
-    program = ProgramRecord(name="redis", pid=1, address="unix:/x", log=tmp_path / "log", state="ready", restarts=0)
+    program = ProgramRecord(
+        name="redis", pid=1, address="unix:/x", log=tmp_path / "log", state="ready", restarts=0
+    )
     return StackRecord(
         supervisor=os.getpid(), started_at=1.0, ready=True, redis="unix:///x", environment="e", verifier="v",
         runs=tmp_path, programs=(program,),
@@ -29,7 +31,10 @@ def test_a_record_counts_only_while_its_supervisor_holds_the_lock(tmp_path: Path
 def test_a_second_stack_in_a_folder_is_refused_with_the_way_out(tmp_path: Path) -> None:
     with record.locked(tmp_path):
         record.write(tmp_path, stack(tmp_path))
-        with pytest.raises(FailedPrecondition, match=f"process {os.getpid()}.*farfield down.*--state"), record.locked(tmp_path):
+        with (
+            pytest.raises(FailedPrecondition, match=f"process {os.getpid()}.*farfield down.*--state"),
+            record.locked(tmp_path),
+        ):
             pass
     with record.locked(tmp_path):
         pass
@@ -47,7 +52,9 @@ def test_a_port_in_use_is_told_with_its_holder() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(FailedPrecondition, match=rf"port {port} is in use by .*{os.getpid()}.*--base-port"):
+        with pytest.raises(
+            FailedPrecondition, match=rf"port {port} is in use by .*{os.getpid()}.*--base-port"
+        ):
             next(consecutive_ports(port))
 
 

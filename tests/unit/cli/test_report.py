@@ -52,7 +52,14 @@ def run(tmp_path: Path) -> Path:
         for update, success in ((0, 0.2), (5, 0.6))
     ]
     (folder / "reports.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"torn')
-    episodes = {"planned": 8, "trained": 7, "failed": 1, "evaluated": 100, "evaluated_failed": 0, "duplicates": 0}
+    episodes = {
+        "planned": 8,
+        "trained": 7,
+        "failed": 1,
+        "evaluated": 100,
+        "evaluated_failed": 0,
+        "duplicates": 0,
+    }
     summary = {"episodes": episodes, "trained_exactly_once": True, "seconds": {"train": 1.5}}
     (folder / "summary.json").write_text(json.dumps(summary))
     (folder / "episodes" / "id" / "000005.json").write_text(json.dumps([trajectory(EVIL)]))
@@ -117,7 +124,13 @@ def test_an_episode_gets_back_the_zeros_that_protobuf_leaves_out() -> None:
     assert read["success"] is False
     assert read["end"] == "cut off"
     verdict = read["turns"][0]["verdict"]
-    assert verdict == {"reward": 0.0, "correct": False, "parseable": False, "feedback": "hm", "terms": {"solved": 0.0}}
+    assert verdict == {
+        "reward": 0.0,
+        "correct": False,
+        "parseable": False,
+        "feedback": "hm",
+        "terms": {"solved": 0.0},
+    }
     assert read["turns"][1]["verdict"] is None
 
 
@@ -127,7 +140,9 @@ def test_a_failed_episode_says_why() -> None:
 
 
 def test_a_chart_holds_every_error_bar() -> None:
-    drawn = chart("id", {"rl": [CurvePoint(0, 0.0, binomial(0.5, 20)), CurvePoint(9, 3.1e12, binomial(0.9, 20))]})
+    drawn = chart(
+        "id", {"rl": [CurvePoint(0, 0.0, binomial(0.5, 20)), CurvePoint(9, 3.1e12, binomial(0.9, 20))]}
+    )
     (line,) = drawn.lines
     assert line.end == "90.0"
     for dot in line.dots:

@@ -6,7 +6,12 @@ from farfield_cli.verdict import Answer, Status, control_line, verdict
 
 def results(n: int = 2000, **changed: tuple[float, float]) -> dict[str, dict[str, Point]]:
     """The measured feasibility numbers, with some branches changed: (ID, OOD)."""
-    shares = {"init": (0.647, 0.197), "sft": (0.732, 0.074), "sft_matched": (0.70, 0.20), "rl": (0.867, 0.280)}
+    shares = {
+        "init": (0.647, 0.197),
+        "sft": (0.732, 0.074),
+        "sft_matched": (0.70, 0.20),
+        "rl": (0.867, 0.280),
+    }
     return {
         branch: {"id": binomial(id_share, n), "ood": binomial(ood_share, n)}
         for branch, (id_share, ood_share) in (shares | changed).items()

@@ -56,3 +56,8 @@ def test_only_the_named_are_imported() -> None:
 def test_a_group_that_nobody_serves_is_empty() -> None:
     with pytest.raises(NotFound, match="installed: none"):
         plugins.load("farfield.nothing").get("x")
+
+
+def test_a_plugin_that_is_asked_for_must_be_installed() -> None:
+    with pytest.raises(NotFound, match=r"no plugin godo in farfield\.tests; installed: absent, good, raises"):
+        plugins.load(GROUP, only=("good", "godo"))

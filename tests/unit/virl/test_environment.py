@@ -11,6 +11,8 @@ from farfield_virl.routes import held_out
 from farfield_virl.words import COMPACT_WORDS
 
 NONSENSE = "no idea"
+SMALL = {"view_size": 32, "max_roads": 2, "points_per_road": 2}
+"""Options that make few and small pictures."""
 
 
 def session(**options) -> Virl:
@@ -38,7 +40,7 @@ def test_a_seed_names_the_same_route_everywhere():
 @pytest.mark.parametrize("prompt", ["paper", "compact"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_oracle_walks_every_variant(variant, prompt):
-    game = session(**VARIANTS[variant].options, prompt=prompt, view_size=32)
+    game = session(**VARIANTS[variant].options, prompt=prompt, **SMALL)
     for seed in range(1 if "views" in str(VARIANTS[variant].options) else 40):
         _, outcomes = walk(game, seed)
         assert (outcomes[-1].state, outcomes[-1].success) == (State.TERMINATED, True)
@@ -95,7 +97,7 @@ def test_facts_hold_what_the_prompt_does_not():
 
 
 def test_views_do_not_say_in_words_what_is_to_be_seen():
-    text, views = session(prompt="compact"), session(prompt="compact", modality="views", view_size=32)
+    text, views = (session(prompt="compact", modality=one, **SMALL) for one in ("text", "views"))
     told, shown = walk(text, 4)[1], walk(views, 4)[1]
     assert len(told) == len(shown)
     for one, other in zip(told[:-1], shown[:-1], strict=True):
@@ -109,7 +111,7 @@ def test_views_do_not_say_in_words_what_is_to_be_seen():
 
 def test_the_stop_is_not_given_away():
     """At the destination there is no hint at an intersection, and the walk up to it looks like any road."""
-    game = session(prompt="compact", modality="views", view_size=32)
+    game = session(prompt="compact", modality="views", **SMALL)
     _, outcomes = walk(game, 4)
     assert outcomes[-2].observation.messages[0].text.endswith("now see view")
 
@@ -138,7 +140,7 @@ def test_the_two_action_spaces_share_routes_and_directions():
 def test_the_compact_form_keeps_to_its_vocabulary():
     verifier, known = VirlVerifier(VerifierOptions()), set(COMPACT_WORDS)
     for variant in VARIANTS.values():
-        game = session(**variant.options, prompt="compact", view_size=32, max_roads=3)
+        game = session(**variant.options, prompt="compact", **SMALL)
         for seed in range(1 if "views" in str(variant.options) else 30):
             start, outcomes = walk(game, seed)
             texts = [one.observation.messages[0].text for one in (start, *outcomes[:-1])]
