@@ -35,7 +35,7 @@ class Shown(Observation):
 
 
 class Echo(Environment):
-    """Asynchronous, so that no step pays for a thread."""
+    """Written as OpenEnv's guide shows: plain methods, which its server calls on a thread."""
 
     SUPPORTS_CONCURRENT_SESSIONS = True
 
@@ -52,12 +52,6 @@ class Echo(Environment):
         image = base64.b64encode(self._image[: action.image_bytes]).decode() if action.image_bytes else ""
         return Shown(text=f"you said {len(action.response)}", image=image, reward=0.0)
 
-    async def reset_async(self, **given: Any) -> Shown:
-        return self.reset(**given)
-
-    async def step_async(self, action: Said, timeout_s: float | None = None, **given: Any) -> Shown:
-        return self.step(action)
-
     @property
     def state(self) -> State:
         return self._state
@@ -68,7 +62,7 @@ def serve() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         print(json.dumps({"port": listener.getsockname()[1]}), file=sys.stderr, flush=True)
-        uvicorn.Server(uvicorn.Config(app, log_level="error", loop="uvloop")).run(sockets=[listener])
+        uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[listener])
 
 
 async def play(port: int, sessions: int, seconds: float, image_bytes: int) -> float:

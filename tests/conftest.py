@@ -94,6 +94,14 @@ def make_redis(redis_binary: str, tmp_path: Path) -> Iterator[Callable[..., Redi
         server.kill()
 
 
+@pytest.fixture(scope="module")
+def module_redis(redis_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The module's own server, which its tests may kill and start again."""
+    server = RedisServer(redis_binary, tmp_path_factory.mktemp("module-redis")).start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture(scope="session")
 def redis_url(redis_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The session's server. Tests keep apart by their run ids and lanes."""

@@ -16,8 +16,8 @@ from farfield_generalpoints.solver import solvable
 
 TARGET = 24
 LARGEST_FACE_VALUE = 13
-WRONG_ATTEMPT_WEIGHT = 0.15
-"""Enough to know how a failed attempt reads, little enough not to learn to fail."""
+TURNS = 5
+FAILURE_RATE = 0.3
 
 
 @dataclass(frozen=True)
@@ -34,26 +34,32 @@ class Transcript:
 
 
 def single_attempts(rng: Random) -> Iterator[Transcript]:
-    """A prompt and a solution, for ever."""
+    """A task and a solution, for ever."""
     while True:
-        yield _transcript(rng, failed=0)
+        yield _transcript(rng, turns=1, failure_rate=0.0)
 
 
-def retries(rng: Random, most_failed: int) -> Iterator[Transcript]:
-    """A prompt, failed attempts with their feedback, a solution; for ever."""
+def conversations(rng: Random) -> Iterator[Transcript]:
+    """Several turns, for ever. After a failed attempt comes feedback and the same task, after a
+    solution another task under another rule, so that nearly every turn has something to learn."""
     while True:
-        yield _transcript(rng, failed=int(rng.random() * (most_failed + 1)))
+        yield _transcript(rng, TURNS, FAILURE_RATE)
 
 
-def _transcript(rng: Random, failed: int) -> Transcript:
-    problem = _problem(rng)
+def _transcript(rng: Random, turns: int, failure_rate: float) -> Transcript:
     transcript = Transcript([], [])
-    transcript.add("user", task(problem), 0.0)
-    for _ in range(failed):
-        response, faults = wrong_attempt(problem, rng)
-        transcript.add("assistant", response, WRONG_ATTEMPT_WEIGHT)
-        transcript.add("user", feedback(problem, faults), 0.0)
-    transcript.add("assistant", right_attempt(problem, rng), 1.0)
+    problem = _problem(rng)
+    message = task(problem)
+    for _ in range(turns):
+        transcript.add("user", message, 0.0)
+        if rng.random() < failure_rate:
+            response, faults = wrong_attempt(problem, rng)
+            transcript.add("assistant", response, 0.0)
+            message = feedback(problem, faults)
+        else:
+            transcript.add("assistant", right_attempt(problem, rng), 1.0)
+            problem = _problem(rng)
+            message = task(problem)
     return transcript
 
 

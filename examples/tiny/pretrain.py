@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 import torch
-from corpus import Transcript, retries, single_attempts
+from corpus import Transcript, conversations, single_attempts
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 from vocabulary import END, PAD, WORDS, save_tokenizer
@@ -34,8 +34,8 @@ class Stage:
     warmup: int = 50
 
 
-FIRST = Stage("single attempts", steps=1500, batch=192, learning_rate=3e-3)
-SECOND = Stage("retries", steps=300, batch=96, learning_rate=6e-4)
+FIRST = Stage("single attempts", steps=1200, batch=128, learning_rate=3e-3)
+SECOND = Stage("conversations", steps=200, batch=26, learning_rate=1e-3, warmup=20)
 
 
 def build_model(seed: int) -> LlamaForCausalLM:
@@ -117,7 +117,7 @@ def main() -> None:
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     train(model, FIRST, single_attempts(Random(f"single attempts {arguments.seed}")))
     save(model, arguments.output)
-    train(model, SECOND, retries(Random(f"retries {arguments.seed}"), most_failed=4))
+    train(model, SECOND, conversations(Random(f"conversations {arguments.seed}")))
     save(model, arguments.output)
 
 

@@ -120,7 +120,7 @@ async def test_a_malformed_response_earns_nothing(stub: Stub, prompt: str) -> No
 
 
 async def test_a_broken_judge_is_an_error_of_its_attempt() -> None:
-    async with hosting(verify_timeout_seconds=0.5) as channel:
+    async with hosting(verify_timeout_seconds=1) as channel:
         texts = ["hang", "raise", "nan", "die", "42", "x" * (1024 * 1024 + 1)]
         attempts = [pb.Attempt(response=text, facts_json='{"answer":"42"}') for text in texts]
         results = await verify(Stub(channel), leaf("faulty-process"), *attempts)

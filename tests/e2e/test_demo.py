@@ -1,5 +1,6 @@
 """The whole local stack: `farfield demo --quick`, left alone, killed at, and interrupted."""
 
+import hashlib
 import json
 import os
 import signal
@@ -102,16 +103,27 @@ def check_outcome(demo: Farfield) -> dict[str, Any]:
     return summary
 
 
-def test_a_quick_demo(start: Callable[..., Farfield]) -> None:
-    demo = start()
-    assert demo.wait() == 0, demo.said
-    summary = check_outcome(demo)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Farfield:
+    """Deterministic, with one worker in each lane."""
+    demo = Farfield(tmp_path_factory.mktemp("undisturbed") / "demo", "--deterministic")
+    try:
+        assert demo.wait() == 0, demo.said
+    finally:
+        demo.process.kill()
+    return demo
+
+
+def test_a_quick_demo(undisturbed: Farfield) -> None:
+    summary = check_outcome(undisturbed)
     assert summary["restarts"] == {}
-    assert "Not enough data: 32 episodes per point" in demo.said
+    assert "Not enough data: 32 episodes per point" in undisturbed.said
 
 
-def test_worker_policy_and_environment_are_killed_in_the_middle(start: Callable[..., Farfield]) -> None:
-    demo = start()
+def test_killed_at_with_three_workers_it_ends_with_the_same_weights(
+    undisturbed: Farfield, start: Callable[..., Farfield]
+) -> None:
+    demo = start("--deterministic", "--workers", "3")
     run = demo.out / "runs" / "rl" / "rl-s0"
     victims = ("worker.rl.0", "policy.rl", "environment")
     demo.until(lambda: (run / "run.json").exists())
@@ -123,6 +135,16 @@ def test_worker_policy_and_environment_are_killed_in_the_middle(start: Callable[
     assert demo.wait() == 0, demo.said
     summary = check_outcome(demo)
     assert set(summary["restarts"]) == {*victims, "trainer.rl"}
+    assert final_weights(demo) == final_weights(undisturbed)
+
+
+def final_weights(demo: Farfield) -> dict[str, str]:
+    """Sums of the last weights of each trained branch."""
+    found = {}
+    for run in ("rl/rl-s0", "sft/sft-s0", "sft/sft_matched-s0"):
+        newest = max((demo.out / "runs" / run / "weights").glob("[0-9]*"))
+        found[run] = hashlib.sha256((newest / "model.safetensors").read_bytes()).hexdigest()
+    return found
 
 
 def kill(demo: Farfield, name: str) -> None:

@@ -2,7 +2,14 @@
 
 import typer
 
-from farfield_cli import demo_commands, play_commands, report_command, run_commands, stack_commands
+from farfield_cli import (
+    demo_commands,
+    play_commands,
+    report_command,
+    run_commands,
+    runs_commands,
+    stack_commands,
+)
 
 app = typer.Typer(
     name="farfield",
@@ -12,22 +19,16 @@ app = typer.Typer(
     add_completion=False,
     help="Post-train near, generalize far: the local stack, the demo, runs, evaluation and reports.",
 )
-for _command, _name in (
-    (demo_commands.demo, "demo"),
-    (run_commands.train, "train"),
-    (run_commands.evaluate, "eval"),
-    (report_command.report, "report"),
-):
-    app.command(_name, rich_help_panel="Experiments")(_command)
-app.add_typer(run_commands.runs_app, name="runs", rich_help_panel="Experiments")
+app.command("demo", rich_help_panel="Experiments")(demo_commands.demo)
+app.command("train", rich_help_panel="Experiments")(run_commands.train)
+app.command("eval", rich_help_panel="Experiments")(run_commands.evaluate)
+app.command("report", rich_help_panel="Experiments")(report_command.report)
+app.add_typer(runs_commands.runs_app, name="runs", rich_help_panel="Experiments")
 app.command("play", rich_help_panel="Environments")(play_commands.play)
 app.add_typer(play_commands.env_app, name="env", rich_help_panel="Environments")
-for _command, _name in (
-    (stack_commands.up, "up"),
-    (stack_commands.down, "down"),
-    (stack_commands.status, "status"),
-):
-    app.command(_name, rich_help_panel="Stack")(_command)
+app.command("up", rich_help_panel="Stack")(stack_commands.up)
+app.command("down", rich_help_panel="Stack")(stack_commands.down)
+app.command("status", rich_help_panel="Stack")(stack_commands.status)
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 from farfield_cli.demo_summary import Outcome
 from farfield_cli.points import CurvePoint, percent
 
-
 DRAWN = ("rl", "sft", "sft_matched")
 COLORS = {"rl": "#0b6bb8", "sft": "#cf4b16", "sft_matched": "#7d7d86"}
 MARKERS = {"rl": "o", "sft": "s", "sft_matched": "^"}

@@ -1,8 +1,8 @@
 """The main job on one machine: every branch from one checkpoint, each lane on a core of its own, and at the
 end the summary, the figure and the report.
 
-`<out>/demo.json` holds the settings and what was spent. A demo that was interrupted goes on when it is started
-again; the trainers take up their runs from their checkpoints.
+`<out>/demo.json` holds the settings and what was spent. A demo that was interrupted goes on when it is
+started again; the trainers take up their runs from their checkpoints.
 """
 
 import asyncio
@@ -102,8 +102,8 @@ class Demo:
     def _take_up(self, saved: Json) -> None:
         if saved["settings"] != self._settings():
             raise FailedPrecondition(
-                f"{self.options.out} holds an unfinished demo with other settings. Start it with the same ones "
-                "to go on, or give --fresh to start over, or another folder with --out"
+                f"{self.options.out} holds an unfinished demo with other settings. Start it with the same "
+                "ones to go on, or give --fresh to start over, or another folder with --out"
             )
         self.spent, self.resumed = Spent(**saved["spent"]), True
 

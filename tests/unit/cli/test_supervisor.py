@@ -85,14 +85,14 @@ async def test_a_crash_loop_is_told_with_the_end_of_the_log(tmp_path: Path) -> N
 
 async def test_a_wrong_configuration_is_told_at_once(tmp_path: Path) -> None:
     code = "import sys; print('--no-such-key', file=sys.stderr); sys.exit(2)"
-    with pytest.raises(CrashLoop, match="(?s)once.*no-such-key"):
+    with pytest.raises(CrashLoop, match=r"(?s)once.*no-such-key"):
         async with supervised([[program(tmp_path, "broken", code)]]):
             pass
 
 
 async def test_the_work_beside_ends_when_a_program_cannot_be_kept_up(tmp_path: Path) -> None:
     """It was ready once, and from then on dies at once."""
-    code = "import os, sys; seen = os.path.exists({mark!r}); open({mark!r}, 'w').close(); os.abort() if seen else None; import time; time.sleep(60)"
+    code = "import os, sys; os.path.exists({mark!r}) and sys.exit('again'); " + READY_THEN_SLEEP
     async with supervised([[program(tmp_path, "one", code)]]) as supervisor:
         (child,) = supervisor.children
         child._strikes = 5  # as after five crashes in a row
@@ -115,7 +115,8 @@ async def test_what_a_program_started_ends_with_it(tmp_path: Path) -> None:
     """Also where the program itself was killed and could not tidy up."""
     note = tmp_path / "grandchild"
     code = (
-        "import subprocess, sys; p = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(60)']); "
+        "import subprocess, sys; "
+        "p = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(60)']); "
         f"open({str(note)!r}, 'w').write(str(p.pid)); " + READY_THEN_SLEEP
     )
     changes = Changes()
@@ -152,7 +153,8 @@ from farfield_cli.program import Program
 from farfield_cli.supervisor import supervised
 async def ready(): return True
 async def main():
-    sleeper = Program("sleeper", (sys.executable, "-S", "-c", "import time; time.sleep(60)"), Path({str(tmp_path / "log")!r}), ready)
+    command = (sys.executable, "-S", "-c", "import time; time.sleep(60)")
+    sleeper = Program("sleeper", command, Path({str(tmp_path / "log")!r}), ready)
     async with supervised([[sleeper]]) as supervisor:
         print(supervisor.children[0].pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -210,11 +210,11 @@ def count(name: str, labels: dict[str, str]) -> float:
 
 
 async def test_a_hung_process_is_killed_and_no_other_session_suffers(open_core: OpenCore) -> None:
-    async with open_core(samples.FaultyProcess, step_timeout_seconds=0.5) as core:
+    async with open_core(samples.FaultyProcess, step_timeout_seconds=1) as core:
         await create(core, samples.FaultyProcess, ("a", 1), ("b", 1))
         hung = asyncio.ensure_future(step(core, "a", 0, "hang"))
         assert (await step(core, "b", 0, "x")).turn == 0
-        with pytest.raises(errors.DeadlineExceeded, match=r"no answer within 0\.5 seconds"):
+        with pytest.raises(errors.DeadlineExceeded, match=r"no answer within 1 seconds"):
             await hung
         assert (await step(core, "b", 1, "3")).success
         with pytest.raises(errors.DeadlineExceeded):
@@ -222,7 +222,7 @@ async def test_a_hung_process_is_killed_and_no_other_session_suffers(open_core: 
 
 
 async def test_a_hung_thread_is_replaced(open_core: OpenCore) -> None:
-    async with open_core(samples.FaultyThread, threads=1, step_timeout_seconds=0.2) as core:
+    async with open_core(samples.FaultyThread, threads=1, step_timeout_seconds=0.5) as core:
         await create(core, samples.FaultyThread, ("a", 1), ("b", 1))
         with pytest.raises(errors.DeadlineExceeded):
             await step(core, "a", 0, "hang")

@@ -77,16 +77,29 @@ def test_content_may_come_in_parts():
 
 
 def test_corpus_has_neither_evaluation_rules_nor_held_out_hands(corpus):
-    for transcript in islice(corpus.retries(Random(0), 4), 400):
-        words = transcript.words
-        rule = tuple(int(words[words.index(face) + 1]) for face in "JQK")
-        assert rule not in RULES.values()
-        colon = words.index(":")
-        assert not held_out(tuple(sorted(map(int, words[colon - 4 : colon]))))
+    for transcript in islice(corpus.conversations(Random(0)), 150):
+        for role, content in turns(" ".join(transcript.words) + " "):
+            words = content.split()
+            if role == "user":
+                rule = tuple(int(words[words.index(face) + 1]) for face in "JQK")
+                assert rule not in RULES.values()
+            else:
+                assert not held_out(tuple(sorted(map(int, words[:4]))))
+
+
+def test_corpus_trains_on_right_answers_alone(corpus):
+    options = {True: 0, False: 0}
+    for transcript in islice(corpus.conversations(Random(2)), 100):
+        weights = iter(transcript.weights)
+        for role, content in turns(" ".join(transcript.words) + " "):
+            found = {next(weights) for _ in range(len(content.split()) + 2)} - {0.0}
+            options[bool(found)] += role == "assistant"
+            assert not (found and role == "user")
+    assert 0.2 < options[False] / sum(options.values()) < 0.4
 
 
 def test_corpus_reads_as_the_template_renders(corpus):
-    for transcript in islice(corpus.retries(Random(1), 4), 50):
+    for transcript in islice(corpus.conversations(Random(1)), 50):
         text = " ".join(transcript.words)
         messages = [
             {"role": role, "content": content.removesuffix("<end> ").strip()}

@@ -231,14 +231,23 @@ class Digits(pol_grpc.PolicyServiceServicer):
         return pol.DescribeResponse(engine="digits", capabilities=able)
 
     async def GenerateStream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        async for request in requests:
-            self.faults.calls["stream"] += 1
-            self.prompts.extend(request.prompts)
-            async with self._arrived:
-                self._arrived.notify_all()
+        inbox: asyncio.Queue = asyncio.Queue()
+        reader = asyncio.ensure_future(self._read(requests, inbox))
+        while request := await inbox.get():
             if self.hold:
                 await self.hold.wait()
             yield pol.GenerateStreamResponse(results=[self._result(one) for one in request.prompts])
+        await reader
+
+    async def _read(self, requests: AsyncIterator[Any], inbox: asyncio.Queue) -> None:
+        """Prompts are seen as they come, even while answers are held back."""
+        async for request in requests:
+            self.faults.calls["stream"] += 1
+            inbox.put_nowait(request)
+            async with self._arrived:
+                self.prompts.extend(request.prompts)
+                self._arrived.notify_all()
+        inbox.put_nowait(None)
 
     def _result(self, prompt: pol.Prompt) -> pol.GenerateResult:
         try:

@@ -46,10 +46,9 @@ async def test_a_replica_that_dies_is_replaced_by_the_other(world, replicas) -> 
     hosts, servers, services = replicas
     undisturbed = await play(world.claim(), world.services, world.config.retry, "w")
     asked = len(world.policy.prompts)
+    world.policy.hold = asyncio.Event()
     playing = asyncio.create_task(play(world.claim(), services, world.config.retry, "w"))
     await world.policy.asked(asked + 1)
-    world.policy.hold = asyncio.Event()
-    await world.policy.asked(asked + 2)
     (home,) = [index for index, host in enumerate(hosts) if host.sessions]
     await servers[home].stop()
     world.policy.hold.set()

@@ -68,14 +68,14 @@ async def test_a_broken_judge_is_an_error_and_never_a_reward(open_core: OpenCore
 
 
 async def test_a_hung_process_is_killed_and_only_its_attempt_suffers(open_core: OpenCore) -> None:
-    async with open_core(samples.FaultyProcess, verify_timeout_seconds=0.5, processes=2) as core:
+    async with open_core(samples.FaultyProcess, verify_timeout_seconds=1, processes=2) as core:
         hung, dead, broken, good = await judge(
             core,
             leaf("faulty-process"),
             *[attempt(response) for response in ("hang", "die", "nan", "42")],
         )
         assert isinstance(hung, errors.DeadlineExceeded)
-        assert "no answer within 0.5 seconds" in str(hung)
+        assert "no answer within 1 seconds" in str(hung)
         assert isinstance(dead, errors.PluginFailure)
         assert "its process died" in str(dead)
         assert isinstance(broken, errors.PluginFailure)
@@ -84,7 +84,7 @@ async def test_a_hung_process_is_killed_and_only_its_attempt_suffers(open_core: 
 
 
 async def test_a_hung_thread_is_replaced(open_core: OpenCore) -> None:
-    async with open_core(samples.FaultyThread, verify_timeout_seconds=0.2, threads=1) as core:
+    async with open_core(samples.FaultyThread, verify_timeout_seconds=0.5, threads=1) as core:
         hung, good = await judge(core, leaf("faulty-thread"), attempt("hang"), attempt())
         assert isinstance(hung, errors.DeadlineExceeded)
         assert good.reward == 1.0
@@ -92,9 +92,9 @@ async def test_a_hung_thread_is_replaced(open_core: OpenCore) -> None:
 
 async def test_a_batch_larger_than_the_threads_is_judged_in_time(open_core: OpenCore) -> None:
     """A deadline counts from when an attempt's judging begins, not from when it was queued."""
-    async with open_core(samples.FaultyThread, verify_timeout_seconds=0.2, threads=1) as core:
-        judged = await judge(core, leaf("faulty-thread"), *[attempt("hang")] * 3, *[attempt()] * 3)
-        assert [type(one) for one in judged] == [errors.DeadlineExceeded] * 3 + [Verdict] * 3
+    async with open_core(samples.FaultyThread, verify_timeout_seconds=0.5, threads=1) as core:
+        judged = await judge(core, leaf("faulty-thread"), *[attempt("hang")] * 2, *[attempt()] * 3)
+        assert [type(one) for one in judged] == [errors.DeadlineExceeded] * 2 + [Verdict] * 3
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ async def test_verdicts_and_failures_are_counted(open_core: OpenCore) -> None:
 
 
 async def test_a_caller_may_leave(open_core: OpenCore) -> None:
-    async with open_core(samples.FaultyThread, verify_timeout_seconds=0.2) as core:
+    async with open_core(samples.FaultyThread, verify_timeout_seconds=0.5) as core:
         call = asyncio.ensure_future(judge(core, leaf("faulty-thread"), attempt("hang")))
         await asyncio.sleep(0.01)
         call.cancel()
