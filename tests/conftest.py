@@ -1,4 +1,4 @@
-"""What all tests share: a real Redis."""
+"""What all tests share: a real Redis, and property tests that no busy machine fails."""
 
 import shutil
 import signal
@@ -8,7 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 
 def find_redis() -> str | None:

@@ -14,10 +14,12 @@ from typing import Any
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+from farfield_cli.stack import MARK
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 500
+PATIENCE_SECONDS = 800
 POINTS = [(branch, suite) for branch in ("init", "sft", "sft_matched", "rl") for suite in ("id", "ood")]
 
 
@@ -59,12 +61,14 @@ class Farfield:
             time.sleep(0.05)
 
     def leftovers(self) -> list[str]:
-        """Processes that have to do with this demo's folder."""
-        found = []
-        for process in psutil.process_iter(["cmdline"]):
-            words = process.info["cmdline"] or []
-            if any(str(self.out) in word for word in words):
-                found.append(" ".join(words))
+        """Processes of this demo's stack that are still there."""
+        mark, found = str((self.out / ".farfield").resolve()), []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()))
+            except psutil.Error:
+                continue
         return found
 
 
@@ -159,6 +163,7 @@ def kill(demo: Farfield, name: str) -> None:
 def test_a_demo_that_is_interrupted_goes_on(start: Callable[..., Farfield]) -> None:
     demo = start()
     demo.until(lambda: (demo.out / "runs" / "sft" / "init-s0" / "summary.json").exists())
+    assert len(demo.leftovers()) == len(demo.record()["programs"])
     demo.process.send_signal(signal.SIGINT)
     assert demo.wait() == 130, demo.said
     assert demo.leftovers() == []

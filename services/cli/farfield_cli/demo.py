@@ -7,6 +7,7 @@ started again; the trainers take up their runs from their checkpoints.
 
 import asyncio
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -39,7 +40,7 @@ class DemoOptions:
     workers: int = 1
     """Of each lane."""
     fresh: bool = False
-    """Remove what an unfinished demo left in `out`."""
+    """Remove what an earlier demo left in `out`."""
 
     @property
     def state(self) -> Path:
@@ -89,23 +90,31 @@ class Demo:
     # The folder
 
     def prepare(self) -> None:
-        """Starts over, or takes up what an earlier start of the same demo left."""
+        """Takes up what an earlier start of the same demo left; removes it only when told to."""
         record.check_free(self.options.state)
         out, path = self.options.out, self.options.out / _SETTINGS
-        if path.exists() and not self.options.fresh and not (out / "summary.json").exists():
-            self._take_up(json.loads(path.read_text()))
-        else:
+        if self.options.fresh:
             _remove_demo(out)
+        elif path.exists():
+            self._take_up(json.loads(path.read_text()))
+        elif (out / "runs").exists():
+            raise FailedPrecondition(f"{out / 'runs'} is not a demo's; give another folder with --out")
         out.mkdir(parents=True, exist_ok=True)
         self._save()
 
     def _take_up(self, saved: Json) -> None:
         if saved["settings"] != self._settings():
             raise FailedPrecondition(
-                f"{self.options.out} holds an unfinished demo with other settings. Start it with the same "
-                "ones to go on, or give --fresh to start over, or another folder with --out"
+                f"{self.options.out} holds a demo with other settings (sizes, recipe or mode). Give another "
+                "folder with --out, or --fresh to remove it and start over"
             )
         self.spent, self.resumed = Spent(**saved["spent"]), True
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every seed that is asked for is summed up already."""
+        path = self.options.out / "summary.json"
+        return path.exists() and json.loads(path.read_text())["seeds"] >= self.options.seeds
 
     def _save(self) -> None:
         spent = {name: getattr(self.spent, name) for name in Spent.__slots__}
@@ -125,14 +134,14 @@ class Demo:
             async with asyncio.TaskGroup() as group:
                 for lane, where in stack.plan.lanes.items():
                     group.create_task(self._play_lane(lane, where.trainer, news))
-        except* FarfieldError as errors:
-            raise errors.exceptions[0] from None
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # one reason is enough for a person
         finally:
             self.spent.add(stack, time.monotonic() - began)
             self._save()
 
     async def _play_lane(self, lane: str, address: str, news: News) -> None:
-        async with Trainer.at(address) as trainer:
+        async with Trainer.at(address, patience_seconds=math.inf) as trainer:  # the stack brings it back
             for job in self.jobs:
                 if job.lane == lane:
                     await self._play_job(trainer, job, news)
@@ -194,8 +203,6 @@ def finished(out: Path) -> tuple[dict[str, list[RunFolder]], Json]:
 def _remove_demo(out: Path) -> None:
     """Only what a demo has made: the folder may hold other things."""
     if not (out / _SETTINGS).exists():
-        if (out / "runs").exists():
-            raise FailedPrecondition(f"{out / 'runs'} is not a demo's; give another folder with --out")
         return
     for name in ("runs", ".farfield"):
         shutil.rmtree(out / name, ignore_errors=True)

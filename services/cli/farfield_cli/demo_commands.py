@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from farfield_cli.demo import Demo, DemoOptions
+from farfield_cli import demo_summary
+from farfield_cli.demo import Demo, DemoOptions, finished
 from farfield_cli.demo_view import View, print_outcome
 from farfield_cli.interrupts import Interruptible
 from farfield_cli.stack import Stack, running
@@ -31,7 +32,7 @@ def demo(
         typer.Option(help="Folder with init, sft, sft_matched and rl.yaml.  [default: examples/demo]"),
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Start over, also where a demo is unfinished.")
+        bool, typer.Option("--fresh", help="Remove what an earlier demo left in --out, and start over.")
     ] = False,
 ) -> None:
     """Post-train a small model with SFT and with RL on one rule, and see what becomes of an unseen one.
@@ -46,6 +47,9 @@ def demo(
 async def _demo(options: DemoOptions, interruptible: Interruptible) -> None:
     demo = Demo(options)
     demo.prepare()
+    if demo.is_finished:
+        _show_finished(options.out)
+        return
     began = time.monotonic()
 
     def made(stack: Stack) -> None:
@@ -60,8 +64,14 @@ async def _demo(options: DemoOptions, interruptible: Interruptible) -> None:
         with view.showing():
             await stack.beside(demo.play(stack, view.news))
     found = demo.finish({"start": started})
-    print_outcome(console, found.results, found.verdict, found.seeds)
+    print_outcome(console, found)
     _say_costs(demo, options.out, time.monotonic() - began)
+
+
+def _show_finished(out: Path) -> None:
+    runs, _ = finished(out)
+    print_outcome(console, demo_summary.outcome(runs))
+    say(f"\nThe demo in {out} was finished before; --fresh starts over, more --seeds add to it.")
 
 
 def _say_costs(demo: Demo, out: Path, spent: float) -> None:

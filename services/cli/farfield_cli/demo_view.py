@@ -8,13 +8,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from farfield_cli.demo_summary import Outcome
 from farfield_cli.points import Point, shown
 from farfield_cli.progress import JobProgress, Progress
 from farfield_cli.recipe import BRANCHES, LABELS, SUITES
 from farfield_cli.stack import Stack
 from farfield_cli.terminal import seconds, size
 from farfield_cli.trainer import bar_of
-from farfield_cli.verdict import Answer, Results, Status, Verdict
+from farfield_cli.verdict import Answer, Status
 
 HEADINGS = {"id": "trained rule", "ood": "unseen rule"}
 _MARKS = {Answer.YES: "[green]yes[/green]", Answer.NO: "[red]no[/red]", Answer.OPEN: "[yellow]open[/yellow]"}
@@ -72,8 +73,9 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def print_outcome(console: Console, results: Results, verdict: Verdict, seeds: int) -> None:
+def print_outcome(console: Console, found: Outcome) -> None:
     """The table and the verdict at the end."""
+    results, verdict, seeds = found.results, found.verdict, found.seeds
     fewest = min(point.n for branch in results.values() for point in branch.values())
     what = f"{seeds} seeds" if seeds > 1 else "1 seed"
     table = _table("success, %", *(HEADINGS[suite] for suite in SUITES))

@@ -22,7 +22,7 @@ class Program:
     ready: Callable[[], Awaitable[bool]]
     address: str = ""
     """Where it listens; empty for one that does not."""
-    start_seconds: float = 300
+    start_seconds: float = 600
     """Longest that it may take to be ready; importing torch on a busy machine takes its time."""
     stop_seconds: float = 20
     """Longest that it may take to end after SIGTERM."""

@@ -22,8 +22,8 @@ class JobProgress:
     job: Job
     state: str = "waits"
     update: int = 0
-    evaluated: int = 0
-    """Episodes of finished suites."""
+    evaluated: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Episodes by suite and version, of those that are finished."""
     latest: dict[str, Point] = field(default_factory=dict)
     """The last point of each suite."""
     began: float = 0.0
@@ -42,7 +42,11 @@ class JobProgress:
 
     @property
     def done(self) -> float:
-        return self.work if self.over else self.update * self._update_work + self.evaluated
+        return self.work if self.over else self._done_so_far
+
+    @property
+    def _done_so_far(self) -> float:
+        return self.update * self._update_work + sum(self.evaluated.values())
 
     @property
     def _update_work(self) -> float:
@@ -69,7 +73,7 @@ class JobProgress:
     def _evaluated(self, report: pb.Report) -> str:
         point = binomial(report.metrics["success"], int(report.metrics["episodes"]))
         self.latest[report.suite] = point
-        self.evaluated += point.n
+        self.evaluated[report.suite, report.update] = point.n
         return f"update {report.update}/{self.job.config['updates']}, {report.suite} {shown(point)} %"
 
 

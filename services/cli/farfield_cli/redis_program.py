@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from farfield_cli.program import Program
@@ -28,7 +29,7 @@ def find_server() -> str:
     return str(get_binary_path())
 
 
-def redis_program(state: Path, log: Path) -> tuple[Program, str]:
+def redis_program(state: Path, log: Path, environment: Mapping[str, str]) -> tuple[Program, str]:
     """The server over `state/redis`, and its url. It listens on no port: nobody else can reach it."""
     folder = (state / "redis").resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +45,8 @@ def redis_program(state: Path, log: Path) -> tuple[Program, str]:
     async def ready() -> bool:
         return await redis_answers(path)
 
-    return Program("redis", command, log, ready, address=f"unix:{path}", start_seconds=60), f"unix://{path}"
+    program = Program("redis", command, log, ready, f"unix:{path}", start_seconds=60, environment=environment)
+    return program, f"unix://{path}"
 
 
 def socket_path(folder: Path) -> str:

@@ -1,6 +1,7 @@
 """The local stack: Redis, environment and verifier for all, and per lane a policy, a trainer and workers."""
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -67,7 +68,7 @@ def planned(options: StackOptions) -> Plan:
     if options.model is None:
         plan.waves = [[environment, verifier]]
         return plan
-    redis, plan.redis = redis_program(options.state, maker.log("redis"))
+    redis, plan.redis = redis_program(options.state, maker.log("redis"), maker.mark)
     policies = {lane: maker.policy(lane, plan) for lane in options.lanes}
     trainers = {lane: maker.trainer(lane, plan) for lane in options.lanes}
     plan.lanes = {
@@ -82,11 +83,16 @@ def planned(options: StackOptions) -> Plan:
     return plan
 
 
+MARK = "FARFIELD_STACK"
+"""Variable of every process of a stack, with its state folder: says whose a process is."""
+
+
 class _Maker:
     """Makes the programs of one stack."""
 
     def __init__(self, options: StackOptions) -> None:
         self._options = options
+        self.mark = {MARK: str(options.state.resolve())}
         self._ports = (
             ports.free_ports() if options.base_port is None else ports.consecutive_ports(options.base_port)
         )
@@ -107,7 +113,9 @@ class _Maker:
             return await serving(address)
 
         command = (sys.executable, "-m", f"farfield_{kind}", *words)
-        return Program(name, command, self.log(name), ready, address, stop_seconds=stop_seconds)
+        return Program(
+            name, command, self.log(name), ready, address, stop_seconds=stop_seconds, environment=self.mark
+        )
 
     def policy(self, lane: str, plan: Plan) -> Program:
         options = self._options
@@ -204,7 +212,8 @@ class Stack:
         )
 
     def _write(self) -> None:
-        record.write(self.options.state, self.record())
+        with contextlib.suppress(OSError):  # a full disk is no reason to take the stack down
+            record.write(self.options.state, self.record())
 
     def _pids(self) -> Iterator[tuple[str, int]]:
         yield "farfield", os.getpid()

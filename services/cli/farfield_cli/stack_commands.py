@@ -103,12 +103,12 @@ async def _tell_restarts(stack: Stack) -> None:
     while True:
         for name, count in stack.restarts().items():
             if count > told.get(name, 0):
-                say(f"{name} ended and was started again ({count} so far); see {options_log(stack, name)}")
+                say(f"{name} ended and was started again ({count} so far); see {_log(stack, name)}")
                 told[name] = count
         await asyncio.sleep(1)
 
 
-def options_log(stack: Stack, name: str) -> Path:
+def _log(stack: Stack, name: str) -> Path:
     return stack.options.state / "logs" / f"{name}.log"
 
 
@@ -125,10 +125,14 @@ async def _start_detached(options: StackOptions) -> None:
             stderr=output,
             env={**os.environ, _DETACHED: "1"},
         )
-    while not ((found := record.read(options.state)) and found.ready):
-        if child.poll() is not None:
-            raise FailedPrecondition("the stack did not start:\n  " + "\n  ".join(last_lines(log, 30)))
-        await asyncio.sleep(0.2)
+    try:
+        while not ((found := record.read(options.state)) and found.ready):
+            if child.poll() is not None:
+                raise FailedPrecondition("the stack did not start:\n  " + "\n  ".join(last_lines(log, 30)))
+            await asyncio.sleep(0.2)
+    except asyncio.CancelledError:
+        child.terminate()
+        raise
     _show(await _looked_at(found), [])
     say(f"It runs in the background; end it with `farfield down --state {options.state}`.")
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,40 +19,46 @@ _UNFINISHED = (pb.RUN_STATE_RUNNING, pb.RUN_STATE_PAUSED)
 class Trainer:
     """One lane's trainer."""
 
-    def __init__(self, stub: TrainerServiceStub) -> None:
-        self._stub = stub
+    def __init__(self, stub: TrainerServiceStub, patience_seconds: float) -> None:
+        self._stub, self._patience_seconds = stub, patience_seconds
 
     @classmethod
     @asynccontextmanager
-    async def at(cls, address: str) -> AsyncIterator["Trainer"]:
+    async def at(cls, address: str, patience_seconds: float = 0.0) -> AsyncIterator["Trainer"]:
+        """`patience_seconds`: how long a trainer that is away is waited for."""
         async with channel(ClientConfig(address=address, timeout_seconds=60)) as opened:
-            yield cls(TrainerServiceStub(opened))
+            yield cls(TrainerServiceStub(opened), patience_seconds)
 
     async def start(self, run_id: str, config: Mapping[str, Any]) -> pb.Run:
         """Starts a run, or finds it as it is when it was started before with the same config."""
         request = pb.StartRunRequest(run_id=run_id, config_json=json.dumps(config))
-        async with translated():
-            return (await self._stub.StartRun(request)).run
+        return (await self._patiently(self._stub.StartRun, request)).run
 
     async def get(self, run_id: str) -> pb.Run:
-        async with translated():
-            return (await self._stub.GetRun(pb.GetRunRequest(run_id=run_id))).run
+        return (await self._patiently(self._stub.GetRun, pb.GetRunRequest(run_id=run_id))).run
 
     async def all(self) -> list[pb.Run]:
-        async with translated():
-            return list((await self._stub.ListRuns(pb.ListRunsRequest())).runs)
+        return list((await self._patiently(self._stub.ListRuns, pb.ListRunsRequest())).runs)
 
     async def pause(self, run_id: str) -> pb.Run:
-        async with translated():
-            return (await self._stub.PauseRun(pb.PauseRunRequest(run_id=run_id))).run
+        return (await self._patiently(self._stub.PauseRun, pb.PauseRunRequest(run_id=run_id))).run
 
     async def resume(self, run_id: str) -> pb.Run:
-        async with translated():
-            return (await self._stub.ResumeRun(pb.ResumeRunRequest(run_id=run_id))).run
+        return (await self._patiently(self._stub.ResumeRun, pb.ResumeRunRequest(run_id=run_id))).run
 
     async def stop(self, run_id: str) -> pb.Run:
-        async with translated():
-            return (await self._stub.StopRun(pb.StopRunRequest(run_id=run_id))).run
+        return (await self._patiently(self._stub.StopRun, pb.StopRunRequest(run_id=run_id))).run
+
+    async def _patiently(self, method: Callable[[Any], Awaitable[Any]], request: Any) -> Any:
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                async with translated():
+                    return await method(request)
+            except Unavailable:
+                if time.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(_AGAIN_SECONDS)
 
     async def watch(self, run_id: str, after: int = 0) -> AsyncIterator[pb.WatchRunResponse]:
         """Everything that the run reports until it ends. A trainer that is away is waited for: the run goes

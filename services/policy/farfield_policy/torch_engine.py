@@ -22,6 +22,7 @@ from farfield_policy.chat import Chat
 from farfield_policy.config import TorchConfig
 from farfield_policy.decode import Decoder, Settings
 from farfield_policy.decode_thread import SHUTTING_DOWN, DecodeThread, Ticket
+from farfield_policy.determinism import prove
 from farfield_policy.engine import (
     Capabilities,
     Completion,
@@ -54,8 +55,11 @@ class TorchEngine:
         self._loading = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         settings = Settings(config.max_rows, self._max_context, config.prefill_tokens, config.deterministic)
-        decoder = Decoder(model, self._version, settings, chat.decode)
-        self._thread = DecodeThread(decoder, config.weights_wait_seconds)
+        self._decoder = Decoder(model, self._version, settings, chat.decode)
+        if config.deterministic:
+            prove(self._decoder, settings.rows)
+        meters.version.labels("").set(0)
+        self._thread = DecodeThread(self._decoder, config.weights_wait_seconds)
         self._thread.start()
 
     def describe(self) -> Description:
@@ -94,8 +98,8 @@ class TorchEngine:
         def run() -> None:
             # Between two steps, and so on one version; a failure is the caller's, not the batch's.
             try:
-                results = score(self._model, items, most, self._max_context)
-                self._post(_settle, future, Scored(results, self._version))
+                results = score(self._decoder.model, items, most, self._max_context)
+                self._post(_settle, future, Scored(results, self._decoder.version))
             except Exception as error:
                 self._post(_settle, future, error)
 

@@ -283,3 +283,14 @@ class TestScriptedEngine:
         stopped, short = await asyncio.gather(*engine.submit([stopping, ask(new=3)]))
         assert (stopped.text, stopped.finish_reason) == ("one stop", FinishReason.STOP_STRING)
         assert (short.text, short.finish_reason) == ("one", FinishReason.LENGTH)
+
+
+class TestDeterministicEngine:
+    async def test_results_are_bit_identical_however_prompts_arrive(self, checkpoint: Path) -> None:
+        config = TorchConfig(model=str(checkpoint), max_rows=16, max_context=100, deterministic=True)
+        engine = open_engine(config)
+        assert engine.describe().capabilities.deterministic
+        prompts = [ask(20, seed=seed) for seed in range(20)]
+        together = await asyncio.gather(*engine.submit(prompts))
+        assert [await engine.submit([prompt])[0] for prompt in prompts] == together
+        await engine.close()
