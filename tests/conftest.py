@@ -17,6 +17,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("untimed")
 
 
+# A test run that is killed leaves no server behind.
+TETHER = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+
+
 def find_redis() -> str | None:
     """A server on PATH, else the wheel's."""
     for name in ("redis-server", "valkey-server"):
@@ -52,9 +56,9 @@ class RedisServer:
     def start(self) -> "RedisServer":
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=self._folder, stdout=log, stderr=subprocess.STDOUT
+                [*TETHER, *self._command], cwd=self._folder, stdout=log, stderr=subprocess.STDOUT
             )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self._answers():
             assert self._process.poll() is None, (self._folder / "redis.log").read_text()
             assert time.monotonic() < deadline, "Redis does not start"

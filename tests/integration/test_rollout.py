@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,8 @@ OPTIONS = {"prompt": "compact"}
 SEEDS = range(4)
 """Few hands, so that an answer from the script is right now and then."""
 LEASE = 2.0
+# A test run that is killed leaves no service behind.
+TETHER = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 
 
 def right_answer(seed: int) -> str:
@@ -51,7 +54,7 @@ class Process:
 
     def start(self) -> "Process":
         with self._log.open("ab") as log:
-            self._running = subprocess.Popen(self._command, stderr=log)
+            self._running = subprocess.Popen([*TETHER, *self._command], stderr=log)
         return self
 
     @property

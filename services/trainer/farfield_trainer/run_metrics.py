@@ -31,6 +31,9 @@ def _record_update(run_id: str, report: Report) -> None:
     for name, text in _FIGURES.items():
         if name in report.metrics:
             metrics.gauge(f"trainer_{name}", text, ["run"]).labels(run_id).set(report.metrics[name])
+    if "version" in report.metrics:
+        version = metrics.gauge("trainer_weight_version", "Version last published.", ["run"])
+        version.labels(run_id).set(report.metrics["version"])
     episodes = metrics.gauge(
         "trainer_episodes", "Training episodes so far, by what became of them.", ["run", "state"]
     )
@@ -41,7 +44,3 @@ def _record_update(run_id: str, report: Report) -> None:
     for name, value in report.metrics.items():
         if name.startswith(_SECONDS):
             seconds.labels(name.removeprefix(_SECONDS)).observe(value)
-
-
-def record_version(run_id: str, version: int) -> None:
-    metrics.gauge("trainer_weight_version", "Version last published.", ["run"]).labels(run_id).set(version)

@@ -162,6 +162,31 @@ async def test_killed_again_and_again(place: Place, tmp_path: Path) -> None:
     assert summary(life)["trained_exactly_once"]
 
 
+async def test_a_kill_between_checkpoint_and_acknowledgement(place: Place, tmp_path: Path) -> None:
+    config = run_config()
+    expected = await unbroken(tmp_path / "unbroken", config)
+    reached = asyncio.Event()
+
+    class Stuck(MemoryQueue):
+        async def acknowledge(self, run_id: str, entry_ids: Any) -> None:
+            reached.set()
+            await asyncio.Event().wait()
+
+    queue = Stuck()
+    async with Worker(queue).working():
+        first = asyncio.ensure_future(Life(config, place.folder / "r", station(queue)).live())
+        await reached.wait()
+        first.cancel()
+        await asyncio.wait({first})
+    queue.acknowledge = MemoryQueue().acknowledge  # type: ignore[method-assign]
+    async with Worker(queue).working() as worker:
+        life = Life(config, place.folder / "r", station(queue))
+        assert await life.live() is End.FINISHED
+    assert life.history == expected.history
+    assert len(worker.played) == 8, "the first two updates were not played again"
+    assert summary(life)["trained_exactly_once"]
+
+
 async def test_a_kill_and_a_wiped_queue_lose_nothing(place: Place, tmp_path: Path) -> None:
     config = run_config(evaluation=EVALUATED)
     expected = await unbroken(tmp_path / "unbroken", config)

@@ -1,0 +1,78 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+from sample_runs import ToyEnvironment, run_config, sft_config, suites
+
+from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
+from farfield.verifier.v1 import verifier_pb2, verifier_pb2_grpc
+from farfield_kernel.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
+from farfield_kernel.server import Mount, running
+from farfield_kernel.weights import seal
+from farfield_trainer.preflight import Preflight, check_base
+
+
+class ToyVerifier(verifier_pb2_grpc.VerifierServiceServicer):
+    async def Verify(self, request: Any, context: Any) -> Any:
+        name = request.plan.leaf.verifier
+        if name != "toy":
+            raise NotFound(f"no verifier '{name}'; hosted: toy")
+        return verifier_pb2.VerifyResponse()
+
+    def mount(self) -> Mount:
+        return Mount(
+            verifier_pb2.DESCRIPTOR.services_by_name["VerifierService"],
+            verifier_pb2_grpc.add_VerifierServiceServicer_to_server,
+            self,
+        )
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_text("{}")
+    return tmp_path
+
+
+@pytest.fixture
+async def preflight() -> AsyncIterator[Preflight]:
+    mounts = [ToyEnvironment().mount(), ToyVerifier().mount()]
+    async with running(mounts) as address, grpc.aio.insecure_channel(address) as channel:
+        yield Preflight(EnvironmentServiceStub(channel), verifier_pb2_grpc.VerifierServiceStub(channel))
+
+
+async def test_a_run_that_can_be_served(preflight: Preflight, base: Path) -> None:
+    await preflight.check("r", run_config(base=base, evaluation={"suites": suites(ood=1)}))
+
+
+async def test_mistakes_keep_their_code_and_say_where_they_are(preflight: Preflight, base: Path) -> None:
+    with pytest.raises(InvalidArgument, match="environment: no environment 'x'"):
+        await preflight.check("r", run_config(base=base, environment={"name": "x"}))
+    with pytest.raises(NotFound, match="reward: no verifier 'y'; hosted: toy"):
+        await preflight.check("r", run_config(base=base, reward={"leaf": {"verifier": "y"}}))
+    suite = suites(ood=1)["ood"] | {"reward": {"leaf": {"verifier": "z"}}}
+    with pytest.raises(NotFound, match=r"evaluation\.suites\.ood\.reward: no verifier 'z'"):
+        await preflight.check("r", run_config(base=base, evaluation={"suites": {"ood": suite}}))
+
+
+async def test_without_services_nothing_is_asked_but_sft_is_refused(base: Path) -> None:
+    await Preflight(None, None).check("r", run_config(base=base))
+    with pytest.raises(FailedPrecondition, match=r"set environment\.address"):
+        await Preflight(None, None).check("r", sft_config(base=base))
+
+
+def test_a_base_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(FailedPrecondition, match="is not a folder"):
+        check_base(tmp_path / "missing")
+    with pytest.raises(FailedPrecondition, match=r"has no config\.json"):
+        check_base(tmp_path)
+
+
+def test_a_torn_base(base: Path) -> None:
+    (base / "model.safetensors").write_text("weights")
+    seal(base, "r", 1)
+    check_base(base)
+    (base / "model.safetensors").write_text("torn")
+    with pytest.raises(DataLoss, match=r"model\.safetensors"):
+        check_base(base)
