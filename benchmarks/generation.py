@@ -18,7 +18,8 @@ import platform
 import random
 import statistics
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ from farfield_policy.model import Model
 from farfield_policy.torch_engine import TorchEngine
 
 VOCABULARY = 512
+LENGTHS = ["equal", "mixed", "turns"]
 SHAPES = {
     "1M": {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 4},
     "10M": {"hidden_size": 320, "intermediate_size": 896, "num_hidden_layers": 8, "num_attention_heads": 8},
@@ -62,7 +64,27 @@ def build(size: str) -> LlamaForCausalLM:
     return module
 
 
+TURNS = 4
+
+
+def opening(batch: int) -> list[Prompt]:
+    """The first turns; groups of four share a task."""
+    rng = random.Random(batch)
+    tasks = [[rng.randrange(1, VOCABULARY) for _ in range(24)] for _ in range(-(-batch // 4))]
+    sampling = Sampling(16, temperature=1.0)
+    return [Prompt(sampling, prefix_ids=tasks[seed // 4], seed=seed) for seed in range(batch)]
+
+
+def reply(prompt: Prompt, response: Sequence[int], turn: int) -> Prompt:
+    """The next turn: what was said, and feedback."""
+    feedback = [1 + (turn * 8 + at) % (VOCABULARY - 1) for at in range(8)]
+    ids = [*prompt.prefix_ids, *response, *feedback]
+    return replace(prompt, prefix_ids=ids, seed=prompt.seed + 1000 * (turn + 1))
+
+
 def requests(lengths: str, batch: int) -> list[Prompt]:
+    if lengths == "turns":
+        return opening(batch)
     rng = random.Random(batch)
     equal = lengths == "equal"
 
@@ -74,7 +96,8 @@ def requests(lengths: str, batch: int) -> list[Prompt]:
     return [one(seed) for seed in range(batch if equal else 2 * batch)]
 
 
-def run_generate(module: LlamaForCausalLM, prompts: list[Prompt], batch: int) -> None:
+def run_generate(module: LlamaForCausalLM, prompts: list[Prompt], batch: int) -> list[list[int]]:
+    responses: list[list[int]] = []
     for at in range(0, len(prompts), batch):
         chosen = prompts[at : at + batch]
         longest = max(len(prompt.prefix_ids) for prompt in chosen)
@@ -85,7 +108,7 @@ def run_generate(module: LlamaForCausalLM, prompts: list[Prompt], batch: int) ->
             mask[row, longest - len(prompt.prefix_ids) :] = 1
         new = max(prompt.sampling.max_new_tokens for prompt in chosen)
         with torch.inference_mode():
-            module.generate(
+            out = module.generate(
                 ids,
                 attention_mask=mask,
                 max_new_tokens=new,
@@ -94,11 +117,20 @@ def run_generate(module: LlamaForCausalLM, prompts: list[Prompt], batch: int) ->
                 top_p=1.0,
                 temperature=1.0,
             )
+        responses += out[:, longest:].tolist()
+    return responses
 
 
-async def run_engine(engine: TorchEngine, prompts: list[Prompt]) -> None:
+async def run_engine(engine: TorchEngine, prompts: list[Prompt]) -> list[Sequence[int]]:
     done = await asyncio.gather(*engine.submit(prompts))
     assert [len(one.response_ids) for one in done] == [one.sampling.max_new_tokens for one in prompts]
+    return [one.response_ids for one in done]
+
+
+async def play(turns: int, prompts: list[Prompt], run: Callable[[list[Prompt]], Awaitable[list]]) -> None:
+    for turn in range(turns):
+        responses = await run(prompts)
+        prompts = [reply(one, said, turn) for one, said in zip(prompts, responses, strict=True)]
 
 
 async def compare(size: str, lengths: str, batch: int, repeats: int) -> Line:
@@ -108,13 +140,21 @@ async def compare(size: str, lengths: str, batch: int, repeats: int) -> Line:
     config = TorchConfig(model=size, max_rows=batch, max_context=512)
     engine = TorchEngine(config, Model(module, 512, config.fused), Chat(tokenizer, ()), ())
     prompts = requests(lengths, batch)
-    tokens = sum(prompt.sampling.max_new_tokens for prompt in prompts)
+    tokens = sum(prompt.sampling.max_new_tokens for prompt in prompts) * (TURNS if lengths == "turns" else 1)
+    turns = TURNS if lengths == "turns" else 1
+
+    async def generate(chosen: list[Prompt]) -> list[list[int]]:
+        return run_generate(plain, chosen, batch)
+
+    async def embedded(chosen: list[Prompt]) -> list[Sequence[int]]:
+        return await run_engine(engine, chosen)
+
     rates: dict[str, list[float]] = {"generate": [], "engine": []}
     for repeat in range(repeats + 1):
         started = time.process_time()
-        run_generate(plain, prompts, batch)
+        await play(turns, prompts, generate)
         between = time.process_time()
-        await run_engine(engine, prompts)
+        await play(turns, prompts, embedded)
         ended = time.process_time()
         if repeat:  # the first round warms up
             rates["generate"].append(tokens / (between - started))
@@ -128,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 16, 64])
-    parser.add_argument("--lengths", nargs="+", default=["equal", "mixed"], choices=["equal", "mixed"])
+    parser.add_argument("--lengths", nargs="+", default=LENGTHS, choices=LENGTHS)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "generation.json")
     arguments = parser.parse_args()

@@ -114,7 +114,7 @@ async def queue_round(queue: Queue, trajectories: list[Trajectory]) -> dict[str,
 
 
 async def measure(url: str, rounds: int) -> dict[str, dict]:
-    client, queue = Redis.from_url(url), connect(url)
+    client, queue = Redis.from_url(url, socket_timeout=60), connect(url)
     results = {}
     for name, (size, count) in SIZES.items():
         trajectories = [episode(number, size) for number in range(count)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def evaluation_config(options: EvalOptions) -> tuple[str, Config]:
         "evaluation": {"suites": suites},
     }
     digest = hashlib.sha256(f"{json.dumps(config, sort_keys=True)}{_stamp(base)}".encode()).hexdigest()[:8]
-    return f"eval-{base.name}-{digest}", config
+    return f"eval-{_label(base)}-{digest}", config
 
 
 def checkpoint(model: Path) -> Path:
@@ -75,6 +76,12 @@ def pairs(texts: tuple[str, ...]) -> dict[str, Any]:
         except yaml.YAMLError:
             found[key] = value
     return found
+
+
+def _label(base: Path) -> str:
+    """Weights of a run are named after it."""
+    name = f"{base.parent.parent.name}-{int(base.name)}" if base.parent.name == "weights" else base.name
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name)[:40].strip(".-") or "model"
 
 
 def _stamp(base: Path) -> str:

@@ -21,24 +21,18 @@ runs_app = typer.Typer(
 def list_runs(state: StateFolder = Path(".farfield")) -> None:
     """All runs that the stack's trainers know."""
 
-    async def work() -> None:
-        table = Table("lane", "run", "kind", "state", "updates", "episodes", box=None, header_style="bold")
+    async def known() -> list[tuple[str, pb.Run]]:
+        found = []
         for lane, address in _trainers(state).items():
             async with Trainer.at(address) as trainer:
-                for one in await trainer.all():
-                    progress = bar_of(one.update, one.updates)
-                    row = (
-                        lane,
-                        one.run_id,
-                        one.algorithm,
-                        state_of(one),
-                        progress,
-                        str(one.episodes_trained),
-                    )
-                    table.add_row(*row)
-        console.print(table)
+                found += [(lane, one) for one in await trainer.all()]
+        return found
 
-    run(lambda _: work())
+    table = Table("lane", "run", "kind", "state", "updates", "episodes", box=None, header_style="bold")
+    for lane, one in run(lambda _: known()):
+        progress, episodes = bar_of(one.update, one.updates), str(one.episodes_trained)
+        table.add_row(lane, one.run_id, one.algorithm, state_of(one), progress, episodes)
+    console.print(table)
 
 
 @runs_app.command("show")

@@ -22,7 +22,7 @@ from farfield_kernel.errors import FailedPrecondition
 
 T = TypeVar("T")
 
-_LEASE_SECONDS = 15
+_LEASE_SECONDS = 30
 """How long the episodes of a worker that was killed wait. Short: on one machine nobody is merely slow to
 reach."""
 _DRAIN_SECONDS = 2

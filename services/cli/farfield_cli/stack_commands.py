@@ -165,14 +165,14 @@ def status(
         say(f"no stack runs in {state}; start one with `farfield up`")
         raise typer.Exit(1)
 
-    async def look() -> None:
-        rows, runs = await asyncio.gather(_looked_at(found), _runs(found))
-        if as_json:
-            print(json.dumps({"programs": rows, "runs": runs, "stack": record.as_json(found)}, indent=1))
-        else:
-            _show(rows, runs)
+    async def look() -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+        return await asyncio.gather(_looked_at(found), _runs(found))
 
-    run(lambda _: look())
+    rows, runs = run(lambda _: look())
+    if as_json:
+        print(json.dumps({"programs": rows, "runs": runs, "stack": record.as_json(found)}, indent=1))
+    else:
+        _show(rows, runs)
 
 
 async def _looked_at(found: StackRecord) -> list[dict[str, object]]:

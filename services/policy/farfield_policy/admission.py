@@ -1,37 +1,54 @@
-"""How waiting prompts enter the batch: identical prompts share one prefill, similar lengths one pass."""
+"""How waiting prompts enter the batch: identical prompts share one prefill, what is known of a prompt is not
+computed again, and similar lengths run in one pass."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from farfield_policy.kv_cache import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """A distinct prompt, and the indices of all requests that begin with it."""
+@dataclass(slots=True)
+class Entry:
+    """A distinct prompt on its way into the batch."""
 
-    ids: Sequence[int]
+    prompt: Sequence[int]
     members: list[int]
+    """Indices of all requests that begin with it."""
+    row: int = 0
+    """Where it is prefilled; the other members get copies."""
+    past: int = 0
+    """Tokens whose keys and values are known."""
+    source: int | Snapshot | None = field(default=None, repr=False)
+    """Where they are known from: a running row, or what a finished one left."""
+
+    @property
+    def ids(self) -> Sequence[int]:
+        """What is left to compute."""
+        return self.prompt[self.past :]
 
 
-def share(prompts: Sequence[Sequence[int]]) -> list[Shared]:
+def share(prompts: Sequence[Sequence[int]]) -> list[Entry]:
     """Distinct prompts in order of their first appearance."""
-    found: dict[tuple[int, ...], Shared] = {}
+    found: dict[tuple[int, ...], Entry] = {}
     for index, ids in enumerate(prompts):
-        found.setdefault(tuple(ids), Shared(ids, [])).members.append(index)
+        found.setdefault(tuple(ids), Entry(ids, [])).members.append(index)
     return list(found.values())
 
 
-def passes(prompts: list[Shared], most_tokens: int, slack: int = 16) -> list[list[Shared]]:
+def passes(entries: list[Entry], most_tokens: int, slack: int = 16) -> list[list[Entry]]:
     """Splits prompts into prefill passes of at most `most_tokens` padded tokens each (or one prompt), in
-    which the shortest lacks at most a quarter of the longest, or `slack` tokens."""
-    groups: list[list[Shared]] = []
-    for prompt in sorted(prompts, key=lambda shared: len(shared.ids), reverse=True):
-        if not groups or not _fits(groups[-1], prompt, most_tokens, slack):
+    which the shortest lacks at most a quarter of the longest, or `slack` tokens. Prompts with and without a
+    past run apart."""
+    groups: list[list[Entry]] = []
+    for entry in sorted(entries, key=lambda one: (one.past > 0, len(one.ids)), reverse=True):
+        if not groups or not _fits(groups[-1], entry, most_tokens, slack):
             groups.append([])
-        groups[-1].append(prompt)
+        groups[-1].append(entry)
     return groups
 
 
-def _fits(group: list[Shared], prompt: Shared, most_tokens: int, slack: int) -> bool:
+def _fits(group: list[Entry], entry: Entry, most_tokens: int, slack: int) -> bool:
     longest = len(group[0].ids)
-    missing = longest - len(prompt.ids)
-    return (len(group) + 1) * longest <= most_tokens and missing <= max(slack, longest // 4)
+    missing = longest - len(entry.ids)
+    alike = (group[0].past > 0) == (entry.past > 0) and missing <= max(slack, longest // 4)
+    return alike and (len(group) + 1) * longest <= most_tokens

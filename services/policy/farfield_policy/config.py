@@ -23,6 +23,9 @@ class TorchConfig(Config):
     """Most tokens of prompt and response; the model's own limit holds too."""
     prefill_tokens: int = Field(default=2048, ge=1)
     """Most padded prompt tokens of one forward pass."""
+    kept_tokens: int = Field(default=32768, ge=0)
+    """Tokens of finished responses whose keys and values are kept for the conversation's next turn; 0 keeps
+    none. Deterministic mode keeps none either."""
     max_queue: int = Field(default=4096, ge=1)
     """Prompts that may wait or run; more are told to come back."""
     weights_wait_seconds: float = Field(default=60, ge=0)

@@ -1,12 +1,12 @@
 """The decode loop's body: one batch of running responses, advanced token by token. No threads, no waiting.
 
 Running responses sit in the first rows of the batch; a hole that a finished one leaves is filled by a new
-request or by the last row. Each step attends only as far as the longest running row, rounded up.
+request or by the last row. Each step attends only as far as the longest running row, rounded up. A prompt
+that goes on from a finished response, or that a running one began with, computes only what is new.
 
-In deterministic mode nothing of a response depends on its neighbours, bit for bit: each prompt is prefilled
-alone, every step runs all rows of the batch, and a row attends to a length that follows from its own. Rows
-whose lengths differ run in separate passes; a pass writes the keys of rows that are not its own to a spare
-position.
+In deterministic mode nothing of a response depends on its neighbours or on what ran before, bit for bit:
+each prompt is prefilled whole and alone, every step runs all rows of the batch, and a row attends to a
+length that follows from its own.
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from farfield_policy.admission import Shared, passes, share
+from farfield_policy.admission import Entry, passes, share
+from farfield_policy.batch import Batch
 from farfield_policy.engine import Completion, FinishReason, Version
-from farfield_policy.kv_cache import SlotCache, rounded
 from farfield_policy.model import Model
+from farfield_policy.prefixes import Prefixes
 from farfield_policy.rows import Request, Rows, add_span
 from farfield_policy.sampling import Drawn, Rules, draw, rules
 from farfield_policy.stops import Decode, hit
 
-FIXED_GRAIN = 64  # smallest attention length of deterministic mode; longer ones double
+WORTH_KEEPING = 16  # tokens; to copy fewer is no cheaper than to compute them
 
 
 class Broken(Exception):
@@ -37,6 +38,7 @@ class Settings:
     rows: int
     max_context: int
     prefill_tokens: int = 2048
+    kept_tokens: int = 32768
     deterministic: bool = False
 
 
@@ -52,6 +54,8 @@ class Decoder:
     def __init__(self, model: Model, version: Version, settings: Settings, decode: Decode) -> None:
         self.model = model
         self.version = version
+        self.reused = 0
+        """Prompt tokens that did not have to be computed."""
         self._settings = settings
         self._decode = decode
         self.reset()
@@ -59,33 +63,27 @@ class Decoder:
     @torch.inference_mode()
     def reset(self) -> None:
         """An empty batch; running responses are forgotten."""
-        rows, device = self._settings.rows, self.model.device
-        self._rows = Rows(rows)
-        capacity = rounded(self._settings.max_context + 1) if self._settings.deterministic else 0
-        self._cache = SlotCache(rows if self._settings.deterministic else 0, capacity)
-        self._tokens = torch.zeros(rows, dtype=torch.long, device=device)
-        self._positions = torch.zeros(rows, dtype=torch.long, device=device)
-        self._advance = torch.zeros(rows, dtype=torch.long, device=device)  # 1 where a response runs
-        self._mask = torch.full((rows, 0), 0.0, dtype=self.model.dtype, device=device)
+        settings = self._settings
+        self._rows = Rows(settings.rows)
+        self._batch = Batch(self.model, settings.rows, settings.max_context, settings.deterministic)
+        self._prefixes = Prefixes(0 if settings.deterministic else settings.kept_tokens)
         self._rules: Rules | None = None
-        self._widen(capacity)
 
     @property
     def running(self) -> int:
-        return self._settings.rows - len(self._rows.free())
+        return self._settings.rows - self.free
 
     @property
     def free(self) -> int:
         return len(self._rows.free())
 
-    def requests(self) -> list[Request]:
-        return [request for request in self._rows.requests if request is not None]
-
     def swap(self, model: Model, version: Version) -> None:
         """Other weights from the next step on. Running responses keep the keys and values that earlier
         weights computed; which version drew which token is recorded."""
         self._rows.close_spans(self.version.version)
-        self.model, self.version = model, version
+        self._prefixes.clear()
+        self.model = self._batch.model = model
+        self.version = version
 
     @torch.inference_mode()
     def cancel(self, request: Request) -> None:
@@ -97,125 +95,69 @@ class Decoder:
     @torch.inference_mode()
     def admit(self, requests: Sequence[Request]) -> list[Finished]:
         """Prefills up to `free` requests and draws the first token of each."""
+        entries = share([request.prompt_ids for request in requests])
+        if not self._settings.deterministic:
+            self._recall(entries)
         slots = self._rows.free()[: len(requests)]
         for row, request in zip(slots, requests, strict=True):
             room = self._settings.max_context - len(request.prompt_ids)
             self._rows.put(row, request, min(request.sampling.max_new_tokens, room))
         self._rules = None
-        self._make_room(max(slots) + 1)
-        finished = []
-        distinct = share([request.prompt_ids for request in requests])
+        self._batch.reserve(max(slots) + 1, int(self._rows.length.max()) + 1)
+        for entry in entries:
+            entry.row = slots[entry.members[0]]
         most = 0 if self._settings.deterministic else self._settings.prefill_tokens
-        for group in passes(distinct, most):
-            finished += self._prefill(group, slots)
-        return finished
+        return [done for group in passes(entries, most) for done in self._prefill(group, slots)]
 
     @torch.inference_mode()
     def step(self) -> list[Finished]:
         """Draws one token for every running response."""
-        self._compact()
-        active = np.array(self._rows.active(), np.int64)
+        active = self._compact()
         if not len(active):
             return []
-        count = self._settings.rows if self._settings.deterministic else int(active[-1]) + 1
-        logits = self._forward_fixed(active) if self._settings.deterministic else self._forward(count)
+        logits = self._batch.step(self._rows.length, active)
+        count = slice(len(logits))
         if self._rules is None:
-            self._rules = self._rules_of(slice(count))
-        drawn = self._draw(logits, slice(count), self._rules)
-        self._tokens[:count] = drawn.tokens
-        self._positions += self._advance
+            self._rules = self._rules_of(count)
+        drawn = self._draw(logits, count, self._rules)
+        self._batch.feed(count, drawn.tokens)
         return self._accept(active, drawn, active)
 
-    def _make_room(self, rows: int) -> None:
-        """Room for that many rows, each one token longer than now."""
-        if self._settings.deterministic:
-            return
-        capacity = self._cache.capacity
-        needed = rounded(int(self._rows.length.max()) + 1)
-        if needed > capacity:
-            capacity = max(needed, min(2 * capacity, rounded(self._settings.max_context)))
-        self._cache.grow(min(self._settings.rows, rounded(rows, 8)), capacity)
-        self._widen(capacity)
+    def _recall(self, entries: list[Entry]) -> None:
+        """Finds out how much of each prompt is known: all but its last token, where a running response of
+        these weights has the same, else what a finished one left."""
+        begun = {tuple(ids): row for row, ids in self._rows.prompts_of_these_weights()}
+        for entry in entries:
+            row = begun.get(tuple(entry.prompt))
+            if row is not None and len(entry.prompt) > WORTH_KEEPING:
+                entry.past, entry.source = len(entry.prompt) - 1, row
+            elif (found := self._prefixes.find(entry.prompt, WORTH_KEEPING)) is not None:
+                entry.past, entry.source = found
+            self.reused += entry.past + (len(entry.members) - 1) * len(entry.prompt)
 
-    def _widen(self, capacity: int) -> None:
-        missing = capacity - self._mask.shape[1]
-        if missing > 0:
-            lowest = torch.finfo(self.model.dtype).min
-            self._mask = torch.nn.functional.pad(self._mask, (0, missing), value=lowest)
-            self._mask[:, 0] = 0  # a row without a response attends to something, whatever it is
-
-    def _prefill(self, group: list[Shared], slots: list[int]) -> list[Finished]:
+    def _prefill(self, group: list[Entry], slots: list[int]) -> list[Finished]:
         """Runs distinct prompts, copies their keys to all who share them, draws everyone's first token."""
-        leaders = [slots[shared.members[0]] for shared in group]
-        lengths = [len(shared.ids) for shared in group]
-        self._cache.begin_prefill(torch.tensor(leaders, device=self.model.device))
-        logits = self.model.prefill([shared.ids for shared in group], self._cache)
-        members = [(slots[member], row) for row, shared in enumerate(group) for member in shared.members]
+        logits = self._batch.prefill(group)
+        members = [(slots[member], at) for at, entry in enumerate(group) for member in entry.members]
         rows = [row for row, _ in members]
-        followers = [(row, leaders[at]) for row, at in members if row != leaders[at]]
-        if followers:
-            self._copy([leader for _, leader in followers], [row for row, _ in followers], max(lengths))
-        for row, at in members:
-            self._open(row, lengths[at])
+        copies = [(group[at].row, row) for row, at in members if row != group[at].row]
+        if copies:
+            longest = max(len(entry.prompt) for entry in group)
+            self._batch.copy([leader for leader, _ in copies], [row for _, row in copies], longest)
+        self._batch.open(rows, [len(group[at].prompt) for _, at in members])
         if self._settings.deterministic:
             return [done for row in rows for done in self._first(logits, [row])]
         return self._first(logits[[at for _, at in members]], rows)
 
     def _first(self, logits: Tensor, rows: list[int]) -> list[Finished]:
         drawn = self._draw(logits, rows, self._rules_of(rows))
-        self._tokens[rows] = drawn.tokens
+        self._batch.feed(rows, drawn.tokens)
         return self._accept(np.array(rows, np.int64), drawn, np.arange(len(rows)))
-
-    def _open(self, row: int, length: int) -> None:
-        self._mask[row] = torch.finfo(self.model.dtype).min
-        self._mask[row, :length] = 0
-        self._positions[row] = length
-        self._advance[row] = 1
-
-    def _copy(self, source: list[int], target: list[int], length: int) -> None:
-        device = self.model.device
-        self._cache.copy(torch.tensor(source, device=device), torch.tensor(target, device=device), length)
-
-    def _forward(self, count: int) -> Tensor:
-        """Logits [count, vocabulary] of the running rows' next tokens."""
-        positions = self._positions[:count]
-        self._make_room(count)
-        length = rounded(int(self._rows.length[:count].max()))
-        self._see(positions)
-        self._cache.begin_decode(positions, length)
-        mask = self._mask[:count, None, None, :length]
-        return self.model.decode(self._tokens[:count], positions, mask, self._cache)
-
-    def _forward_fixed(self, active: NDArray[np.int64]) -> Tensor:
-        """The same for all rows, in one pass per attention length; rows of other lengths are ignored."""
-        lengths = fixed_lengths(self._rows.length, self._cache.capacity)
-        self._see(self._positions)
-        logits = None
-        for length in sorted(set(lengths[active].tolist())):
-            member = torch.from_numpy(lengths == length).to(self.model.device) & (self._advance > 0)
-            spare = torch.full_like(self._positions, self._cache.capacity - 1)
-            self._cache.begin_decode(torch.where(member, self._positions, spare), length)
-            mask = self._mask[:, None, None, :length]
-            some = self.model.decode(self._tokens, self._positions, mask, self._cache)
-            logits = some if logits is None else torch.where(member[:, None], some, logits)
-        assert logits is not None  # noqa: S101 - there is an active row
-        return logits
-
-    def _see(self, positions: Tensor) -> None:
-        """Lets each row attend to the position that it is about to write."""
-        width = self._mask.shape[1]
-        rows = torch.arange(len(positions), device=positions.device)
-        self._mask.view(-1)[rows * width + positions] = 0
 
     def _rules_of(self, rows: slice | list[int]) -> Rules:
         table = self._rows
-        return rules(
-            table.temperature[rows],
-            table.top_k[rows],
-            table.top_p[rows],
-            self.model.device,
-            uniform=self._settings.deterministic,
-        )
+        asked = table.temperature[rows], table.top_k[rows], table.top_p[rows]
+        return rules(*asked, self.model.device, uniform=self._settings.deterministic)
 
     def _draw(self, logits: Tensor, rows: slice | list[int], rule: Rules) -> Drawn:
         uniforms = torch.from_numpy(self._rows.uniforms(rows)).to(self.model.device)
@@ -260,6 +202,7 @@ class Decoder:
     def _finish(
         self, row: int, request: Request, ids: list[int], reason: FinishReason, text: str
     ) -> Finished:
+        self._keep(row, request, ids)
         add_span(request, self.version.version, len(ids))
         completion = Completion(
             prompt_ids=request.prompt_ids,
@@ -273,35 +216,31 @@ class Decoder:
         )
         return Finished(request, completion)
 
+    def _keep(self, row: int, request: Request, ids: list[int]) -> None:
+        """Leaves what these weights computed to the conversation's next turn; the last token was only
+        drawn. A response that fills the context has none."""
+        known = [*request.prompt_ids, *ids[:-1]]
+        fits = WORTH_KEEPING <= len(known) < self._settings.max_context - 1
+        if fits and self._prefixes.budget >= len(known) and self._rows.of_these_weights[row]:
+            self._prefixes.add(known, self._batch.snapshot(row, len(known)))
+
     def _release(self, rows: list[int]) -> None:
         if not rows:
             return
         for row in rows:
             self._rows.release(row)
-        self._advance[rows] = 0
-        self._positions[rows] = 0
+        self._batch.close(rows)
         self._rules = None
 
-    def _compact(self) -> None:
-        """Moves the last rows into the holes, so that the running rows are the first ones."""
-        if self._settings.deterministic:
-            return
+    def _compact(self) -> NDArray[np.int64]:
+        """Moves the last rows into the holes, so that the running rows are the first ones; returns them. In
+        deterministic mode rows stay where they are."""
         active = self._rows.active()
         holes = [row for row in range(len(active)) if self._rows.requests[row] is None]
-        if not holes:
-            return
+        if not holes or self._settings.deterministic:
+            return np.array(active, np.int64)
         sources = active[-len(holes) :]
-        self._copy(sources, holes, int(self._rows.length[sources].max()))
-        for values in (self._tokens, self._positions, self._advance, self._mask):
-            values[holes] = values[sources]
+        self._batch.move(sources, holes, int(self._rows.length[sources].max()))
         self._rows.move(sources, holes)
-        self._advance[sources] = 0
-        self._positions[sources] = 0
         self._rules = None
-
-
-def fixed_lengths(lengths: NDArray[np.int64], capacity: int) -> NDArray[np.int64]:
-    """The attention length of each row in deterministic mode: a power of two times the grain, at most the
-    capacity; a function of the row's own length alone."""
-    doublings = np.ceil(np.log2(np.maximum(lengths, 1) / FIXED_GRAIN)).clip(min=0)
-    return np.minimum(FIXED_GRAIN * 2 ** doublings.astype(np.int64), capacity)
+        return np.arange(len(active))

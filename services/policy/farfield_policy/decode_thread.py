@@ -163,6 +163,7 @@ class DecodeThread(threading.Thread):
     def _resolve(self, ticket: Ticket, result: Completion | FarfieldError) -> None:
         if isinstance(result, Completion):
             meters.tokens.inc(len(result.response_ids))
+            meters.prompt_tokens.inc(len(result.prompt_ids))
         meters.request_seconds.observe(time.monotonic() - ticket.since)
         ticket.done(ticket, result)
 
@@ -199,3 +200,6 @@ class DecodeThread(threading.Thread):
     def _report(self) -> None:
         meters.running.set(len(self._running))
         meters.queued.set(len(self._waiting))
+        if self._decoder.reused:
+            meters.reused.inc(self._decoder.reused)
+            self._decoder.reused = 0

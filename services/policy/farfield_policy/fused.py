@@ -60,8 +60,11 @@ class Fused:
 
     def decode(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: SlotCache) -> Tensor:
         """Hidden states [rows, 1, width] of one token per row."""
-        cos, sin = self._cos[positions, None], self._sin[positions, None]
-        return self._layers(tokens[:, None], cos, sin, mask, cache)
+        return self.extend(tokens[:, None], positions[:, None], mask, cache)
+
+    def extend(self, ids: Tensor, positions: Tensor, mask: Tensor, cache: SlotCache) -> Tensor:
+        """Hidden states [rows, length, width] of tokens that go on from what the cache holds."""
+        return self._layers(ids, self._cos[positions], self._sin[positions], mask, cache)
 
     def head(self, hidden: Tensor) -> Tensor:
         return self._head(self._norm(hidden))
@@ -91,13 +94,13 @@ class Fused:
         keys, values = cache.update(
             key.transpose(1, 2), states[:, :, queries + shared :].transpose(1, 2), block.index
         )
-        if mask is None:
-            mixed = functional.scaled_dot_product_attention(
-                query.transpose(1, 2), keys, values, is_causal=length > 1, scale=block.scaling,
-                enable_gqa=queries != shared,
-            ).transpose(1, 2)  # fmt: skip
-        else:
+        if mask is not None and length == 1:
             mixed = attend_one(query[:, 0], keys, values, mask, block.scaling)
+        else:
+            mixed = functional.scaled_dot_product_attention(
+                query.transpose(1, 2), keys, values, mask, is_causal=mask is None and length > 1,
+                scale=block.scaling, enable_gqa=queries != shared,
+            ).transpose(1, 2)  # fmt: skip
         return block.output(mixed.reshape(rows, length, -1))
 
     def _rotate(self, states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 from farfield_kernel import metrics
 
 tokens = metrics.counter("policy_tokens_total", "Tokens of finished responses.")
+prompt_tokens = metrics.counter("policy_prompt_tokens_total", "Tokens of the prompts of finished responses.")
+reused = metrics.counter("policy_reused_tokens_total", "Prompt tokens that did not have to be computed.")
 running = metrics.gauge("policy_running", "Responses in the decode batch.")
 queued = metrics.gauge("policy_queued", "Prompts that wait for a row or for weights.")
 request_seconds = metrics.histogram("policy_request_seconds", "From a prompt's arrival to its result.")

@@ -63,6 +63,19 @@ class Model:
         kept, which = last.unique(return_inverse=True)
         return self._run(ids, None, None, cache, kept)[rows, which]
 
+    def extend(
+        self, prompts: Sequence[Sequence[int]], positions: Tensor, mask: Tensor, cache: SlotCache
+    ) -> Tensor:
+        """Logits [prompts, vocabulary] after each prompt's last token, where the prompts go on from what the
+        cache holds: positions [prompts, longest], mask [prompts, 1, longest, length] added to the scores."""
+        ids, rows = padded(prompts, self.device), torch.arange(len(prompts), device=self.device)
+        last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=self.device)
+        positions = positions.clamp(max=self.max_context - 1)  # padding may stand beyond the context
+        if self._fused is not None:
+            return self._fused.head(self._fused.extend(ids, positions, mask, cache)[rows, last])
+        kept, which = last.unique(return_inverse=True)
+        return self._run(ids, positions, mask, cache, kept)[rows, which]
+
     def decode(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: SlotCache) -> Tensor:
         """Logits [rows, vocabulary] of one token per row; mask [rows, 1, 1, length], added to the scores."""
         if self._fused is not None:

@@ -3,7 +3,7 @@
 One array per property, one entry per row, so that a step over all rows is a few array operations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,6 +39,7 @@ class Rows:
         self.temperature = np.ones(capacity, np.float32)
         self.top_k = np.zeros(capacity, np.int64)
         self.top_p = np.ones(capacity, np.float32)
+        self.of_these_weights = np.zeros(capacity, bool)  # begun with the weights that serve now
         self.watches_text = np.zeros(capacity, bool)
         self.stop_ids = np.full((capacity, 1), -1, np.int64)
         self.ids = np.zeros((capacity, 0), np.int32)
@@ -60,6 +61,7 @@ class Rows:
         self.drawn[row], self.limit[row], self.length[row] = 0, limit, len(request.prompt_ids)
         self.temperature[row], self.top_k[row] = sampling.temperature, sampling.top_k
         self.top_p[row] = sampling.top_p
+        self.of_these_weights[row] = True
         self.watches_text[row] = bool(sampling.stop_strings)
         self.stop_ids[row] = -1
         self.stop_ids[row, : len(request.stop_ids)] = request.stop_ids
@@ -71,13 +73,14 @@ class Rows:
 
     def move(self, source: Sequence[int], target: Sequence[int]) -> None:
         """Moves rows to free rows."""
-        for values in (self.seed, self.drawn, self.limit, self.length, self.temperature, self.top_k,
-                       self.top_p, self.watches_text, self.stop_ids, self.ids, self.logprobs,
-                       self.raw_logprobs):  # fmt: skip
+        for values in self._columns():
             values[target] = values[source]
         for old, new in zip(source, target, strict=True):
             self.requests[new] = self.requests[old]
             self.release(old)
+
+    def _columns(self) -> list[NDArray]:
+        return [values for values in vars(self).values() if isinstance(values, np.ndarray)]
 
     def uniforms(self, rows: slice | Sequence[int]) -> NDArray[np.float32]:
         """The draws of the rows' next tokens."""
@@ -107,6 +110,13 @@ class Rows:
         for row, request in enumerate(self.requests):
             if request is not None:
                 add_span(request, version, int(self.drawn[row]))
+        self.of_these_weights[:] = False
+
+    def prompts_of_these_weights(self) -> Iterator[tuple[int, Sequence[int]]]:
+        """Rows and their prompts, whose keys and values the serving weights computed."""
+        for row, request in enumerate(self.requests):
+            if request is not None and self.of_these_weights[row]:
+                yield row, request.prompt_ids
 
     def _widen(self, tokens: int, stops: int) -> None:
         missing = tokens - self.ids.shape[1]

@@ -54,7 +54,13 @@ class TorchEngine:
         self._closed = False
         self._loading = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
-        settings = Settings(config.max_rows, self._max_context, config.prefill_tokens, config.deterministic)
+        settings = Settings(
+            rows=config.max_rows,
+            max_context=self._max_context,
+            prefill_tokens=config.prefill_tokens,
+            kept_tokens=config.kept_tokens,
+            deterministic=config.deterministic,
+        )
         self._decoder = Decoder(model, self._version, settings, chat.decode)
         if config.deterministic:
             prove(self._decoder, settings.rows)

@@ -172,8 +172,10 @@ def play() -> Play:
 
 @pytest.fixture(scope="session")
 def make_decoder() -> Callable[..., Decoder]:
-    def make(model: Model, rows: int = 8, deterministic: bool = False, context: int = CONTEXT) -> Decoder:
-        settings = Settings(rows, context, prefill_tokens=256, deterministic=deterministic)
+    def make(
+        model: Model, rows: int = 8, deterministic: bool = False, context: int = CONTEXT, kept: int = 4096
+    ) -> Decoder:
+        settings = Settings(rows, context, 256, kept, deterministic)
         return Decoder(model, Version(), settings, lambda ids: " ".join(WORDS[i] for i in ids))
 
     return make

@@ -1,19 +1,19 @@
-from farfield_policy.admission import Shared, passes, share
+from farfield_policy.admission import Entry, passes, share
 
 
 def test_identical_prompts_are_found_in_order() -> None:
     assert share([[1, 2], [3], [1, 2], [3], [4]]) == [
-        Shared([1, 2], [0, 2]),
-        Shared([3], [1, 3]),
-        Shared([4], [4]),
+        Entry([1, 2], [0, 2]),
+        Entry([3], [1, 3]),
+        Entry([4], [4]),
     ]
 
 
-def prompts(*lengths: int) -> list[Shared]:
-    return [Shared(range(length), [at]) for at, length in enumerate(lengths)]
+def prompts(*lengths: int) -> list[Entry]:
+    return [Entry(range(length), [at]) for at, length in enumerate(lengths)]
 
 
-def sizes(groups: list[list[Shared]]) -> list[list[int]]:
+def sizes(groups: list[list[Entry]]) -> list[list[int]]:
     return [[len(prompt.ids) for prompt in group] for group in groups]
 
 
@@ -27,3 +27,10 @@ def test_a_pass_holds_so_many_padded_tokens() -> None:
 
 def test_a_prompt_longer_than_a_pass_runs_alone() -> None:
     assert sizes(passes(prompts(50, 50, 3), 20)) == [[50], [50], [3]]
+
+
+def test_prompts_with_a_past_run_apart_and_only_what_is_new() -> None:
+    entries = [Entry(range(30), [0]), Entry(range(40), [1], past=12), Entry(range(50), [2], past=20)]
+    groups = passes(entries, 1000)
+    assert [[entry.members[0] for entry in group] for group in groups] == [[2, 1], [0]]
+    assert list(groups[0][1].ids) == list(range(12, 40))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from farfield_policy.decode import Broken, Decoder, fixed_lengths
+from farfield_policy.batch import fixed_lengths
+from farfield_policy.decode import Broken, Decoder
 from farfield_policy.engine import Completion, FinishReason, Forced, Sampling, Span, Version
 from farfield_policy.model import Model
 from farfield_policy.rows import Request
@@ -207,3 +208,76 @@ def test_a_model_that_computes_nan_breaks_the_response(
 def test_the_attention_length_follows_from_the_rows_own_length() -> None:
     lengths = fixed_lengths(np.array([0, 1, 64, 65, 128, 129, 200]), 200)
     assert lengths.tolist() == [64, 64, 64, 128, 128, 200, 200]
+
+
+def turns(
+    model: Model, make: Make, play: Play, kept: int, swapped: Model | None = None
+) -> tuple[list[Completion], int]:
+    """Six conversations of three turns, each prompt the turn before and a few ids more."""
+    decoder = make(model, rows=4, kept=kept)
+    prompts = [[5 + at % 3] * (10 + 3 * at) for at in range(6)]
+    done: list[Completion] = []
+    for turn in range(3):
+        asked = [
+            Request(ids, Sampling(8, temperature=1.0), seed=10 * turn + at) for at, ids in enumerate(prompts)
+        ]
+        answers = play(decoder, asked)
+        done += answers
+        prompts = [[*one.prompt_ids, *one.response_ids, 7, 8 + turn] for one in answers]
+        if swapped is not None:
+            decoder.swap(swapped, Version("run", turn + 1))
+    return done, decoder.reused
+
+
+def test_a_next_turn_computes_what_is_new_and_nothing_else(
+    model: Model, make_decoder: Make, play: Play
+) -> None:
+    known, reused = turns(model, make_decoder, play, kept=4096)
+    anew, none = turns(model, make_decoder, play, kept=0)
+    assert [one.response_ids for one in known] == [one.response_ids for one in anew]
+    for a, b in zip(known, anew, strict=True):
+        assert np.allclose(a.raw_logprobs, b.raw_logprobs, atol=1e-5)
+    later = sum(len(one.prompt_ids) - 3 for one in known[6:])
+    assert (reused, none) == (later, 0)
+
+
+def test_what_older_weights_computed_is_not_used_again(
+    llama_model: Model, other_llama_model: Model, make_decoder: Make, play: Play
+) -> None:
+    done, reused = turns(llama_model, make_decoder, play, kept=4096, swapped=other_llama_model)
+    assert reused == 0
+    forced = score(
+        other_llama_model, [Forced(one.prompt_ids, one.response_ids) for one in done[6:]], 1000, 128
+    )
+    for one, scores in zip(done[6:], forced, strict=True):
+        assert np.allclose(one.raw_logprobs, scores.raw_logprobs, atol=1e-4)
+
+
+def test_a_prompt_that_runs_already_is_not_computed_again(
+    model: Model, make_decoder: Make, play: Play
+) -> None:
+    ids = list(range(5, 35))
+    decoder = make_decoder(model, kept=0)
+    decoder.admit([Request(ids, Sampling(30, temperature=1.0), seed=0)])
+    decoder.step()
+    (late,) = (done.result for done in decoder.admit([Request(ids, Sampling(1, temperature=1.0), seed=1)]))
+    alone = play(make_decoder(model), [Request(ids, Sampling(1, temperature=1.0), seed=1)])[0]
+    assert decoder.reused == len(ids) - 1
+    assert late.response_ids == alone.response_ids
+    assert np.allclose(late.raw_logprobs, alone.raw_logprobs, atol=1e-5)
+
+
+def test_a_running_prompt_is_copied_to_rows_that_were_not_there_yet(
+    llama_model: Model, make_decoder: Make, play: Play
+) -> None:
+    ids = list(range(5, 35))
+    asked = [Request([5 + at] * 4, Sampling(3, temperature=1.0), seed=at) for at in range(9)]
+    asked.append(Request(ids, Sampling(5, temperature=1.0), seed=9))
+    decoder = make_decoder(llama_model, rows=32)
+    decoder.admit([Request(ids, Sampling(30, temperature=1.0), seed=0)])
+    finished = decoder.admit(asked)
+    while not any(done.request is asked[-1] for done in finished):
+        finished += decoder.step()
+    late = next(done.result for done in finished if done.request is asked[-1])
+    alone = play(make_decoder(llama_model), [Request(ids, Sampling(5, temperature=1.0), seed=9)])[0]
+    assert late.response_ids == alone.response_ids

@@ -30,6 +30,20 @@ class Restarting(ToyEnvironment):
                 raise Unavailable("draining")
 
 
+class Ahead(ToyEnvironment):
+    """Tells when it is asked for a second batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked_again = asyncio.Event()
+
+    async def Demonstrate(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        async for answer in super().Demonstrate(request, context):
+            if len(self.asked) == 2:
+                self.asked_again.set()
+            yield answer
+
+
 async def batches(environment: ToyEnvironment, config: RunConfig, *updates: int) -> list[list[str]]:
     async with running([environment.mount()]) as address, grpc.aio.insecure_channel(address) as channel:
         demonstrations = Demonstrations(EnvironmentServiceStub(channel), config)
@@ -46,13 +60,12 @@ async def test_batches_follow_one_another_and_are_the_same_from_anywhere() -> No
 
 
 async def test_the_next_batch_is_fetched_ahead_and_none_after_the_last() -> None:
-    environment = ToyEnvironment()
+    environment = Ahead()
     config = sft_config(updates=2)
     async with running([environment.mount()]) as address, grpc.aio.insecure_channel(address) as channel:
         demonstrations = Demonstrations(EnvironmentServiceStub(channel), config)
         await demonstrations.batch(0)
-        while len(environment.asked) < 2:
-            await asyncio.sleep(0)
+        await environment.asked_again.wait()
         await demonstrations.batch(1)
         await demonstrations.close()
     assert len(environment.asked) == 2

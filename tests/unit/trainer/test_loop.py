@@ -4,6 +4,7 @@ anywhere, with only disk and queue left."""
 import asyncio
 import hashlib
 import json
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,6 +186,55 @@ async def test_a_kill_between_checkpoint_and_acknowledgement(place: Place, tmp_p
     assert life.history == expected.history
     assert len(worker.played) == 8, "the first two updates were not played again"
     assert summary(life)["trained_exactly_once"]
+
+
+async def test_going_back_to_a_checkpoint_does_not_send_the_policies_back(place: Place) -> None:
+    announced: list[int] = []
+
+    class Watched(MemoryQueue):
+        async def announce(self, lane: str, weights: Weights) -> None:
+            announced.append(weights.version)
+            await super().announce(lane, weights)
+
+    queue, config = Watched(), run_config(updates=6, checkpoint={"every": 5})
+    async with Worker(queue).working():
+        await Life(config, place.folder / "r", station(queue)).killed_at(4, "update")
+        announced.clear()
+        await Life(config, place.folder / "r", station(queue)).live()
+    assert announced == [4, 5, 6], "episodes of versions 0 to 3 are in the queue"
+
+
+async def test_an_evaluation_that_ends_while_a_checkpoint_is_written(place: Place) -> None:
+    saving, reported = asyncio.Event(), threading.Event()
+    running_loop = asyncio.get_running_loop()
+
+    class Slow(HashLearner):
+        def save(self, folder: Path) -> None:
+            running_loop.call_soon_threadsafe(saving.set)
+            reported.wait(10)
+            super().save(folder)
+
+    class Waiting(Worker):
+        async def _one(self, run_id: str, claim: Any) -> None:
+            if claim.spec.suite:
+                await saving.wait()
+            await super()._one(run_id, claim)
+
+    config = run_config(updates=2, checkpoint={"every": 1}, evaluation={"suites": suites(id=1)})
+    queue = MemoryQueue()
+    async with Waiting(queue).working():
+        first = Life(config, place.folder / "r", station(queue, make_learner=Slow))
+        living = asyncio.ensure_future(first.live())
+        async for report in first.reports.watch(0):
+            if report.kind == "eval":
+                reported.set()
+            if report.kind == "checkpoint":
+                break
+        living.cancel()
+        await asyncio.wait({living})
+        life = Life(config, place.folder / "r", station(queue))
+        await life.live()
+    assert [line.update for line in life.lines("eval")] == [0, 2]
 
 
 async def test_a_kill_and_a_wiped_queue_lose_nothing(place: Place, tmp_path: Path) -> None:
