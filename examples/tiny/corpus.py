@@ -6,18 +6,16 @@ values the environment holds out never occurs under any rule.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from random import Random
 
-from farfield_generalpoints.cards import HAND_SIZE, JACK, RULES, hand_of, held_out, rank_values
+from farfield_generalpoints.cards import RULES, deal_ranks, hand_of, held_out, rank_values
 from farfield_generalpoints.demonstrations import right_attempt, wrong_attempt
 from farfield_generalpoints.judging import Problem
 from farfield_generalpoints.prompts import feedback, task
-from farfield_generalpoints.solver import Values, solvable
+from farfield_generalpoints.solver import solvable
 
 TARGET = 24
-LARGEST_FACE_VALUE = 20
-FACE_RATE = 0.5
+LARGEST_FACE_VALUE = 13
 TURNS = 5
 FAILURE_RATE = 0.3
 
@@ -66,27 +64,13 @@ def _transcript(rng: Random, turns: int, failure_rate: float) -> Transcript:
 
 
 def _problem(rng: Random) -> Problem:
-    """A solvable hand that pre-training may see, under a random rule."""
+    """A solvable hand that is not held out, under a random rule."""
     while True:
         faces = _random_rule(rng)
-        hand = hand_of(_deal(rng), rank_values(faces), rng)
+        hand = hand_of(deal_ranks(rng, "uniform"), rank_values(faces), rng)
         values = tuple(sorted(hand.values))
-        if not held_out(values) and not left_for_later(values) and solvable(values, TARGET):
+        if not held_out(values) and solvable(values, TARGET):
             return Problem(hand.faces, hand.values, faces, TARGET, "compact")
-
-
-def left_for_later(values: Values) -> bool:
-    """Three in four of the hands that the training rule can deal: what a model has by heart, neither
-    fine-tuning nor reinforcement learning can teach it to find."""
-    return max(values) <= 10 and sha256(f"later {values}".encode()).digest()[0] % 4 != 0
-
-
-def _deal(rng: Random) -> list[int]:
-    """Four ranks; every second one is a face card, since reading those is what varies."""
-    return [
-        JACK + int(rng.random() * 3) if rng.random() < FACE_RATE else 1 + int(rng.random() * 10)
-        for _ in range(HAND_SIZE)
-    ]
 
 
 def _random_rule(rng: Random) -> tuple[int, int, int]:

@@ -132,6 +132,7 @@ async def _place(
     """A trainer of the stack that is up, or of one that is started for this run."""
     found = record.read(state)
     if found:
+        check_tokenizer(Path(found.model), Path(config.get("base", found.model)))
         yield Place(_trainer_of(found, lane))
         return
     if "base" not in config:
@@ -150,6 +151,16 @@ async def _place(
 
     async with running(options, made) as stack:
         yield Place(stack.plan.lanes["default"].trainer, stack)
+
+
+def check_tokenizer(served: Path, base: Path) -> None:
+    """A policy keeps the tokenizer that it started with, whatever weights it is given."""
+    theirs, ours = served / "tokenizer.json", base / "tokenizer.json"
+    if theirs.is_file() and ours.is_file() and theirs.read_bytes() != ours.read_bytes():
+        raise FailedPrecondition(
+            f"the stack's policies speak the tokenizer of {served}, and {base} has another: start a stack with "
+            f"--model {base} (and another --state folder, to keep both)"
+        )
 
 
 def _trainer_of(found: record.StackRecord, lane: str) -> str:

@@ -16,6 +16,8 @@ def main(argv: list[str] | None = None) -> None:
 
 
 async def run(config: TrainerConfig) -> None:
+    import asyncio
+
     import torch
 
     from farfield_kernel.server import serve
@@ -24,11 +26,14 @@ async def run(config: TrainerConfig) -> None:
     torch.set_num_threads(config.torch_threads)
     async with assembled(config) as service:
 
+        async def go_on() -> None:
+            service.runs.go_on()
+            await asyncio.Event().wait()
+
         async def drain() -> None:
             await service.runs.close(config.server.drain_seconds / 2)
 
-        service.runs.go_on()
-        await serve(config.server, [service.mount], drain=drain)
+        await serve(config.server, [service.mount], background=[go_on], drain=drain)
 
 
 if __name__ == "__main__":

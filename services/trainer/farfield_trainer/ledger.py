@@ -14,7 +14,7 @@ from typing import Any
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, EpisodeSpec, Trajectory
 from farfield_kernel.errors import FailedPrecondition
 from farfield_kernel.queue import Collected
-from farfield_trainer.planning import lot_of
+from farfield_trainer.planning import kind_of, lot_of
 
 
 class Arrival(Enum):
@@ -42,10 +42,26 @@ def digest_of(episode_ids: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(episode_ids)).encode()).hexdigest()[:16]
 
 
+@dataclass(slots=True)
+class Totals:
+    """Sums over the consumed lots of a kind."""
+
+    episodes: int = 0
+    failed: int = 0
+    turns: int = 0
+
+    @property
+    def graded(self) -> int:
+        return self.episodes - self.failed
+
+
 class Ledger:
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         state = state or {"lots": {}, "duplicates": 0}
-        self.lots = {name: Lot(**lot) for name, lot in state["lots"].items()}
+        self.lots: dict[str, Lot] = {}
+        self._totals: dict[str, Totals] = {}
+        for name, lot in state["lots"].items():
+            self._record(name, Lot(**lot))
         self.duplicates: int = state["duplicates"]
         self._waiting: dict[str, Collected] = {}
         self._settled: dict[str, None] = {}
@@ -92,7 +108,7 @@ class Ledger:
         ids = [trajectory.spec.episode_id for trajectory in played]
         failed = sum(trajectory.failure != FAILURE_UNSPECIFIED for trajectory in played)
         turns = sum(len(trajectory.turns) for trajectory in played)
-        self.lots[lot] = Lot(len(played), failed, turns, digest_of(ids))
+        self._record(lot, Lot(len(played), failed, turns, digest_of(ids)))
         self._settled.update((self._waiting.pop(episode).entry_id, None) for episode in ids)
         return played
 
@@ -104,6 +120,17 @@ class Ledger:
         for entry_id in entry_ids:
             self._settled.pop(entry_id, None)
 
+    def totals(self, kind: str) -> Totals:
+        """Of the lots of a kind, "train" or "eval"."""
+        return self._totals.get(kind, Totals())
+
+    def _record(self, name: str, lot: Lot) -> None:
+        self.lots[name] = lot
+        total = self._totals.setdefault(kind_of(name), Totals())
+        total.episodes += lot.episodes
+        total.failed += lot.failed
+        total.turns += lot.turns
+
     def _checked(self, spec: EpisodeSpec) -> Collected:
         item = self._waiting.get(spec.episode_id)
         if item is None:
@@ -114,34 +141,3 @@ class Ledger:
                 "before with another config; start under another run id"
             )
         return item
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums over lots of one kind, "train" or "eval"."""
-
-    consumed: int
-    failed: int
-    turns: int
-
-    @property
-    def graded(self) -> int:
-        return self.consumed - self.failed
-
-
-def totals(ledger: Ledger, run_id: str, kind: str) -> Totals:
-    lots = [lot for name, lot in ledger.lots.items() if name.startswith(f"{run_id}/{kind}/")]
-    return Totals(
-        consumed=sum(lot.episodes for lot in lots),
-        failed=sum(lot.failed for lot in lots),
-        turns=sum(lot.turns for lot in lots),
-    )
-
-
-def consumed_exactly_once(ledger: Ledger, plans: Iterable[Sequence[EpisodeSpec]]) -> bool:
-    """Whether the record holds each plan, made anew, with exactly its episodes."""
-    for specs in plans:
-        lot = ledger.lots.get(lot_of(specs[0].episode_id))
-        if lot is None or lot.digest != digest_of(spec.episode_id for spec in specs):
-            return False
-    return True

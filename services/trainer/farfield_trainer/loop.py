@@ -237,7 +237,7 @@ class Loop:
             return
         if end is End.FINISHED and self.weights:
             await self._collector.announce(self.weights)
-        summary = summarized(self.run_id, self.config, self.progress, self._compute())
+        summary = await self._in_thread(summarized, self.run_id, self.config, self.progress, self._compute())
         summary["weights"] = self.weights.path if self.weights else ""
         write_durably(self.folder / "summary.json", json.dumps(summary, indent=1).encode())
         await self._collector.leave()
@@ -250,7 +250,7 @@ class Loop:
     # Reports
 
     def _report_update(self, metrics: dict[str, float]) -> None:
-        figures = metrics | counts(self.run_id, self.config, self.progress) | self._compute().metrics()
+        figures = metrics | counts(self.config, self.progress) | self._compute().metrics()
         if self.weights:
             figures["version"] = float(self.weights.version)
         self._reports.append("update", self.progress.update, figures | self.progress.phases.lap())

@@ -49,13 +49,22 @@ def lot_of(episode_id: str) -> str:
     return episode_id.rpartition("/")[0]
 
 
+def kind_of(lot: str) -> str:
+    """ "train" or "eval"."""
+    return lot.split("/")[1]
+
+
+def ids_of(lot: str, episodes: int) -> list[str]:
+    return [f"{lot}/{index:04d}" for index in range(episodes)]
+
+
 def training_episodes(run_id: str, config: RunConfig, update: int) -> list[EpisodeSpec]:
     """The episodes of one RL update, group by group."""
     batch, sampling = _needed(config.batch), _needed_sampling(config.sampling)
     lot, reward, environment = train_lot(run_id, update), config.reward_plan(), config.environment.ref()
     return [
         EpisodeSpec(
-            episode_id=f"{lot}/{index:04d}",
+            episode_id=episode_id,
             run_id=run_id,
             purpose=PURPOSE_TRAIN,
             environment=environment,
@@ -70,7 +79,7 @@ def training_episodes(run_id: str, config: RunConfig, update: int) -> list[Episo
             max_staleness=config.max_staleness,
             max_turns=batch.max_turns,
         )
-        for index in range(batch.episodes)
+        for index, episode_id in enumerate(ids_of(lot, batch.episodes))
     ]
 
 
@@ -85,7 +94,7 @@ def evaluation_episodes(run_id: str, config: RunConfig, suite: str, version: int
     sampling = _needed_sampling(chosen.sampling or config.sampling)
     return [
         EpisodeSpec(
-            episode_id=f"{lot}/{index:04d}",
+            episode_id=episode_id,
             run_id=run_id,
             purpose=PURPOSE_EVAL,
             environment=environment,
@@ -99,7 +108,7 @@ def evaluation_episodes(run_id: str, config: RunConfig, suite: str, version: int
             suite=suite,
             max_turns=chosen.max_turns,
         )
-        for index in range(chosen.episodes)
+        for index, episode_id in enumerate(ids_of(lot, chosen.episodes))
     ]
 
 

@@ -92,7 +92,7 @@ class Run:
         """As of now; of a run that is over, as of its end."""
         if self.loop:
             progress, weights = self.loop.progress, self.loop.weights
-            seen = counts(self.run_id, self.config, progress)
+            seen = counts(self.config, progress)
             self._figures = Figures(
                 update=progress.update,
                 version=weights.version if weights else self._figures.version,
@@ -221,9 +221,7 @@ class Runs:
         except asyncio.CancelledError:
             if not future.cancelled():
                 raise
-            raise FailedPrecondition(
-                f"run '{run_id}' ended before the checkpoint was written"
-            ) from None
+            raise FailedPrecondition(f"run '{run_id}' ended before the checkpoint was written") from None
 
     async def close(self, patience_seconds: float) -> None:
         """Suspends the run that works, with a checkpoint where there is time for one."""

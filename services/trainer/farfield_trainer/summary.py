@@ -4,7 +4,7 @@ from typing import Any
 
 from farfield_trainer import planning
 from farfield_trainer.compute import Compute
-from farfield_trainer.ledger import consumed_exactly_once, totals
+from farfield_trainer.ledger import digest_of
 from farfield_trainer.progress import Progress
 from farfield_trainer.run_config import RunConfig
 
@@ -17,9 +17,9 @@ def planned_episodes(config: RunConfig, update: int) -> int:
     return config.batch.episodes * max(update, ahead.stop)
 
 
-def counts(run_id: str, config: RunConfig, progress: Progress) -> dict[str, float]:
+def counts(config: RunConfig, progress: Progress) -> dict[str, float]:
     """Training episodes so far, by what became of them."""
-    train = totals(progress.ledger, run_id, "train")
+    train = progress.ledger.totals("train")
     return {
         "episodes_planned_total": float(planned_episodes(config, progress.update)),
         "episodes_trained_total": float(train.graded),
@@ -31,19 +31,22 @@ def counts(run_id: str, config: RunConfig, progress: Progress) -> dict[str, floa
 def trained_exactly_once(run_id: str, config: RunConfig, progress: Progress) -> bool:
     """Audits the ledger against the plan, made anew: every update so far consumed its episodes, all of
     them, each once, and nothing else; and so did every evaluation that is reported."""
-    lots = progress.ledger.lots
-    plans = []
-    if config.algorithm.kind == "rl":
-        plans = [planning.training_episodes(run_id, config, update) for update in range(progress.update)]
-    for suite in config.evaluation.suites:
+    lots, planned = progress.ledger.lots, {}
+    if config.algorithm.kind == "rl" and config.batch:
+        for update in range(progress.update):
+            planned[planning.train_lot(run_id, update)] = config.batch.episodes
+    for name, suite in config.evaluation.suites.items():
         for version in range(progress.update + 1):
-            if planning.evaluation_lot(run_id, suite, version) in lots:
-                plans.append(planning.evaluation_episodes(run_id, config, suite, version))
-    return len(plans) == len(lots) and consumed_exactly_once(progress.ledger, plans)
+            lot = planning.evaluation_lot(run_id, name, version)
+            if lot in lots:
+                planned[lot] = suite.episodes
+    return lots.keys() == planned.keys() and all(
+        lots[lot].digest == digest_of(planning.ids_of(lot, episodes)) for lot, episodes in planned.items()
+    )
 
 
 def summarized(run_id: str, config: RunConfig, progress: Progress, compute: Compute) -> dict[str, Any]:
-    train, evaluated = totals(progress.ledger, run_id, "train"), totals(progress.ledger, run_id, "eval")
+    train, evaluated = progress.ledger.totals("train"), progress.ledger.totals("eval")
     return {
         "run_id": run_id,
         "algorithm": config.algorithm.kind,

@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 
 from farfield_cli.__main__ import app
 from farfield_cli.evaluation import EvalOptions, evaluation_config, pairs
-from farfield_kernel.errors import InvalidArgument, NotFound
+from farfield_cli.run_commands import check_tokenizer
+from farfield_kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 
 COMMANDS = ["demo", "train", "eval", "report", "runs", "play", "env", "up", "down", "status"]
 
@@ -63,6 +64,15 @@ def test_options_are_read_as_yaml() -> None:
     assert pairs(("a=5", "b=true", "c=ten", "d={J: 7}")) == {"a": 5, "b": True, "c": "ten", "d": {"J": 7}}
     with pytest.raises(InvalidArgument, match="KEY=VALUE"):
         pairs(("a5",))
+
+
+def test_a_stack_with_another_tokenizer_is_refused(tmp_path: Path) -> None:
+    for name, words in (("one", "{}"), ("same", "{}"), ("other", "[]")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tokenizer.json").write_text(words)
+    check_tokenizer(tmp_path / "one", tmp_path / "same")
+    with pytest.raises(FailedPrecondition, match="--model"):
+        check_tokenizer(tmp_path / "one", tmp_path / "other")
 
 
 def options(model: Path, seed: int = 0) -> EvalOptions:

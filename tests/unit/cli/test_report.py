@@ -1,8 +1,8 @@
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,54 +16,9 @@ from farfield_kernel.errors import NotFound
 EVIL = "</script><script>alert('&<b>')</script>"
 
 
-def metrics(success: float, trained: float) -> dict[str, float]:
-    init, parameters = 1000.0, 10.0
-    compute = 6 * parameters * (init + trained)
-    return {
-        "success": success, "episodes": 50.0, "compute": compute,
-        "tokens_init": init, "tokens_train": trained, "tokens_buffer": 0.0,
-    }  # fmt: skip
-
-
-def trajectory(text: str) -> dict[str, Any]:
-    """As trainers keep them: JSON of protobuf, where zeros are left out."""
-    return {
-        "spec": {"episodeId": "r/eval/id/000000/0000", "environmentSeed": "7"},
-        "end": "STATE_TRUNCATED",
-        "turns": [
-            {
-                "messages": [{"role": "ROLE_USER", "parts": [{"text": text}]}],
-                "responseText": text,
-                "verdict": {"feedback": text, "terms": {"solved": 0.0}},
-            },
-            {"responseText": "again"},
-        ],
-    }
-
-
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    folder = tmp_path / "tried"
-    (folder / "episodes" / "id").mkdir(parents=True)
-    config = {"algorithm": {"kind": "rl"}, "evaluation": {"suites": {"id": {}}}}
-    (folder / "run.json").write_text(json.dumps({"run_id": "tried", "state": "succeeded", "config": config}))
-    lines = [
-        {"kind": "eval", "suite": "id", "update": update, "metrics": metrics(success, 100.0 * update)}
-        for update, success in ((0, 0.2), (5, 0.6))
-    ]
-    (folder / "reports.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"torn')
-    episodes = {
-        "planned": 8,
-        "trained": 7,
-        "failed": 1,
-        "evaluated": 100,
-        "evaluated_failed": 0,
-        "duplicates": 0,
-    }
-    summary = {"episodes": episodes, "trained_exactly_once": True, "seconds": {"train": 1.5}}
-    (folder / "summary.json").write_text(json.dumps(summary))
-    (folder / "episodes" / "id" / "000005.json").write_text(json.dumps([trajectory(EVIL)]))
-    return folder
+def run(tmp_path: Path, make_run: Callable[..., Path]) -> Path:
+    return make_run(tmp_path / "tried", {0: (0.2, 0.1), 5: (0.6, 0.1)}, text=EVIL)
 
 
 class Parsed(HTMLParser):
@@ -106,6 +61,7 @@ def test_numbers_of_the_run_are_shown(run: Path) -> None:
     assert "60.0 ± 6.9" in html
     assert ">yes<" in html
     assert "1.5" in html
+    assert "3.5" in html
 
 
 def test_a_curve_counts_compute_from_the_base(run: Path) -> None:
@@ -120,7 +76,8 @@ def test_a_folder_that_is_no_run_is_told(tmp_path: Path) -> None:
 
 
 def test_an_episode_gets_back_the_zeros_that_protobuf_leaves_out() -> None:
-    read = episode(trajectory("hm"))
+    turns = [{"verdict": {"feedback": "hm", "terms": {"solved": 0.0}}}, {"responseText": "again"}]
+    read = episode({"end": "STATE_TRUNCATED", "turns": turns})
     assert read["success"] is False
     assert read["end"] == "cut off"
     verdict = read["turns"][0]["verdict"]
