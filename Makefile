@@ -68,7 +68,7 @@ bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 	  echo "==> benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 base-model: $(READY) ## Pre-train the small model that the demo starts from (about 15 minutes)
-	@$(BIN)/python examples/tiny/pretrain.py
+	@$(BIN)/python examples/tiny/pretrain.py --output examples/tiny/checkpoint
 
 constraints: $(READY) ## Rewrite constraints.txt from what is installed
 	@{ head -1 constraints.txt; $(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools \

@@ -158,8 +158,8 @@ def check_tokenizer(served: Path, base: Path) -> None:
     theirs, ours = served / "tokenizer.json", base / "tokenizer.json"
     if theirs.is_file() and ours.is_file() and theirs.read_bytes() != ours.read_bytes():
         raise FailedPrecondition(
-            f"the stack's policies speak the tokenizer of {served}, and {base} has another: start a stack with "
-            f"--model {base} (and another --state folder, to keep both)"
+            f"the stack's policies speak the tokenizer of {served}, and {base} has another: start a stack "
+            f"with --model {base} (and another --state folder, to keep both)"
         )
 
 

@@ -108,8 +108,9 @@ class Loop:
                 await self._in_thread(self._learner.load, checkpoint.folder)
         if checkpoint:
             self._restore(checkpoint)
-        else:
+        elif not fresh:
             self._reports.truncate(0)
+            self._reports.append("phase", 0, {"restarted": 1.0})
         self._assemble()
         if fresh or (checkpoint and checkpoint.skipped):
             # What a lost checkpoint acknowledged is committed and gone: it has to be played again.

@@ -395,7 +395,7 @@ async def test_a_queue_that_is_away_is_waited_for(place: Place) -> None:
             outage.away = False
     assert await living is End.FINISHED
     assert summary(life)["trained_exactly_once"]
-    phases = [line.metrics["waiting_for_queue"] for line in life.lines("phase")]
+    phases = [line.metrics.get("waiting_for_queue") for line in life.lines("phase")]
     assert phases[:2] == [1.0, 0.0]
 
 
