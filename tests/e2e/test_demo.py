@@ -99,7 +99,6 @@ def check_outcome(demo: Farfield) -> dict[str, Any]:
     assert ledger["failed"] == 0
     assert summary["episodes"] == 96 + len(POINTS) * 32
     assert summary["turns"] >= summary["episodes"]
-    assert 0 < summary["memory"]["peak_bytes"] < summary["memory"]["limit_bytes"]
     assert summary["verdict"]["status"] == "not enough data"
     assert (demo.out / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert "rl-s0/eval/ood" in (demo.out / "report.html").read_text()
@@ -121,6 +120,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Farfield:
 def test_a_quick_demo(undisturbed: Farfield) -> None:
     summary = check_outcome(undisturbed)
     assert summary["restarts"] == {}
+    assert 0 < summary["memory"]["peak_bytes"] < summary["memory"]["limit_bytes"]
     assert "Not enough data: 32 episodes per point" in undisturbed.said
 
 
