@@ -61,11 +61,13 @@ class Farfield:
             time.sleep(0.05)
 
     def leftovers(self) -> list[str]:
-        """Processes of this demo's stack that are still there."""
-        mark, found = str((self.out / ".farfield").resolve()), []
+        """Processes of this demo's stack that are still there. Redis writes its title over its environment:
+        it is known by the folder that it works in."""
+        state, found = (self.out / ".farfield").resolve(), []
         for process in psutil.process_iter():
             try:
-                if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                ours = process.environ().get(MARK) == str(state) or process.cwd() == str(state / "redis")
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(" ".join(process.cmdline()))
             except psutil.Error:
                 continue
