@@ -17,7 +17,8 @@ class Interrupted(Exception):
 
 
 class Interruptible:
-    """`hurry` is called when a second signal comes while the work is being wound up."""
+    """`hurry` is called when a second signal comes while the work is being wound up. A signal that is
+    ignored, as `nohup` has it, stays so."""
 
     def __init__(self, told: Callable[[], None] = lambda: None) -> None:
         self.hurry: Callable[[], None] = lambda: None
@@ -31,12 +32,13 @@ class Interruptible:
         """The work's result, or Interrupted once it has wound up."""
         loop = asyncio.get_running_loop()
         self._task = task = asyncio.ensure_future(work)
-        for number in _SIGNALS:
+        heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        for number in heeded:
             loop.add_signal_handler(number, self._signal)
         try:
             await asyncio.wait({task})
         finally:
-            for number in _SIGNALS:
+            for number in heeded:
                 loop.remove_signal_handler(number)
         if self._signals and task.cancelled():
             raise Interrupted

@@ -3,12 +3,13 @@
 A lock on `lock` is held for as long as a supervisor lives, however it ends; the record alone proves nothing.
 """
 
+import asyncio
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 
@@ -16,6 +17,9 @@ from farfield_kernel.config import Config
 from farfield_kernel.errors import FailedPrecondition
 from farfield_kernel.weights import write_durably
 
+T = TypeVar("T")
+
+_LOOK_SECONDS = 1.0
 _RECORD, _LOCK = "stack.json", "lock"
 
 
@@ -93,6 +97,22 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise FailedPrecondition(_taken(folder)) from None
         yield
+
+
+async def while_up(folder: Path, work: Awaitable[T]) -> T:
+    """The work's result; FailedPrecondition when the stack goes down meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not task.done():
+            if not is_locked(folder):
+                raise FailedPrecondition(
+                    f"the stack in {folder} went down; start it again with `farfield up`, and its runs go on"
+                )
+            await asyncio.wait({task}, timeout=_LOOK_SECONDS)
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def _taken(folder: Path) -> str:

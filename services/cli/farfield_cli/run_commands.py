@@ -35,6 +35,7 @@ class Place:
     """Where a run is played: a trainer, and the stack when it is ours."""
 
     trainer: str
+    state: Path
     stack: Stack | None = None
 
 
@@ -133,7 +134,7 @@ async def _place(
     found = record.read(state)
     if found:
         check_tokenizer(Path(found.model), Path(config.get("base", found.model)))
-        yield Place(_trainer_of(found, lane))
+        yield Place(_trainer_of(found, lane), state)
         return
     if "base" not in config:
         raise FailedPrecondition("the run config names no checkpoint: write base: PATH")
@@ -150,7 +151,7 @@ async def _place(
         say(f"no stack is up: starting one for this run ({len(stack.supervisor.children)} processes) …")
 
     async with running(options, made) as stack:
-        yield Place(stack.plan.lanes["default"].trainer, stack)
+        yield Place(stack.plan.lanes["default"].trainer, state, stack)
 
 
 def check_tokenizer(served: Path, base: Path) -> None:
@@ -173,7 +174,7 @@ def _trainer_of(found: record.StackRecord, lane: str) -> str:
 
 async def _played(place: Place, run_id: str, config: Config, interruptible: Interruptible) -> pb.Run:
     work = _watch(place, run_id, config, interruptible)
-    return await (place.stack.beside(work) if place.stack else work)
+    return await (place.stack.beside(work) if place.stack else record.while_up(place.state, work))
 
 
 async def _watch(place: Place, run_id: str, config: Config, interruptible: Interruptible) -> pb.Run:

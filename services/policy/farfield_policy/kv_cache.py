@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import Cache
 
-GRAIN = 32  # lengths are rounded up to this
+GRAIN = 8  # lengths are rounded up to this
 
 Snapshot: TypeAlias = list[tuple[Tensor, Tensor]]
 """Keys and values [heads, length, head size] of one row, layer by layer."""

@@ -61,3 +61,17 @@ async def test_a_first_signal_that_is_dealt_with_does_not_end_the_work() -> None
     interruptible.on_first = first
     asyncio.get_running_loop().call_soon(send, signal.SIGINT)
     assert await interruptible.run(work()) == "went on"
+
+
+async def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+
+        async def work() -> str:
+            send(signal.SIGHUP)
+            await asyncio.sleep(0)
+            return "went on"
+
+        assert await Interruptible().run(work()) == "went on"
+    finally:
+        signal.signal(signal.SIGHUP, before)

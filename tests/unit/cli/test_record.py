@@ -1,3 +1,4 @@
+import asyncio
 import os
 import socket
 from pathlib import Path
@@ -38,6 +39,15 @@ def test_a_second_stack_in_a_folder_is_refused_with_the_way_out(tmp_path: Path) 
             pass
     with record.locked(tmp_path):
         pass
+
+
+async def test_work_on_a_stack_ends_with_it(tmp_path: Path) -> None:
+    with record.locked(tmp_path):
+        assert await record.while_up(tmp_path, asyncio.sleep(0, "done")) == "done"
+        working = asyncio.ensure_future(record.while_up(tmp_path, asyncio.Event().wait()))
+        await asyncio.sleep(0)
+    with pytest.raises(FailedPrecondition, match="went down"):
+        await working
 
 
 def test_ports_that_are_picked_are_free_and_differ() -> None:

@@ -8,7 +8,7 @@ def states(rows: int, tokens: int, seed: int, heads: int = 2, size: int = 3) -> 
 
 
 def test_lengths_are_rounded_up() -> None:
-    assert [rounded(length) for length in (1, 32, 33)] == [32, 32, 64]
+    assert [rounded(length) for length in (1, 8, 9)] == [8, 8, 16]
 
 
 def test_prompts_then_tokens_each_at_its_own_position() -> None:
