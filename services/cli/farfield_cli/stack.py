@@ -41,7 +41,7 @@ class StackOptions:
     """Of each lane."""
     concurrency: int = 128
     """Episodes that a worker plays at once."""
-    rows: int = 96
+    rows: int = 64
     """Responses that a policy decodes together."""
     deterministic: bool = False
     base_port: int | None = None

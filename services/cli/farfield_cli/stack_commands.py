@@ -43,7 +43,7 @@ def up(
         str,
         typer.Option(help="Lanes, with commas between: each has a trainer, a policy and workers of its own."),
     ] = "default",
-    rows: Annotated[int, typer.Option(min=1, help="Responses that a policy decodes together.")] = 96,
+    rows: Annotated[int, typer.Option(min=1, help="Responses that a policy decodes together.")] = 64,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Policies whose results do not depend on the batch.")
     ] = False,
