@@ -20,7 +20,7 @@ from types import ModuleType
 import psutil
 
 from farfield_kernel import weights
-from farfield_kernel.queue import connect
+from farfield_kernel.queue.opening import connect
 
 TESTS = Path(__file__).parents[1] / "tests"
 

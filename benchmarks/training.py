@@ -23,8 +23,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
 from farfield.types.v1.types_pb2 import STATE_TERMINATED
 from farfield_kernel.wire import floats_from_bytes, floats_to_bytes, ids_from_bytes, ids_to_bytes
-from farfield_trainer.algorithm_config import LearnerConfig
-from farfield_trainer.learner import Learner
+from farfield_trainer.learning.algorithm_config import LearnerConfig
+from farfield_trainer.learning.learner import Learner
 
 VOCABULARY, GROUPS, GROUP = 512, 32, 8
 

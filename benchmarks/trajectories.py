@@ -25,7 +25,8 @@ import psutil
 from redis.asyncio import Redis
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory, Turn
-from farfield_kernel.queue import Queue, connect
+from farfield_kernel.queue.contract import Queue
+from farfield_kernel.queue.opening import connect
 
 SIZES = {"4 KB": (4_000, 2048), "20 KB": (20_000, 1024), "500 KB": (500_000, 64)}
 """Payload bytes and trajectories per round."""

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from farfield_policy.chat import Chat
 from farfield_policy.engine import Message
-from farfield_trainer.sft import Renderer, SupervisedSample, tokenize
+from farfield_trainer.learning.sft import Renderer, SupervisedSample, tokenize
 
 TALK = [
     ("system", "Be brief."),

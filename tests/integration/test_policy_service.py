@@ -24,7 +24,7 @@ from farfield.policy.v1.policy_pb2_grpc import PolicyServiceStub
 from farfield.types.v1 import types_pb2
 from farfield_kernel import wire
 from farfield_kernel.client import ClientConfig, channel
-from farfield_kernel.queue import connect
+from farfield_kernel.queue.opening import connect
 from farfield_kernel.weights import Weights, seal
 
 WORDS = ["<pad>", "<end>", "<system>", "<user>", "<assistant>", *"abcdefghijklmnopqrstuvwxyz"]

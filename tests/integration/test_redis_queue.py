@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield_kernel.errors import Exhausted, Unauthenticated, Unavailable
-from farfield_kernel.queue import Backlog, Queue, connect
+from farfield_kernel.queue.contract import Backlog, Queue
+from farfield_kernel.queue.opening import connect
 
 RUN = "run"
 

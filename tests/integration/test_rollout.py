@@ -22,7 +22,8 @@ from farfield.verifier.v1.verifier_pb2 import Leaf, RewardPlan
 from farfield_generalpoints.environment import GeneralPoints
 from farfield_generalpoints.options import GeneralPointsOptions
 from farfield_kernel import weights
-from farfield_kernel.queue import Backlog, Queue, connect
+from farfield_kernel.queue.contract import Backlog, Queue
+from farfield_kernel.queue.opening import connect
 
 RUN, LANE = "run", "lane"
 OPTIONS = {"prompt": "compact"}

@@ -24,7 +24,7 @@ from sample_runs import Worker, play, run_config
 from farfield.trainer.v1 import trainer_pb2 as pb
 from farfield.trainer.v1.trainer_pb2_grpc import TrainerServiceStub
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
-from farfield_kernel.queue import connect
+from farfield_kernel.queue.opening import connect
 from farfield_kernel.weights import Weights, verify
 from farfield_trainer.runs import Run
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from farfield_kernel.queue import connect
+from farfield_kernel.queue.opening import connect
 from farfield_kernel.server import Mount
 from farfield_policy.config import PolicyConfig, ScriptedConfig
 from farfield_policy.engine import Engine

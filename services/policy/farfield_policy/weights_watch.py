@@ -6,7 +6,7 @@ from pathlib import Path
 
 from farfield_kernel import weights as sealed
 from farfield_kernel.errors import FailedPrecondition, FarfieldError
-from farfield_kernel.queue import Queue
+from farfield_kernel.queue.contract import Queue
 from farfield_kernel.weights import Weights
 from farfield_policy import meters
 from farfield_policy.engine import Engine, Swapped, Version

@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 async def run(config: RolloutConfig) -> None:
-    from farfield_kernel.queue import connect
+    from farfield_kernel.queue.opening import connect
     from farfield_kernel.server import serve
     from farfield_rollout.services import Services
     from farfield_rollout.worker import Worker

@@ -10,7 +10,7 @@ from farfield.trajectory.v1 import trajectory_pb2 as pb
 from farfield.types.v1 import types_pb2
 from farfield.verifier.v1.verifier_pb2 import Attempt
 from farfield_kernel.errors import CONTEXT_FULL, FailedPrecondition
-from farfield_kernel.queue import Claim
+from farfield_kernel.queue.contract import Claim
 from farfield_rollout import meters
 from farfield_rollout.config import RetryConfig
 from farfield_rollout.conversation import Conversation

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec
 from farfield_kernel.errors import Unavailable
-from farfield_kernel.queue import Queue
+from farfield_kernel.queue.contract import Queue
 from farfield_kernel.weights import Weights
 from farfield_trainer.ledger import Ledger
 

@@ -7,9 +7,9 @@ from farfield.environment.v1.environment_pb2 import DemonstrateRequest, Demonstr
 from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.types.v1.types_pb2 import ROLE_ASSISTANT, ROLE_SYSTEM, ROLE_USER, Message
 from farfield_kernel.errors import DeadlineExceeded, InvalidArgument, Unavailable, translated
+from farfield_trainer.learning.sft import SupervisedSample
 from farfield_trainer.planning import demonstration_seed
 from farfield_trainer.run_config import DemonstrationConfig, RunConfig
-from farfield_trainer.sft import SupervisedSample
 
 log = logging.getLogger(__name__)
 

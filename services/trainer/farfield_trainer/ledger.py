@@ -13,7 +13,7 @@ from typing import Any
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, EpisodeSpec, Trajectory
 from farfield_kernel.errors import FailedPrecondition
-from farfield_kernel.queue import Collected
+from farfield_kernel.queue.contract import Collected
 from farfield_trainer.planning import kind_of, lot_of
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from farfield_kernel.errors import Unavailable
-from farfield_kernel.queue import Queue
+from farfield_kernel.queue.contract import Queue
 from farfield_kernel.weights import Weights, write_durably
 from farfield_trainer import planning
 from farfield_trainer.checkpoint import Checkpoint, Checkpoints

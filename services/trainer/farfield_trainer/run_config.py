@@ -13,7 +13,7 @@ from farfield.verifier.v1.verifier_pb2 import RewardPlan
 from farfield_kernel.config import Config, parse
 from farfield_kernel.errors import InvalidArgument
 from farfield_kernel.wire import struct_from
-from farfield_trainer.algorithm_config import LearnerConfig, OptimizerConfig
+from farfield_trainer.learning.algorithm_config import LearnerConfig, OptimizerConfig
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=32)]
 Plan = dict[str, Any]

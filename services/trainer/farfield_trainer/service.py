@@ -11,7 +11,8 @@ from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.verifier.v1.verifier_pb2_grpc import VerifierServiceStub
 from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.errors import FailedPrecondition
-from farfield_kernel.queue import Queue, connect
+from farfield_kernel.queue.contract import Queue
+from farfield_kernel.queue.opening import connect
 from farfield_kernel.server import Mount
 from farfield_trainer.config import TrainerConfig
 from farfield_trainer.demonstrations import Demonstrations
@@ -81,7 +82,7 @@ def _station(
 
 
 def _learner(device: str, run: RunConfig) -> Learner:
-    from farfield_trainer.learner import Learner as TorchLearner
+    from farfield_trainer.learning.learner import Learner as TorchLearner
 
     settings = run.algorithm.learner(run.deterministic)
     return TorchLearner(settings, Path(run.base), seed=run.seed, device=device)

@@ -14,16 +14,16 @@ from farfield_trainer.collecting import Collector
 from farfield_trainer.compute import buffer_tokens
 from farfield_trainer.demonstrations import Demonstrations
 from farfield_trainer.failures import check_failures
+from farfield_trainer.learning.sft import SupervisedSample
 from farfield_trainer.measures import staleness
 from farfield_trainer.progress import Progress
 from farfield_trainer.run_config import RunConfig
-from farfield_trainer.sft import SupervisedSample
 
 Metrics = dict[str, float]
 
 
 class Learner(Protocol):
-    """As `farfield_trainer.learner.Learner`."""
+    """As `farfield_trainer.learning.learner.Learner`."""
 
     parameters: int
     tokens_trained: int

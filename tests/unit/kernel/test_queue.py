@@ -8,7 +8,8 @@ import pytest
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory, Turn
 from farfield_kernel.errors import InvalidArgument
-from farfield_kernel.queue import Backlog, Claim, Queue, connect
+from farfield_kernel.queue.contract import Backlog, Claim, Queue
+from farfield_kernel.queue.opening import connect
 from farfield_kernel.weights import Weights
 
 SHORT = 0.02

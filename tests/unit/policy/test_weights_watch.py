@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from farfield_kernel.errors import DataLoss, FailedPrecondition
-from farfield_kernel.queue import Queue, connect
+from farfield_kernel.queue.contract import Queue
+from farfield_kernel.queue.opening import connect
 from farfield_kernel.weights import Weights, seal
 from farfield_policy.engine import Message, Prompt, Requirement, Sampling, Version
 from farfield_policy.scripted import ScriptedEngine

@@ -37,7 +37,7 @@ from farfield_kernel.errors import (
     NotFound,
     status_of,
 )
-from farfield_kernel.queue import Claim
+from farfield_kernel.queue.contract import Claim
 from farfield_kernel.server import Mount, running
 from farfield_rollout.config import PolicyConfig, RetryConfig, RolloutConfig
 from farfield_rollout.services import Services

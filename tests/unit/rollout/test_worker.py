@@ -8,8 +8,8 @@ import pytest
 
 from farfield.trajectory.v1 import trajectory_pb2 as pb
 from farfield_kernel.errors import Unavailable
-from farfield_kernel.memory_queue import MemoryQueue
-from farfield_kernel.queue import Backlog
+from farfield_kernel.queue.contract import Backlog
+from farfield_kernel.queue.memory import MemoryQueue
 from farfield_kernel.server import ServerConfig
 from farfield_rollout.worker import Worker
 

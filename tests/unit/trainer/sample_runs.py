@@ -17,7 +17,7 @@ from farfield.policy.v1.policy_pb2 import VersionSpan
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield.types.v1.types_pb2 import ROLE_ASSISTANT, ROLE_USER, STATE_TERMINATED, Message, Part
 from farfield_kernel.errors import InvalidArgument, Unavailable
-from farfield_kernel.queue import Queue
+from farfield_kernel.queue.contract import Queue
 from farfield_kernel.server import Mount
 from farfield_kernel.weights import Weights
 from farfield_kernel.wire import floats_to_bytes, ids_to_bytes

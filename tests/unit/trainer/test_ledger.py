@@ -5,7 +5,7 @@ from sample_runs import run_config
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_POLICY, Trajectory
 from farfield_kernel.errors import FailedPrecondition
-from farfield_kernel.queue import Collected
+from farfield_kernel.queue.contract import Collected
 from farfield_trainer.ledger import Arrival, Ledger, Totals
 from farfield_trainer.planning import training_episodes
 

@@ -28,14 +28,14 @@ from sample_runs import (
 from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_ENVIRONMENT, EpisodeSpec, Trajectory
 from farfield_kernel.errors import DataLoss, Exhausted, FailedPrecondition, Unavailable
-from farfield_kernel.memory_queue import MemoryQueue
-from farfield_kernel.queue import Backlog
+from farfield_kernel.queue.contract import Backlog
+from farfield_kernel.queue.memory import MemoryQueue
 from farfield_kernel.server import running
 from farfield_kernel.weights import Weights
 from farfield_trainer.control import End
 from farfield_trainer.demonstrations import Demonstrations
 from farfield_trainer.failures import TooManyFailures
-from farfield_trainer.learner import Learner
+from farfield_trainer.learning.learner import Learner
 from farfield_trainer.loop import Station
 from farfield_trainer.run_config import RunConfig
 

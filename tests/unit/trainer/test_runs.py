@@ -6,7 +6,7 @@ import pytest
 from sample_runs import LANE, HashLearner, Worker, run_config, station
 
 from farfield_kernel.errors import AlreadyExists, Exhausted, FailedPrecondition, InvalidArgument, NotFound
-from farfield_kernel.memory_queue import MemoryQueue
+from farfield_kernel.queue.memory import MemoryQueue
 from farfield_trainer.runs import Run, Runs, State
 
 

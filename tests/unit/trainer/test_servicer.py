@@ -13,7 +13,7 @@ from sample_runs import HashLearner, ToyEnvironment, Worker, run_config, sft_con
 from farfield.trainer.v1 import trainer_pb2 as pb
 from farfield.trainer.v1.trainer_pb2_grpc import TrainerServiceStub
 from farfield_kernel.client import ClientConfig
-from farfield_kernel.memory_queue import named
+from farfield_kernel.queue.memory import named
 from farfield_kernel.server import running
 from farfield_trainer.config import TrainerConfig
 from farfield_trainer.service import assembled

@@ -2,7 +2,7 @@ import pytest
 from sample_runs import run_config, sft_config, suites
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
-from farfield_kernel.queue import Collected
+from farfield_kernel.queue.contract import Collected
 from farfield_trainer.ledger import Ledger, digest_of
 from farfield_trainer.planning import evaluation_episodes, training_episodes
 from farfield_trainer.progress import Progress

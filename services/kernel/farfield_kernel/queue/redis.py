@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from redis.exceptions import ResponseError
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
-from farfield_kernel import redis_scripts
 from farfield_kernel.errors import NotFound
-from farfield_kernel.queue import LEASE_SECONDS, PATIENCE_SECONDS, Backlog, Claim, Collected
-from farfield_kernel.redis_link import Link, script
+from farfield_kernel.queue import redis_scripts
+from farfield_kernel.queue.contract import LEASE_SECONDS, PATIENCE_SECONDS, Backlog, Claim, Collected
+from farfield_kernel.queue.redis_link import Link, script
 from farfield_kernel.weights import Weights
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from farfield_kernel.errors import DataLoss
-from farfield_trainer.algorithm_config import OptimizerConfig
+from farfield_trainer.learning.algorithm_config import OptimizerConfig
 
 
 def learning_rate(step: int, config: OptimizerConfig) -> float:

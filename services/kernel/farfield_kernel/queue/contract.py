@@ -12,10 +12,8 @@ run at a time.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
-from farfield_kernel.errors import InvalidArgument
 from farfield_kernel.weights import Weights
 
 LEASE_SECONDS = 60.0
@@ -131,28 +129,3 @@ class Queue(Protocol):
         ...
 
     async def close(self) -> None: ...
-
-
-def connect(
-    url: str, *, lease_seconds: float = LEASE_SECONDS, patience_seconds: float = PATIENCE_SECONDS
-) -> Queue:
-    """The queue at `url`. `redis://`, `rediss://` (TLS) and `unix://` are as redis-py reads them, e.g.
-    `rediss://user:secret@host:6380/0?ssl_ca_certs=/etc/ca.pem`; `memory://NAME` is one queue per name
-    inside this process. No connection is made before the first call.
-
-    `lease_seconds`: how long a claim stays with its worker unless renewed; the same for all workers.
-    `patience_seconds`: how long a call tries to reach the store before it raises Unavailable.
-    """
-    scheme = urlsplit(url).scheme
-    if scheme == "memory":
-        from farfield_kernel.memory_queue import named
-
-        return named(url, lease_seconds)
-    if scheme in ("redis", "rediss", "unix"):
-        from farfield_kernel.redis_queue import RedisQueue
-
-        return RedisQueue(url, lease_seconds, patience_seconds)
-    raise InvalidArgument(
-        f"queue url scheme '{scheme}' is not known: write redis://HOST:PORT, rediss://HOST:PORT, "
-        "unix:///PATH or memory://NAME"
-    )

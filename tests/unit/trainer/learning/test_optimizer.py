@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from farfield_kernel.errors import DataLoss
-from farfield_trainer.algorithm_config import OptimizerConfig
-from farfield_trainer.optimizer import Optimizer, learning_rate
+from farfield_trainer.learning.algorithm_config import OptimizerConfig
+from farfield_trainer.learning.optimizer import Optimizer, learning_rate
 
 
 def test_constant_after_warm_up() -> None:

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farfield_trainer import losses
-from farfield_trainer.algorithm_config import CorrectionConfig, LossConfig
+from farfield_trainer.learning import losses
+from farfield_trainer.learning.algorithm_config import CorrectionConfig, LossConfig
 
 DRAW = np.random.default_rng(0)
 CURRENT, OLD, BEHAVIOUR = (DRAW.normal(-2, 1, 40) for _ in range(3))

@@ -5,12 +5,14 @@ import pytest
 
 from farfield_kernel.config import Config, parse
 from farfield_kernel.errors import InvalidArgument
-from farfield_trainer.algorithm_config import LearnerConfig
+from farfield_trainer.learning.algorithm_config import LearnerConfig
 
 
 def test_imports_without_torch() -> None:
-    modules = "farfield_trainer.algorithm_config, farfield_trainer.samples, farfield_trainer.sft, sys"
-    code = f"import {modules}; assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from farfield_trainer.learning import algorithm_config, samples, sft; "
+        "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

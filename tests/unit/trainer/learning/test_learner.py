@@ -7,9 +7,9 @@ import torch
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_ENVIRONMENT, Trajectory
 from farfield_kernel.errors import DataLoss, FailedPrecondition
-from farfield_trainer.algorithm_config import LearnerConfig
-from farfield_trainer.learner import Learner
-from farfield_trainer.sft import SupervisedSample
+from farfield_trainer.learning.algorithm_config import LearnerConfig
+from farfield_trainer.learning.learner import Learner
+from farfield_trainer.learning.sft import SupervisedSample
 
 PROMPT = [3, 5, 1, 4]
 TALK = [("user", "a b"), ("assistant", "c d"), ("user", "e"), ("assistant", "f")]

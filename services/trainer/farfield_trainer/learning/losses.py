@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from farfield_trainer.algorithm_config import Aggregation, CorrectionConfig, LossConfig
+from farfield_trainer.learning.algorithm_config import Aggregation, CorrectionConfig, LossConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 import torch
 
-from farfield_trainer.meter import Meter
+from farfield_trainer.learning.meter import Meter
 
 
 def test_means_totals_and_maxima() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from farfield_kernel.errors import FailedPrecondition
-from farfield_trainer.packing import MicroBatch
+from farfield_trainer.learning.packing import MicroBatch
 
 CHUNK = 1 << 20
 """Logits handled at once in float32."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from farfield_trainer.packing import MicroBatch
+from farfield_trainer.learning.packing import MicroBatch
 
 Array = npt.NDArray[np.int64]
 

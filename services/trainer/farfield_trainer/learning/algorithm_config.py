@@ -12,7 +12,7 @@ Aggregation = Literal["token_mean", "sequence_mean", "turn_mean", "fixed_length"
 
 
 class AdvantageConfig(Config):
-    """From rewards to advantages. `farfield_trainer.advantages` has the formulas."""
+    """From rewards to advantages. `farfield_trainer.learning.advantages` has the formulas."""
 
     estimator: Estimator = "grpo"
     """grpo, rloo and reinforce++ have no critic. ppo_token acts token by token, ppo_turn turn by turn."""

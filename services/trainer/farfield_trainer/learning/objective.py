@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from farfield_trainer import advantages as adv
-from farfield_trainer import losses
-from farfield_trainer.algorithm_config import LearnerConfig
-from farfield_trainer.layout import Layout, Wanted
-from farfield_trainer.meter import Meter
-from farfield_trainer.model import Scored
-from farfield_trainer.samples import Batch
+from farfield_trainer.learning import advantages as adv
+from farfield_trainer.learning import losses
+from farfield_trainer.learning.algorithm_config import LearnerConfig
+from farfield_trainer.learning.layout import Layout, Wanted
+from farfield_trainer.learning.meter import Meter
+from farfield_trainer.learning.model import Scored
+from farfield_trainer.learning.samples import Batch
 
 
 @dataclass(slots=True)

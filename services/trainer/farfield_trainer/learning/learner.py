@@ -13,16 +13,23 @@ from torch import Tensor
 
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
 from farfield_kernel.errors import DataLoss
-from farfield_trainer import sft
-from farfield_trainer.algorithm_config import LearnerConfig
-from farfield_trainer.layout import Layout, Wanted, layout, wanted
-from farfield_trainer.meter import Meter
-from farfield_trainer.model import Policy, Scored, end_ids, load_model, load_tokenizer, shares_prefixes
-from farfield_trainer.objective import Objective, Scores
-from farfield_trainer.optimizer import Optimizer
-from farfield_trainer.packing import MicroBatch, pack
-from farfield_trainer.samples import Batch, gather
-from farfield_trainer.sft import SupervisedSample
+from farfield_trainer.learning import sft
+from farfield_trainer.learning.algorithm_config import LearnerConfig
+from farfield_trainer.learning.layout import Layout, Wanted, layout, wanted
+from farfield_trainer.learning.meter import Meter
+from farfield_trainer.learning.model import (
+    Policy,
+    Scored,
+    end_ids,
+    load_model,
+    load_tokenizer,
+    shares_prefixes,
+)
+from farfield_trainer.learning.objective import Objective, Scores
+from farfield_trainer.learning.optimizer import Optimizer
+from farfield_trainer.learning.packing import MicroBatch, pack
+from farfield_trainer.learning.samples import Batch, gather
+from farfield_trainer.learning.sft import SupervisedSample
 
 TENSORS, COUNTERS = "learner.safetensors", "learner.json"
 

@@ -1,4 +1,4 @@
-"""The queue in one process's memory: the twin of `redis_queue`, for tests and single-process use."""
+"""The queue in one process's memory: the twin of the Redis queue, for tests and single-process use."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from itertools import count, islice
 from typing import TypeVar
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
-from farfield_kernel.queue import LEASE_SECONDS, Backlog, Claim, Collected
+from farfield_kernel.queue.contract import LEASE_SECONDS, Backlog, Claim, Collected
 from farfield_kernel.weights import Weights
 
 T = TypeVar("T")

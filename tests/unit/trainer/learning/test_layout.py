@@ -2,8 +2,8 @@ from dataclasses import dataclass
 
 import torch
 
-from farfield_trainer.layout import layout, wanted
-from farfield_trainer.packing import pack
+from farfield_trainer.learning.layout import layout, wanted
+from farfield_trainer.learning.packing import pack
 
 
 @dataclass

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farfield.types.v1.types_pb2 import STATE_TERMINATED, STATE_TRUNCATED
-from farfield_trainer.algorithm_config import LearnerConfig
-from farfield_trainer.layout import layout, wanted
-from farfield_trainer.meter import Meter
-from farfield_trainer.model import Policy, load_model
-from farfield_trainer.objective import Objective, Scores, estimate
-from farfield_trainer.packing import pack
-from farfield_trainer.samples import Batch, gather
+from farfield_trainer.learning.algorithm_config import LearnerConfig
+from farfield_trainer.learning.layout import layout, wanted
+from farfield_trainer.learning.meter import Meter
+from farfield_trainer.learning.model import Policy, load_model
+from farfield_trainer.learning.objective import Objective, Scores, estimate
+from farfield_trainer.learning.packing import pack
+from farfield_trainer.learning.samples import Batch, gather
 
 CPU = torch.device("cpu")
 

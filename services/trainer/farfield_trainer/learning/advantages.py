@@ -13,7 +13,7 @@ REINFORCE++ discounts per turn and subtracts KL within a turn token by token.
 import numpy as np
 import numpy.typing as npt
 
-from farfield_trainer.algorithm_config import Baseline
+from farfield_trainer.learning.algorithm_config import Baseline
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

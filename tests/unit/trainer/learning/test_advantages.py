@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farfield_trainer import advantages as adv
+from farfield_trainer.learning import advantages as adv
 
 EPISODES = st.lists(
     st.lists(st.floats(-5, 5, allow_subnormal=False), min_size=1, max_size=5), min_size=1, max_size=6

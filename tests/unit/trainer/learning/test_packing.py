@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farfield_trainer.packing import common_prefix, pack
+from farfield_trainer.learning.packing import common_prefix, pack
 
 SEQUENCES = st.lists(st.lists(st.integers(1, 2), min_size=1, max_size=12), min_size=1, max_size=12)
 

@@ -5,11 +5,17 @@ import pytest
 import torch
 
 from farfield_kernel.errors import FailedPrecondition
-from farfield_trainer import model as model_module
-from farfield_trainer.layout import layout, wanted
-from farfield_trainer.model import Policy, SelectedLogprobs, load_model, load_tokenizer, shares_prefixes
-from farfield_trainer.packing import pack
-from farfield_trainer.sft import Target
+from farfield_trainer.learning import model as model_module
+from farfield_trainer.learning.layout import layout, wanted
+from farfield_trainer.learning.model import (
+    Policy,
+    SelectedLogprobs,
+    load_model,
+    load_tokenizer,
+    shares_prefixes,
+)
+from farfield_trainer.learning.packing import pack
+from farfield_trainer.learning.sft import Target
 
 CPU = torch.device("cpu")
 SEQUENCES = [[3, 5, 6, 7, 4, 8, 9, 1], [3, 5, 6, 7, 4, 8, 10, 11, 1], [3, 9, 4, 5, 1]]

@@ -4,7 +4,7 @@ from farfield.trajectory.v1.trajectory_pb2 import FAILURE_NOT_GRADED
 from farfield.types.v1.types_pb2 import STATE_TRUNCATED
 from farfield_kernel.errors import DataLoss, InvalidArgument
 from farfield_kernel.wire import floats_to_bytes, ids_to_bytes
-from farfield_trainer.samples import answer_offset, gather
+from farfield_trainer.learning.samples import answer_offset, gather
 
 REVISION = (([1, 2], [3, 4], 0.0), ([1, 2, 3, 4, 5], [6], 1.0))
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from farfield_kernel.errors import InvalidArgument
-from farfield_trainer.model import load_tokenizer
-from farfield_trainer.sft import Renderer, SupervisedSample, tokenize
+from farfield_trainer.learning.model import load_tokenizer
+from farfield_trainer.learning.sft import Renderer, SupervisedSample, tokenize
 
 PAD, END, SYSTEM, USER, ASSISTANT, A, B, C, D = range(9)
 TALK = [("system", "a"), ("user", "b"), ("assistant", "c"), ("user", "a b"), ("assistant", "d")]

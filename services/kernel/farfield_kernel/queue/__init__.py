@@ -1,0 +1,1 @@
+"""The queue: its contract, and its implementations in Redis and in memory."""
