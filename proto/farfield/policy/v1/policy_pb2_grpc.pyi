@@ -6,10 +6,15 @@ The policy: tokens in, tokens and logprobs out, with the weight version that dre
 Token ids are authoritative. A turn's prompt is the ids of everything before it, exactly as they
 were sampled, plus the ids of the new messages only; nothing is ever tokenized twice.
 
-Status codes, here and per item: INVALID_ARGUMENT (malformed), FAILED_PRECONDITION (a capability
-that the engine lacks, a prompt longer than the context, a weight version not served),
-RESOURCE_EXHAUSTED (queue full, with google.rpc.RetryInfo), UNAVAILABLE (draining, paused or
-loading), INTERNAL (the engine failed).
+Status codes, here and per item:
+  INVALID_ARGUMENT     malformed
+  FAILED_PRECONDITION  a capability that the engine lacks; a prompt that fills the context (reason
+                       CONTEXT_FULL: the conversation is over); a weight version that is not served
+                       (reason WEIGHTS_NOT_SERVED: another replica may have it, or this one soon)
+  RESOURCE_EXHAUSTED   the queue is full; carries google.rpc.RetryInfo
+  UNAVAILABLE          draining, paused or loading
+  INTERNAL             the engine failed
+A reason is the `reason` of google.rpc.ErrorInfo in the domain "farfield".
 """
 
 from collections import abc as _abc
