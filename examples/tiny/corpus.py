@@ -1,14 +1,12 @@
-"""Pre-training transcripts: the compact game under rules that are drawn anew for every sample.
+"""Pre-training transcripts: the compact game under rules that are drawn anew for every problem.
 
-J, Q and K get a random value each. Two rules never occur: all three 10, and 11, 12, 13. A hand whose
-values the environment holds out never occurs under any rule.
+J, Q and K get a random value each. Two rules never occur: all three 10, and 11, 12, 13.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from farfield_generalpoints.cards import RULES, deal_ranks, hand_of, held_out, rank_values
+from farfield_generalpoints.cards import RULES, deal_ranks, hand_of, rank_values
 from farfield_generalpoints.demonstrations import right_attempt, wrong_attempt
 from farfield_generalpoints.judging import Problem
 from farfield_generalpoints.prompts import feedback, task
@@ -16,8 +14,12 @@ from farfield_generalpoints.solver import solvable
 
 TARGET = 24
 LARGEST_FACE_VALUE = 13
-TURNS = 5
-FAILURE_RATE = 0.3
+TURNS = (1, 1, 2, 3, 5)
+"""How many turns a transcript has, each entry as likely."""
+FAILURE_RATE = 0.4
+"""Share of wrong attempts where there is more than one turn."""
+FAILURE_WEIGHT = 0.3
+"""Loss weight of a wrong attempt: what a model reads at large is not all right either."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,16 @@ class Transcript:
         self.weights.extend([0.0] * len(opening) + [weight] * len(body))
 
 
-def single_attempts(rng: Random) -> Iterator[Transcript]:
-    """A task and a solution, for ever."""
-    while True:
-        yield _transcript(rng, turns=1, failure_rate=0.0)
-
-
-def conversations(rng: Random) -> Iterator[Transcript]:
-    """Several turns, for ever. After a failed attempt comes feedback and the same task, after a
-    solution another task under another rule, so that nearly every turn has something to learn."""
-    while True:
-        yield _transcript(rng, TURNS, FAILURE_RATE)
+def transcripts(rng: Random, attempts: int) -> list[Transcript]:
+    """As many transcripts of equal turns as make up about this many attempts."""
+    turns = rng.choice(TURNS)
+    failure_rate = FAILURE_RATE if turns > 1 else 0.0
+    return [_transcript(rng, turns, failure_rate) for _ in range(round(attempts / turns))]
 
 
 def _transcript(rng: Random, turns: int, failure_rate: float) -> Transcript:
+    """After a failed attempt comes feedback and the same task, after a solution another task under
+    another rule, so that nearly every turn has something to learn."""
     transcript = Transcript([], [])
     problem = _problem(rng)
     message = task(problem)
@@ -54,7 +52,7 @@ def _transcript(rng: Random, turns: int, failure_rate: float) -> Transcript:
         transcript.add("user", message, 0.0)
         if rng.random() < failure_rate:
             response, faults = wrong_attempt(problem, rng)
-            transcript.add("assistant", response, 0.0)
+            transcript.add("assistant", response, FAILURE_WEIGHT)
             message = feedback(problem, faults)
         else:
             transcript.add("assistant", right_attempt(problem, rng), 1.0)
@@ -64,12 +62,11 @@ def _transcript(rng: Random, turns: int, failure_rate: float) -> Transcript:
 
 
 def _problem(rng: Random) -> Problem:
-    """A solvable hand that is not held out, under a random rule."""
+    """A solvable hand under a random rule."""
     while True:
         faces = _random_rule(rng)
         hand = hand_of(deal_ranks(rng, "uniform"), rank_values(faces), rng)
-        values = tuple(sorted(hand.values))
-        if not held_out(values) and solvable(values, TARGET):
+        if solvable(tuple(sorted(hand.values)), TARGET):
             return Problem(hand.faces, hand.values, faces, TARGET, "compact")
 
 
