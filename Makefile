@@ -8,9 +8,12 @@ DISTRIBUTIONS := proto plugins/sdk services/kernel services/environment services
 EDITABLE := $(foreach dist,$(DISTRIBUTIONS),-e ./$(dist))
 CODE := services plugins proto/generate.py tests benchmarks examples
 DEMO ?=
+TORCH_UNITS := tests/unit/policy tests/unit/trainer
+# Each group of tests shows what it has to say when it ends, where this make can.
+TWO_AT_A_TIME := $(MAKE) --no-print-directory --keep-going -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit e2e check lint format types imports proto proto-check bench base-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench base-model constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,13 +36,23 @@ demo: $(READY) ## Post-train the small model with SFT and with RL, and show what
 	@$(BIN)/farfield demo $(DEMO)
 
 test: $(READY) ## All tests: unit, contract, integration and the whole stack
-	@echo "==> unit, contract and integration tests"
-	@$(BIN)/python -m pytest -q
-	@echo "==> the whole local stack, with processes killed in the middle"
-	@$(BIN)/python -m pytest -q tests/e2e
+	@echo "==> integration, unit and contract tests, two groups at a time (about a minute)"
+	@$(TWO_AT_A_TIME) integration unit-torch unit-others contract
+	@echo "==> the whole local stack, with processes killed in the middle (about two minutes)"
+	@$(MAKE) --no-print-directory e2e
 
-unit: $(READY) ## Unit tests alone (seconds)
-	@$(BIN)/python -m pytest -q tests/unit
+unit: $(READY) ## Unit tests alone (half a minute)
+	@echo "==> unit tests: those with torch beside all others"
+	@$(TWO_AT_A_TIME) unit-torch unit-others
+
+unit-torch: $(READY)
+	@$(BIN)/python -m pytest -q $(TORCH_UNITS)
+
+unit-others: $(READY)
+	@$(BIN)/python -m pytest -q tests/unit $(TORCH_UNITS:%=--ignore=%)
+
+contract integration e2e: $(READY)
+	@$(BIN)/python -m pytest -q tests/$@
 
 check: lint types imports proto-check ## Lint, types, import contracts, contracts drift
 
@@ -67,7 +80,7 @@ bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 	@for name in environment verifier trajectories generation training; do \
 	  echo "==> benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
-base-model: $(READY) ## Pre-train the small model that the demo starts from (about 15 minutes)
+base-model: $(READY) ## Pre-train the small model that the demo starts from (about 10 minutes)
 	@$(BIN)/python examples/tiny/pretrain.py --output examples/tiny/checkpoint
 
 constraints: $(READY) ## Rewrite constraints.txt from what is installed

@@ -1,5 +1,7 @@
 """What all tests share: a real Redis, and property tests that no busy machine fails."""
 
+import gc
+import os
 import shutil
 import signal
 import socket
@@ -16,6 +18,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("untimed")
 
+
+gc.set_threshold(50_000, 20, 20)  # a pass over all that torch and transformers define takes 0.2 s
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # what it says of connections that tests break is no news
 
 # A test run that is killed leaves no server behind.
 TETHER = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []

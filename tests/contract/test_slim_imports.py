@@ -36,6 +36,24 @@ def test_every_module_imports_without_torch(name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+SLIM_PARTS = {
+    "farfield_policy": "__main__ service servicer scripted",
+    "farfield_trainer.learning": "algorithm_config samples sft",
+}
+
+
+@pytest.mark.parametrize("name", SLIM_PARTS)
+def test_parts_of_the_torch_services_import_without_torch(name: str) -> None:
+    code = (
+        "import importlib, sys\n"
+        f"for part in {SLIM_PARTS[name].split()}:\n"
+        f"    importlib.import_module({name!r} + '.' + part)\n"
+        "assert not {'torch', 'transformers'} & sys.modules.keys()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", ["farfield_policy", "farfield_trainer"])
 def test_config_of_a_torch_service_is_read_before_torch(name: str) -> None:
     """A wrong key is answered at once, without the seconds that torch takes to load."""

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "verifier"))
 
 import sample_verifiers as samples
+from sample_scoring import loaded
 
 from farfield.types.v1 import types_pb2
 from farfield.verifier.v1 import verifier_pb2 as pb
@@ -32,7 +33,7 @@ CLASSES = [GeneralPointsVerifier, samples.Match, samples.Short, samples.FaultyPr
 
 @asynccontextmanager
 async def hosting(**config: object) -> AsyncIterator[grpc.aio.Channel]:
-    found = samples.loaded(*CLASSES)
+    found = loaded(*CLASSES)
     found.broken["torn"] = "ImportError: no module named torn"
     async with (
         assembled(VerifierConfig.model_validate(config), found) as service,

@@ -136,13 +136,20 @@ def test_children_of_a_killed_service_end_too(start: Callable[..., Service]) -> 
     assert (len(gone), alive) == (1, [])
 
 
-@pytest.mark.parametrize("module", ["farfield_environment", "farfield_verifier"])
-def test_a_typo_in_the_configuration_is_named(module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "typo", "says"),
+    [
+        ("farfield_environment", "server.prot", "server.prot: unknown key; did you mean 'port'?"),
+        ("farfield_verifier", "server.prot", "server.prot: unknown key; did you mean 'port'?"),
+        ("farfield_rollout", "concurency", "did you mean 'concurrency'?"),
+    ],
+)
+def test_a_typo_in_the_configuration_is_named(module: str, typo: str, says: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", module, "--server.prot", "1"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", module, f"--{typo}", "1"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "server.prot: unknown key; did you mean 'port'?" in done.stderr
+    assert says in done.stderr
 
 
 @pytest.mark.parametrize("module", ["farfield_environment", "farfield_verifier"])

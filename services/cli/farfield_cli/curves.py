@@ -81,17 +81,18 @@ def _line(ax: Any, branch: str, curve: Sequence[CurvePoint]) -> None:
 
 
 def _end_labels(ax: Any, curves: Mapping[str, Sequence[CurvePoint]]) -> None:
-    """The last value of each line: beside its end, or below it where the line ends among the others."""
-    furthest = max(curve[-1].compute for curve in curves.values())
+    """The last value of each line: beside its end; of the short control above or below it, on the side
+    that its line does not come from."""
     for branch, curve in curves.items():
-        end, inside = curve[-1], curve[-1].compute < furthest and branch == "sft_matched"
+        end, beside = curve[-1].point, branch != "sft_matched"
+        side = 0 if beside else 1 if end.success >= curve[0].point.success else -1
         ax.annotate(
-            percent(end.point.success),
-            (end.compute, 100 * (end.point.success - (end.point.stderr if inside else 0))),
-            xytext=(0, -6) if inside else (8, 0),
+            percent(end.success),
+            (curve[-1].compute, 100 * (end.success + side * end.stderr)),
+            xytext=(8 if beside else 0, 6 * side),
             textcoords="offset points",
-            ha="center" if inside else "left",
-            va="top" if inside else "center",
+            ha="left" if beside else "center",
+            va={-1: "top", 0: "center", 1: "bottom"}[side],
             fontsize=10.5,
             fontweight="bold",
             color=COLORS[branch],

@@ -1,10 +1,12 @@
-"""How much memory the stack holds: the sum of resident sizes of its processes and their children.
+"""How much memory the stack holds: the resident pages of its processes and their children.
 
-Pages that processes share (libraries, above all) count once in each, so the sum is an upper bound.
+A page that several processes share (of a library, above all) is split between them, as Linux does for the
+proportional set size, so that the sum is what the machine really holds. Elsewhere it counts once in each.
 """
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,25 @@ _SECONDS = 2.0
 def resident(pid: int) -> int:
     """Bytes of a process and everything below it; 0 when it is gone. Of this process, its own alone: what
     is below it are the others."""
-    return _rss(pid) + (0 if pid == os.getpid() else sum(map(resident, _children(pid))))
+    return _own(pid) + (0 if pid == os.getpid() else sum(map(resident, _children(pid))))
 
 
-def _rss(pid: int) -> int:
+def _own(pid: int) -> int:
+    try:
+        return _proportional(Path(f"/proc/{pid}/smaps_rollup").read_text())
+    except ProcessLookupError:
+        return 0
+    except OSError:  # not Linux, or not ours to read
+        return _counted_once_in_each(pid)
+
+
+def _proportional(rollup: str) -> int:
+    """From the kernel's table, in kilobytes by name."""
+    found = re.search(r"^Pss:\s+(\d+) kB$", rollup, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def _counted_once_in_each(pid: int) -> int:
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:

@@ -98,5 +98,5 @@ def _check(configs: Mapping[str, Config]) -> None:
     if not (model / "config.json").exists():
         raise FailedPrecondition(
             f"the small model that the demo starts from is missing: {model} has no config.json. It is part "
-            "of the source tree; `make base-model` makes it anew (about 15 minutes)"
+            "of the source tree; `make base-model` makes it anew (about 10 minutes)"
         )

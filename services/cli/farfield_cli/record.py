@@ -19,7 +19,7 @@ from farfield_kernel.weights import write_durably
 
 T = TypeVar("T")
 
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.2
 _RECORD, _LOCK = "stack.json", "lock"
 
 

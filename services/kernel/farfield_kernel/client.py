@@ -23,34 +23,35 @@ class ClientConfig(Config):
     """host:port, or a `dns:///` name whose addresses are used in turn."""
     timeout_seconds: float = Field(default=60, gt=0)
     """Deadline of a call that sets none itself."""
+    attempts: int = Field(default=5, ge=2, le=5)
+    """How often a call is sent that finds nobody, with pauses that double from 0.1 seconds."""
     tls: TlsConfig | None = None
     token: str = ""
     """Bearer token to present; empty for none."""
 
 
 _RETRY = {
-    "maxAttempts": 5,
     "initialBackoff": "0.1s",
     "maxBackoff": "2s",
     "backoffMultiplier": 2,
     "retryableStatusCodes": ["UNAVAILABLE"],
 }
-# Every method of the contracts is idempotent, so a call that found nobody may be sent again.
-_SERVICE_CONFIG = json.dumps(
-    {"loadBalancingConfig": [{"round_robin": {}}], "methodConfig": [{"name": [{}], "retryPolicy": _RETRY}]}
-)
-
 _OPTIONS = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.enable_retries", 1),
-    ("grpc.service_config", _SERVICE_CONFIG),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
+
+
+def _service_config(attempts: int) -> str:
+    """Every method of the contracts is idempotent, so a call that found nobody may be sent again."""
+    methods = [{"name": [{}], "retryPolicy": {"maxAttempts": attempts, **_RETRY}}]
+    return json.dumps({"loadBalancingConfig": [{"round_robin": {}}], "methodConfig": methods})
 
 
 def _details(config: ClientConfig, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
@@ -96,7 +97,7 @@ class _BothStream(grpc.aio.StreamStreamClientInterceptor):
 
 def channel(config: ClientConfig) -> grpc.aio.Channel:
     """An open channel; the caller closes it."""
-    options: list[tuple[str, Any]] = list(_OPTIONS)
+    options: list[tuple[str, Any]] = [*_OPTIONS, ("grpc.service_config", _service_config(config.attempts))]
     interceptors = [_Unary(config), _ServerStream(config), _BothStream(config)]
     if config.tls is None:
         return grpc.aio.insecure_channel(config.address, options=options, interceptors=interceptors)

@@ -1,14 +1,18 @@
 """The environment service without its server, for tests."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from farfield.environment.v1 import environment_pb2 as pb
 from farfield_environment.catalog import Catalog
 from farfield_environment.config import EnvironmentConfig
 from farfield_environment.seats import Seats
+from farfield_environment.session import Session
 from farfield_environment.sessions import Sessions
+from farfield_kernel import metrics
 from farfield_kernel.executors import Threads
 from farfield_kernel.plugins import Loaded, Plugin
+from farfield_kernel.wire import struct_from
 
 
 class Core:
@@ -28,3 +32,33 @@ def loaded(*classes: type) -> Loaded:
 
 
 OpenCore = Callable[..., AbstractAsyncContextManager[Core]]
+
+
+@asynccontextmanager
+async def opened(*classes: type, **config: object) -> AsyncIterator[Core]:
+    core = Core(*classes, **config)
+    try:
+        yield core
+    finally:
+        await core.seats.close()
+
+
+async def create(core: Core, cls: type, *wanted: tuple[str, int], **options: object) -> list[Session]:
+    ref = pb.EnvironmentRef(name=cls.name, options=struct_from(options))
+    return await core.sessions.create(await core.catalog.resolve(ref), wanted or [("a", 1)])
+
+
+async def step(core: Core, session_id: str, turn: int, response: str) -> pb.Outcome:
+    answer = core.sessions.step(session_id, turn, response)
+    return answer if isinstance(answer, pb.Outcome) else await answer
+
+
+async def restore(
+    core: Core, cls: type, responses: list[str], digest: str = "", **options: object
+) -> Session:
+    ref = pb.EnvironmentRef(name=cls.name, options=struct_from(options))
+    return await core.sessions.restore(await core.catalog.resolve(ref), "a", 1, responses, digest)
+
+
+def count(name: str, labels: dict[str, str]) -> float:
+    return metrics.REGISTRY.get_sample_value(name, labels) or 0

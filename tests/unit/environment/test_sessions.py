@@ -2,57 +2,10 @@ import asyncio
 
 import pytest
 import sample_environments as samples
-from sample_core import Core, OpenCore
+from sample_core import OpenCore, count, create, restore, step
 
-from farfield.environment.v1 import environment_pb2 as pb
 from farfield.types.v1 import types_pb2
-from farfield_environment.session import Session
-from farfield_kernel import errors, metrics
-from farfield_kernel.wire import struct_from
-
-KINDS = [samples.Counting, samples.CountingThread, samples.CountingAsync, samples.CountingProcess]
-
-
-async def create(core: Core, cls: type, *wanted: tuple[str, int], **options: object) -> list[Session]:
-    ref = pb.EnvironmentRef(name=cls.name, options=struct_from(options))
-    return await core.sessions.create(await core.catalog.resolve(ref), wanted or [("a", 1)])
-
-
-async def step(core: Core, session_id: str, turn: int, response: str) -> pb.Outcome:
-    answer = core.sessions.step(session_id, turn, response)
-    return answer if isinstance(answer, pb.Outcome) else await answer
-
-
-@pytest.mark.parametrize("cls", KINDS)
-async def test_an_episode_on_every_executor(open_core: OpenCore, cls: type) -> None:
-    async with open_core(cls) as core:
-        (session,) = await create(core, cls, ("a", 5), goal=2)
-        assert session.started.observation.messages[0].parts[0].text == "seed 5: say 2"
-        assert session.started.facts_json == '{"goal":2,"seed":5}'
-        first = await step(core, "a", 0, "1")
-        assert (first.turn, first.state, first.success) == (0, types_pb2.STATE_CONTINUE, False)
-        assert first.observation.messages[0].parts[0].text == "not 1"
-        last = await step(core, "a", 1, "2")
-        assert (last.turn, last.state, last.success) == (1, types_pb2.STATE_TERMINATED, True)
-        assert last.metrics == {"steps": 2}
-        again = await step(core, "a", 1, "2")
-        assert (again.replayed, again.success) == (True, True)
-        with pytest.raises(errors.FailedPrecondition, match="ended at turn 1"):
-            await step(core, "a", 2, "3")
-        assert core.sessions.close(["a", "unknown"]) == 1
-        with pytest.raises(errors.NotFound, match="no session 'a'"):
-            await step(core, "a", 2, "3")
-
-
-async def test_every_executor_gives_the_same_digests(open_core: OpenCore) -> None:
-    async with open_core(*KINDS) as core:
-        digests = set()
-        for cls in KINDS:
-            (session,) = await create(core, cls, (cls.name, 1))
-            for turn, response in enumerate(["x", "note y", "3"]):
-                await step(core, cls.name, turn, response)
-            digests.add((session.started.digest, session.digest))
-        assert len(digests) == 1
+from farfield_kernel import errors
 
 
 async def test_the_same_action_gets_the_stored_answer(open_core: OpenCore) -> None:
@@ -184,43 +137,6 @@ async def test_what_a_plugin_does_hurts_its_own_session(open_core: OpenCore, res
         assert (await step(core, "a", 0, "3")).success
 
 
-@pytest.mark.parametrize(
-    ("cls", "response", "kind", "said"),
-    [
-        (samples.Faulty, "raise", "raised", "KeyError: 'lost"),
-        (samples.Faulty, "none", "invalid", "Nonsense: answered NoneType"),
-        (samples.FaultyProcess, "none", "invalid", "Nonsense: answered NoneType"),
-        (samples.FaultyProcess, "die", "crashed", "its process died"),
-    ],
-)
-async def test_failures_are_named_and_counted(
-    open_core: OpenCore, cls: type, response: str, kind: str, said: str
-) -> None:
-    async with open_core(cls) as core:
-        labels = {"plugin": cls.name, "kind": kind}
-        before = count("farfield_environment_failures_total", labels)
-        await create(core, cls)
-        with pytest.raises(errors.PluginFailure, match=f"'{cls.name}' failed in step: {said}"):
-            await step(core, "a", 0, response)
-        assert count("farfield_environment_failures_total", labels) == before + 1
-
-
-def count(name: str, labels: dict[str, str]) -> float:
-    return metrics.REGISTRY.get_sample_value(name, labels) or 0
-
-
-async def test_a_hung_process_is_killed_and_no_other_session_suffers(open_core: OpenCore) -> None:
-    async with open_core(samples.FaultyProcess, step_timeout_seconds=1) as core:
-        await create(core, samples.FaultyProcess, ("a", 1), ("b", 1))
-        hung = asyncio.ensure_future(step(core, "a", 0, "hang"))
-        assert (await step(core, "b", 0, "x")).turn == 0
-        with pytest.raises(errors.DeadlineExceeded, match=r"no answer within 1 seconds"):
-            await hung
-        assert (await step(core, "b", 1, "3")).success
-        with pytest.raises(errors.DeadlineExceeded):
-            await step(core, "a", 0, "hang")
-
-
 async def test_a_hung_thread_is_replaced(open_core: OpenCore) -> None:
     async with open_core(samples.FaultyThread, threads=1, step_timeout_seconds=0.5) as core:
         await create(core, samples.FaultyThread, ("a", 1), ("b", 1))
@@ -287,24 +203,6 @@ async def test_draining_takes_no_new_sessions(open_core: OpenCore) -> None:
         with pytest.raises(errors.Unavailable, match="draining"):
             await restore(core, samples.Counting, [])
         assert (await step(core, "a", 0, "3")).success
-
-
-async def restore(
-    core: Core, cls: type, responses: list[str], digest: str = "", **options: object
-) -> Session:
-    ref = pb.EnvironmentRef(name=cls.name, options=struct_from(options))
-    return await core.sessions.restore(await core.catalog.resolve(ref), "a", 1, responses, digest)
-
-
-@pytest.mark.parametrize("cls", KINDS)
-async def test_a_session_goes_on_elsewhere(open_core: OpenCore, cls: type) -> None:
-    async with open_core(cls) as lost, open_core(cls) as found:
-        (original,) = await create(lost, cls)
-        for turn, response in enumerate(["x", "note y"]):
-            await step(lost, "a", turn, response)
-        restored = await restore(found, cls, ["x", "note y"], original.digest)
-        assert restored.last == original.last
-        assert await step(found, "a", 2, "3") == await step(lost, "a", 2, "3")
 
 
 async def test_an_empty_history_is_a_start(open_core: OpenCore) -> None:
@@ -374,16 +272,6 @@ async def test_images_live_as_long_as_their_sessions(open_core: OpenCore) -> Non
         assert len(core.sessions.blobs) == 0
         with pytest.raises(errors.NotFound, match="no image"):
             core.sessions.blobs.get(image.sha256)
-
-
-async def test_closing_while_a_step_runs(open_core: OpenCore) -> None:
-    async with open_core(samples.FaultyProcess) as core:
-        await create(core, samples.FaultyProcess)
-        call = asyncio.ensure_future(step(core, "a", 0, "hang"))
-        await asyncio.sleep(0.05)
-        assert core.sessions.close(["a"]) == 1
-        with pytest.raises(errors.FarfieldError):
-            await call
 
 
 async def test_episodes_replays_and_leases_are_counted(open_core: OpenCore) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from itertools import islice
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -12,8 +11,8 @@ from jinja2 import Template
 from tokenizers import Tokenizer
 
 from farfield_generalpoints import GeneralPoints, GeneralPointsOptions
-from farfield_generalpoints.cards import RULES, held_out
-from farfield_generalpoints.judging import Fault, Problem
+from farfield_generalpoints.cards import RULES
+from farfield_generalpoints.judging import Fault, Problem, judge
 from farfield_generalpoints.prompts import feedback
 
 TINY = Path(__file__).parents[3] / "examples" / "tiny"
@@ -76,30 +75,31 @@ def test_content_may_come_in_parts():
     assert TEMPLATE.render(messages=[{"role": "user", "content": parts}]) == "<user> wrong value <end> "
 
 
-def test_corpus_has_neither_evaluation_rules_nor_held_out_hands(corpus):
-    for transcript in islice(corpus.conversations(Random(0)), 150):
+def test_corpus_never_has_the_rules_of_evaluation(corpus):
+    for transcript in drawn(corpus, 0):
         for role, content in turns(" ".join(transcript.words) + " "):
-            words = content.split()
             if role == "user":
-                rule = tuple(int(words[words.index(face) + 1]) for face in "JQK")
-                assert rule not in RULES.values()
-            else:
-                assert not held_out(tuple(sorted(map(int, words[:4]))))
+                assert problem_of(content).faces not in RULES.values()
 
 
-def test_corpus_trains_on_right_answers_alone(corpus):
-    options = {True: 0, False: 0}
-    for transcript in islice(corpus.conversations(Random(2)), 100):
+def test_corpus_weighs_attempts_by_whether_they_are_right(corpus):
+    attempts = []
+    for transcript in drawn(corpus, 2):
         weights = iter(transcript.weights)
         for role, content in turns(" ".join(transcript.words) + " "):
-            found = {next(weights) for _ in range(len(content.split()) + 2)} - {0.0}
-            options[bool(found)] += role == "assistant"
-            assert not (found and role == "user")
-    assert 0.2 < options[False] / sum(options.values()) < 0.4
+            found = {next(weights) for _ in range(len(content.split()) + 2)}
+            if role == "user":
+                problem = problem_of(content)
+                assert found == {0.0}
+            else:
+                right = not judge(problem, content.strip())
+                assert found == {0.0, 1.0 if right else corpus.FAILURE_WEIGHT}
+                attempts.append(right)
+    assert 0.6 < sum(attempts) / len(attempts) < 0.9
 
 
 def test_corpus_reads_as_the_template_renders(corpus):
-    for transcript in islice(corpus.conversations(Random(1)), 50):
+    for transcript in drawn(corpus, 1):
         text = " ".join(transcript.words)
         messages = [
             {"role": role, "content": content.removesuffix("<end> ").strip()}
@@ -107,6 +107,24 @@ def test_corpus_reads_as_the_template_renders(corpus):
         ]
         assert TEMPLATE.render(messages=messages) == text + " "
         assert len(transcript.weights) == len(transcript.words)
+
+
+def drawn(corpus: ModuleType, seed: int) -> list:
+    """Transcripts of every length, of about 200 attempts."""
+    rng = Random(seed)
+    found = [transcript for _ in range(40) for transcript in corpus.transcripts(rng, 5)]
+    assert {transcript.words.count("<assistant>") for transcript in found} == set(corpus.TURNS)
+    return found
+
+
+def problem_of(prompt: str) -> Problem:
+    words = prompt.split()
+    jack, queen, king = (int(words[words.index(face) + 1]) for face in "JQK")
+    cards = tuple(words[-4:])
+    values = {"A": 1, "J": jack, "Q": queen, "K": king}
+    target = int(words[words.index("target") + 1])
+    counts = tuple(values.get(card) or int(card) for card in cards)
+    return Problem(cards, counts, (jack, queen, king), target, "compact")
 
 
 def turns(text: str) -> list[tuple[str, str]]:

@@ -1,14 +1,7 @@
 """Server, interceptor and client together: errors, ids, tokens, health, reflection, limits, drain."""
 
 import asyncio
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -23,7 +16,6 @@ from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.errors import (
     DeadlineExceeded,
     Exhausted,
-    FarfieldError,
     NotFound,
     PluginFailure,
     Unauthenticated,
@@ -175,6 +167,14 @@ async def test_a_service_that_is_away_for_a_moment_is_asked_again(echo: Echo, st
     assert echo.asked > 1
 
 
+async def test_a_service_that_stays_away_is_asked_as_often_as_told(echo: Echo, address: str) -> None:
+    echo.error = Unavailable("starting")
+    async with channel(ClientConfig(address=address, attempts=2)) as opened:
+        with pytest.raises(Unavailable, match="starting"):
+            await describe(policy_pb2_grpc.PolicyServiceStub(opened))
+    assert echo.asked == 2
+
+
 async def test_large_messages_pass(stub: Any) -> None:
     item = pb.ScoreItem(request_id="x" * 20_000_000)
     async with translated():
@@ -264,66 +264,6 @@ async def test_stopping_turns_health_off_drains_and_lets_calls_finish(echo: Echo
 async def test_a_port_in_use_is_said(address: str) -> None:
     with pytest.raises(OSError, match="is the port in use"):
         Server(ServerConfig(port=int(address.rpartition(":")[2])), [])
-
-
-SERVE = """
-import asyncio, sys
-from farfield_kernel import logs
-from farfield_kernel.server import ServerConfig, serve
-logs.setup("sample")
-async def forever(): await asyncio.Event().wait()
-async def breaks(): raise OSError("the disk is gone")
-async def drain(): print("drained", flush=True)
-background = {"serves": forever, "breaks": breaks}[sys.argv[1]]
-asyncio.run(serve(ServerConfig(metrics_port=0, drain_seconds=0), [], background=[background], drain=drain))
-"""
-
-
-def started(how: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SERVE, how]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_drains_and_ends_the_process_well(number: int) -> None:
-    with started("serves") as process:
-        assert process.stderr is not None
-        lines = [json.loads(process.stderr.readline()) for _ in range(2)]
-        assert "metrics_port" in lines[0]
-        assert "port" in lines[1]
-        os.kill(process.pid, number)
-        out, _ = process.communicate(timeout=30)
-    assert (process.returncode, out) == (0, "drained\n")
-
-
-def test_a_broken_background_task_ends_the_process_with_its_error() -> None:
-    with started("breaks") as process:
-        _, err = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert "the disk is gone" in err
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> TlsConfig:
-    """A certificate that signs itself, for `farfield.test`."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    names = "subjectAltName=DNS:farfield.test"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x"]
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is not installed")
-    outputs = ["-addext", names, "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*command, *outputs], capture_output=True, check=True)
-    return TlsConfig(certificate=certificate, key=key, ca=certificate, server_name="farfield.test")
-
-
-async def test_both_ends_prove_themselves(echo: Echo, certificates: TlsConfig) -> None:
-    async with running([mount(echo)], ServerConfig(tls=certificates, drain_seconds=0)) as address:
-        async with channel(ClientConfig(address=address, tls=certificates)) as opened:
-            assert (await describe(policy_pb2_grpc.PolicyServiceStub(opened))).engine == "echo"
-        nobody = TlsConfig(ca=certificates.ca, server_name="farfield.test")
-        async with channel(ClientConfig(address=address, tls=nobody, timeout_seconds=2)) as opened:
-            with pytest.raises(FarfieldError):
-                await describe(policy_pb2_grpc.PolicyServiceStub(opened))
 
 
 async def test_a_tls_server_needs_a_certificate() -> None:

@@ -40,7 +40,7 @@ def test_teacher_forcing_reproduces_the_logprobs(
     model: Model, make_decoder: Make, play: Play, make_requests: MakeRequests
 ) -> None:
     """Through the cache, batched, with rows coming and going; then in one pass without a cache."""
-    requests = make_requests(30, temperature=0.8, top_k=0, top_p=1.0)
+    requests = make_requests(18, temperature=0.8, top_k=0, top_p=1.0)
     done = play(make_decoder(model), requests, at_once=3)
     forced = [Forced(one.prompt_ids, one.response_ids, 0.8) for one in done]
     for one, scores in zip(done, score(model, forced, 1000, 128), strict=True):
@@ -63,8 +63,8 @@ def test_raw_logprobs_are_those_of_transformers(
 def test_a_response_does_not_depend_on_its_batch(
     model: Model, make_decoder: Make, play: Play, make_requests: MakeRequests
 ) -> None:
-    together = play(make_decoder(model, rows=16), make_requests(16))
-    apart = play(make_decoder(model, rows=2), make_requests(16), at_once=1)
+    together = play(make_decoder(model, rows=12), make_requests(12))
+    apart = play(make_decoder(model, rows=2), make_requests(12), at_once=1)
     for a, b in zip(together, apart, strict=True):
         assert a.response_ids == b.response_ids
         assert np.allclose(a.logprobs, b.logprobs, atol=1e-5)
@@ -78,17 +78,17 @@ def test_deterministic_results_are_bit_identical_whatever_the_batch(
     assert model.fused == fused
 
     def results(order: list[int], at_once: int) -> list[Completion]:
-        requests = make_requests(50, most=90, max_new_tokens=6)
+        requests = make_requests(32, most=90, max_new_tokens=6)
         decoder = make_decoder(model, rows=12, deterministic=True)
         done = play(decoder, [requests[at] for at in order], at_once)
-        return [done[order.index(at)] for at in range(50)]
+        return [done[order.index(at)] for at in range(32)]
 
-    once = results(list(range(50)), 50)
+    once = results(list(range(32)), 32)
     assert len({len(one.prompt_ids) > 64 for one in once}) == 2, "both attention lengths are exercised"
     for order, at_once in (
-        (list(reversed(range(50))), 2),
-        ([7 * at % 50 for at in range(50)], 5),
-        ([11 * at % 50 for at in range(50)], 12),
+        (list(reversed(range(32))), 2),
+        ([7 * at % 32 for at in range(32)], 5),
+        ([11 * at % 32 for at in range(32)], 12),
     ):
         assert results(order, at_once) == once
 
@@ -96,9 +96,9 @@ def test_deterministic_results_are_bit_identical_whatever_the_batch(
 def test_deterministic_results_of_one_prompt_at_a_time_are_those_of_all_at_once(
     llama_model: Model, make_decoder: Make, play: Play, make_requests: MakeRequests
 ) -> None:
-    once = play(make_decoder(llama_model, 16, deterministic=True), make_requests(50, max_new_tokens=5))
+    once = play(make_decoder(llama_model, 16, deterministic=True), make_requests(24, max_new_tokens=5))
     decoder = make_decoder(llama_model, 16, deterministic=True)
-    assert [play(decoder, [request])[0] for request in make_requests(50, max_new_tokens=5)] == once
+    assert [play(decoder, [request])[0] for request in make_requests(24, max_new_tokens=5)] == once
 
 
 def test_seeds_decide(llama_model: Model, make_decoder: Make, play: Play) -> None:

@@ -74,7 +74,7 @@ async def test_a_broken_stream_fails_its_calls_and_the_next_call_opens_another(
 ) -> None:
     server = ServerConfig(port=unused_tcp_port, drain_seconds=0)
     mounts = world.mounts(world.environment, world.verifier, world.policy)
-    client = PolicyClient(PolicyConfig(address=f"127.0.0.1:{unused_tcp_port}"))
+    client = PolicyClient(PolicyConfig(address=f"127.0.0.1:{unused_tcp_port}", attempts=2))
     world.policy.hold = asyncio.Event()
     async with running(mounts, server):
         waiting = [asyncio.create_task(client.generate(Prompt(seed=number))) for number in range(3)]
@@ -88,7 +88,7 @@ async def test_a_broken_stream_fails_its_calls_and_the_next_call_opens_another(
 
 
 async def test_a_service_that_is_not_there_is_unavailable(unused_tcp_port: int) -> None:
-    client = PolicyClient(PolicyConfig(address=f"127.0.0.1:{unused_tcp_port}"))
+    client = PolicyClient(PolicyConfig(address=f"127.0.0.1:{unused_tcp_port}", attempts=2))
     with pytest.raises(Unavailable):
         await client.generate(Prompt())
     await client.close()

@@ -1,7 +1,4 @@
-"""Configuration of the worker, and that it is read before anything heavy."""
-
-import subprocess
-import sys
+"""Configuration of the worker."""
 
 import pytest
 
@@ -34,17 +31,6 @@ def test_the_command_line_reaches_sections(tmp_path) -> None:
     )
     assert (config.lane, config.policy.address, config.policy.streams) == ("right", "p:1", 3)
     assert config.environments["virl"].address == "virl:1"
-
-
-def test_a_typo_ends_the_process_with_a_hint() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "farfield_rollout", "--concurency", "3"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "did you mean 'concurrency'?" in done.stderr
 
 
 @pytest.mark.parametrize("wrong", [{"concurrency": 0}, {"lease_seconds": 0}, {"policy": {"streams": 0}}])

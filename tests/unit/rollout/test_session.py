@@ -25,7 +25,7 @@ async def replicas(world) -> AsyncIterator[tuple[list, list[Server], Services]]:
             await servers[-1].start()
             stack.push_async_callback(servers[-1].stop)
         address = ",".join(server.address for server in servers)
-        config = world.config.model_copy(update={"environment": ClientConfig(address=address)})
+        config = world.config.model_copy(update={"environment": ClientConfig(address=address, attempts=2)})
         services = Services.connect(config)
         stack.push_async_callback(services.close)
         yield hosts, servers, services

@@ -1,36 +1,11 @@
-"""Small verifiers for tests, one that behaves, on every executor, and one for every way to misbehave;
-and the service without its server."""
+"""Small verifiers for tests: one that behaves, on every executor, and one for every way to misbehave."""
 
 import asyncio
 import os
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from farfield_kernel.executors import Threads
-from farfield_kernel.plugins import Loaded, Plugin
 from farfield_sdk import Attempt, Options, Verdict, Verifier
-from farfield_verifier.catalog import Catalog
-from farfield_verifier.config import VerifierConfig
-from farfield_verifier.judges import Bench
-from farfield_verifier.scoring import Scoring
-
-
-class Core:
-    def __init__(self, *classes: type, **config: object) -> None:
-        self.config = VerifierConfig.model_validate(config)
-        threads = Threads(self.config.threads)
-        self.bench = Bench(self.config, threads)
-        self.catalog = Catalog(loaded(*classes), self.config, threads)
-        self.scoring = Scoring(self.config, self.catalog, self.bench)
-
-
-def loaded(*classes: type) -> Loaded:
-    return Loaded("farfield.verifiers", {cls.name: Plugin(cls, "samples==1") for cls in classes}, {})
-
-
-OpenCore = Callable[..., AbstractAsyncContextManager[Core]]
 
 
 class MatchOptions(Options):

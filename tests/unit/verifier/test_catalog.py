@@ -1,4 +1,5 @@
 import sample_verifiers as samples
+from sample_scoring import loaded
 
 from farfield_kernel.executors import Threads
 from farfield_kernel.plugins import Loaded, Plugin
@@ -39,7 +40,7 @@ def test_a_broken_plugin_is_shown_and_hurts_nobody_else() -> None:
 
 def test_what_describe_says() -> None:
     config = VerifierConfig.model_validate({"executors": {"match": "process"}})
-    info = Catalog(samples.loaded(samples.Match), config, Threads(1)).hosted["match"].info
+    info = Catalog(loaded(samples.Match), config, Threads(1)).hosted["match"].info
     assert (info.name, info.version, info.distribution) == ("match", "2.0.0", "samples==1")
     assert info.summary == "Is the response what the facts ask for?"
     assert (info.executor, "value" in info.options_schema_json) == ("process", True)
