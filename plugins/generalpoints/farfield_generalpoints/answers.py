@@ -21,7 +21,8 @@ _FLAT_OBJECT = re.compile(r"\{[^{}]*\}")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The left side of the equation, and the cards as the answer names them."""
+    """The left side of the equation, and the cards as the answer names them; in the compact form, what
+    stands before the first colon: cards where they were shown as an image, values otherwise."""
 
     formula: str
     cards: tuple[str, ...] = ()
@@ -32,10 +33,19 @@ def parse(response: str, form: PromptForm) -> Answer | None:
     return _parse_paper(response) if form == "paper" else _parse_compact(response)
 
 
-def compose(form: PromptForm, cards: Sequence[str], values: Sequence[int], formula: str, target: int) -> str:
-    """A well-formed answer. `formula` has its tokens apart by spaces."""
+def compose(
+    form: PromptForm,
+    cards: Sequence[str],
+    values: Sequence[int],
+    formula: str,
+    target: int,
+    image: bool = False,
+) -> str:
+    """A well-formed answer. `formula` has its tokens apart by spaces. Of an image, the compact form names
+    the cards first."""
     if form == "compact":
-        lines = [" ".join(map(str, numbers)) for numbers in (values, *working(values, formula))]
+        seen = [cards] if image else []
+        lines = [" ".join(map(str, words)) for words in (*seen, values, *working(values, formula))]
         return f"{' : '.join(lines)} : {formula} = {target}"
     equation = f"{formula.replace(' ', '')}={target}"
     return json.dumps({"cards": list(cards), "number": list(values), "formula": equation})
@@ -78,10 +88,10 @@ def _load(text: str) -> object:
 
 
 def _parse_compact(response: str) -> Answer | None:
-    """`values : working : formula = target`; the working is the policy's own affair."""
+    """`[cards :] values : working : formula = target`; the working is the policy's own affair."""
     before, colon, formula = response[-TAIL:].rpartition(":")
-    values = before.partition(":")[0]
-    return Answer(_left_side(formula), tuple(values.split())) if colon else None
+    seen = before.partition(":")[0]
+    return Answer(_left_side(formula), tuple(seen.split())) if colon else None
 
 
 def _left_side(equation: str) -> str:

@@ -15,6 +15,9 @@ JACK = 11
 RULES: Mapping[str, tuple[int, int, int]] = {"ten": (10, 10, 10), "rank": (11, 12, 13)}
 """What J, Q and K count as, by the rule's name."""
 
+SuitsName = Literal["all", "black", "red"]
+SUITS_BY_NAME: Mapping[str, tuple[str, ...]] = {"all": SUITS, "black": ("♠", "♣"), "red": ("♥", "♦")}
+
 Deal = Literal["uniform", "face"]
 HELD_OUT_ONE_IN = 5
 
@@ -44,10 +47,12 @@ def deal_ranks(rng: Random, deal: Deal) -> list[int]:
     return ranks
 
 
-def hand_of(ranks: list[int], values_by_rank: tuple[int, ...], rng: Random) -> Hand:
+def hand_of(
+    ranks: list[int], values_by_rank: tuple[int, ...], rng: Random, suits: tuple[str, ...] = SUITS
+) -> Hand:
     return Hand(
         faces=tuple(FACES[rank - 1] for rank in ranks),
-        suits=tuple(SUITS[_below(rng, 4)] for _ in ranks),
+        suits=tuple(suits[_below(rng, len(suits))] for _ in ranks),
         values=tuple(values_by_rank[rank] for rank in ranks),
     )
 

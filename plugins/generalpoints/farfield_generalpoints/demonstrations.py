@@ -1,10 +1,12 @@
 """Expert episodes for supervised fine-tuning: `optimal` answers, and `revision` with failed attempts."""
 
+from dataclasses import replace
 from functools import lru_cache
 from random import Random
 from typing import Literal, get_args
 
 from farfield_generalpoints.answers import compose, working
+from farfield_generalpoints.cards import FACES, rank_values
 from farfield_generalpoints.judging import Fault, Problem, judge
 from farfield_generalpoints.prompts import feedback
 from farfield_generalpoints.solver import Values, atom, joined, solutions
@@ -12,6 +14,8 @@ from farfield_sdk import Demonstration, Message, Sample, assistant, user
 
 Style = Literal["optimal", "revision"]
 GUESSES = 6
+MISREAD = 0.3
+"""Share of the failed attempts at an image that misread a card."""
 STYLES: tuple[str, ...] = get_args(Style)
 
 
@@ -43,9 +47,10 @@ def presentable(values: Values, target: int) -> tuple[str, ...]:
 
 def wrong_attempt(problem: Problem, rng: Random) -> tuple[str, tuple[Fault, ...]]:
     """A well-formed answer that does not solve the hand: mostly a wrong value, at times a card left
-    out or a number that is not there."""
+    out or a number that is not there; of an image, at times a card misread."""
     while True:
-        response = _answer(problem, _guess(problem, rng))
+        seen = _misread(problem, rng) if problem.image and rng.random() < MISREAD else problem
+        response = _answer(seen, _guess(seen, rng))
         faults = judge(problem, response)
         if faults:
             return response, faults
@@ -79,8 +84,16 @@ def _slightly_wrong(values: tuple[int, ...], rng: Random) -> list[int]:
     return chosen
 
 
+def _misread(problem: Problem, rng: Random) -> Problem:
+    """The hand with one card taken for another."""
+    at, face = int(rng.random() * len(problem.cards)), int(rng.random() * len(FACES))
+    value = rank_values(problem.faces)[1 + face]
+    cards = (*problem.cards[:at], FACES[face], *problem.cards[at + 1 :])
+    return replace(problem, cards=cards, values=(*problem.values[:at], value, *problem.values[at + 1 :]))
+
+
 def _answer(problem: Problem, formula: str) -> str:
-    return compose(problem.form, problem.cards, problem.values, formula, problem.target)
+    return compose(problem.form, problem.cards, problem.values, formula, problem.target, problem.image)
 
 
 def _pick(rng: Random, options: str | tuple[str, ...]) -> str:

@@ -6,14 +6,18 @@ from typing import Any
 
 from farfield_generalpoints import prompts
 from farfield_generalpoints.answers import compose
-from farfield_generalpoints.cards import Hand, deal_ranks, hand_of, rank_values
+from farfield_generalpoints.cards import SUITS_BY_NAME, Hand, deal_ranks, hand_of, rank_values
+from farfield_generalpoints.colours import inks
 from farfield_generalpoints.demonstrations import STYLES, demonstrate
-from farfield_generalpoints.judging import Problem, judge
+from farfield_generalpoints.judging import Problem, judge, recognised
 from farfield_generalpoints.options import GeneralPointsOptions
 from farfield_generalpoints.solver import solutions
+from farfield_generalpoints.table import picture
 from farfield_sdk import (
     Demonstration,
     Environment,
+    Image,
+    Message,
     Observation,
     Outcome,
     Start,
@@ -36,6 +40,19 @@ VARIANTS = {
         {"faces": {"J": 7, "Q": 5, "K": 3}, "deal": "face"},
     ),
     "target36": Variant("other", "The rule of `id`, another target.", {"target": 36}),
+    "vl-id": Variant(
+        "id", "Cards as a picture, in black; J, Q and K count as 10.", {"modality": "image", "faces": "ten"}
+    ),
+    "vl-ood": Variant(
+        "ood",
+        "Cards as a picture, in black; J, Q and K count as 11, 12 and 13, and every hand has one.",
+        {"modality": "image", "faces": "rank", "deal": "face"},
+    ),
+    "vl-red": Variant(
+        "ood",
+        "Cards as a picture, in red; the rule of `vl-id`.",
+        {"modality": "image", "faces": "ten", "colours": "red"},
+    ),
 }
 
 
@@ -46,6 +63,7 @@ class GeneralPoints(Environment[GeneralPointsOptions]):
     version = "1.0.0"
     Options = GeneralPointsOptions
     variants = VARIANTS
+    modalities = frozenset({"text", "image"})
     executor = "inline"
     demonstration_styles = STYLES
 
@@ -53,21 +71,25 @@ class GeneralPoints(Environment[GeneralPointsOptions]):
         self._hand = deal_hand(self.options, seed)
         self._turns = 0
         hand, options = self._hand, self.options
-        self._problem = Problem(hand.faces, hand.values, options.face_values, options.target, options.prompt)
-        opening = user(prompts.task(self._problem))
-        return Start(Observation((opening,)), facts_of(self._problem, hand))
+        image = options.modality == "image"
+        self._problem = Problem(
+            hand.faces, hand.values, options.face_values, options.target, options.prompt, image
+        )
+        return Start(Observation((self._opening(),)), facts_of(self._problem, hand))
 
     def step(self, response: str) -> Outcome:
         self._turns += 1
-        if not judge(self._problem, response):
-            return Outcome(State.TERMINATED, success=True)
+        faults = judge(self._problem, response)
+        metrics = {"recognition": float(recognised(faults))} if self._problem.image else {}
+        if not faults:
+            return Outcome(State.TERMINATED, success=True, metrics=metrics)
         spent = self._turns >= self.options.max_turns
-        return Outcome(State.TRUNCATED if spent else State.CONTINUE)
+        return Outcome(State.TRUNCATED if spent else State.CONTINUE, metrics=metrics)
 
     def oracle(self) -> str:
         problem = self._problem
         formula = solutions(tuple(sorted(problem.values)), problem.target)[0]
-        return compose(problem.form, problem.cards, problem.values, formula, problem.target)
+        return compose(problem.form, problem.cards, problem.values, formula, problem.target, problem.image)
 
     @classmethod
     def demonstrate(cls, options: GeneralPointsOptions, seed: int, style: str) -> Iterator[Demonstration]:
@@ -76,6 +98,14 @@ class GeneralPoints(Environment[GeneralPointsOptions]):
         session = cls(options)
         (opening,) = session.reset(seed).observation.messages
         yield demonstrate(opening, session._problem, style, options.max_turns, seed)
+
+    def _opening(self) -> Message:
+        """The task; before it, where the options say so, a picture of the cards."""
+        text, hand, options = prompts.task(self._problem), self._hand, self.options
+        if not self._problem.image:
+            return user(text)
+        colours = inks(options.colours, hand.suits)
+        return user(Image(picture(hand.faces, hand.suits, colours, options.image_height)), text)
 
 
 def deal_hand(options: GeneralPointsOptions, seed: int) -> Hand:
@@ -87,7 +117,7 @@ def deal_hand(options: GeneralPointsOptions, seed: int) -> Hand:
     while True:
         ranks = deal_ranks(rng, options.deal)
         if options.deals(tuple(sorted([by_rank[rank] for rank in ranks]))):
-            return hand_of(ranks, by_rank, rng)
+            return hand_of(ranks, by_rank, rng, SUITS_BY_NAME[options.suits])
 
 
 def facts_of(problem: Problem, hand: Hand) -> dict[str, Any]:

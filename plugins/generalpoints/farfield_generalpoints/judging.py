@@ -1,7 +1,7 @@
 """The rules of the game, shared by the environment and the verifier: is an answer right, and if not, why."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -45,6 +45,7 @@ class Problem:
     target: int
     form: PromptForm
     image: bool = False
+    """Whether the cards are shown as an image alone, and so have to be recognised."""
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "Problem":
@@ -67,6 +68,12 @@ def judge(problem: Problem, response: str) -> tuple[Fault, ...]:
     if problem.image and sorted(answer.cards) != sorted(problem.cards):
         return (Fault.MISREAD,)
     return judge_formula(problem, answer)
+
+
+def recognised(faults: Sequence[Fault]) -> bool:
+    """Whether an answer named the cards of an image rightly, whatever became of its formula: the two
+    faults that say otherwise are found before any other."""
+    return not {Fault.MALFORMED, Fault.MISREAD} & set(faults)
 
 
 def judge_formula(problem: Problem, answer: Answer) -> tuple[Fault, ...]:

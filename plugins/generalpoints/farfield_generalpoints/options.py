@@ -7,8 +7,10 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from farfield_generalpoints.answers import PromptForm
-from farfield_generalpoints.cards import HAND_SIZE, RULES, Deal, held_out, rank_values
+from farfield_generalpoints.cards import HAND_SIZE, RULES, Deal, SuitsName, held_out, rank_values
+from farfield_generalpoints.colours import Palette, PaletteName
 from farfield_generalpoints.solver import Values, solvable
+from farfield_generalpoints.table import LARGEST, SMALLEST, WIDTH
 from farfield_sdk import Options
 
 Split = Literal["all", "train", "heldout"]
@@ -47,6 +49,26 @@ class GeneralPointsOptions(Options):
     prompt: PromptForm = Field(
         "paper",
         description="`paper`: full sentences and a JSON answer; `compact`: a few words for small models.",
+    )
+    modality: Literal["text", "image"] = Field(
+        "text",
+        description="Cards as text, or as a picture alone: the policy must then recognise them.",
+    )
+    image_height: int = Field(
+        240,
+        ge=SMALLEST,
+        le=LARGEST,
+        description=f"Height of the picture in pixels; it is {WIDTH} times as wide.",
+    )
+    suits: SuitsName = Field(
+        "all",
+        description="Which suits are dealt: `all`, `black` (spades, clubs) or `red` (hearts, diamonds).",
+    )
+    colours: PaletteName | Palette = Field(
+        "black",
+        description="What the suits are painted with: `black` (all of them), `red` (all of them), `standard` "
+        "(spades and clubs black, hearts and diamonds red), or a mapping with a colour for each suit, such "
+        "as `#0050a0`.",
     )
 
     @property

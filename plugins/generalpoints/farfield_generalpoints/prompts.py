@@ -13,7 +13,7 @@ Rules:
 - A counts as 1, and the cards 2 to 10 count as their number. J counts as {J}, Q as {Q} and K as {K}.
 - The formula must be worth exactly {target}. Fractions on the way are allowed.
 
-Your cards: {cards}
+{cards}
 
 Answer with one JSON object with these three keys, and nothing after it:
 {{"cards": [the four cards as you see them], "number": [what each of them counts], \
@@ -34,6 +34,10 @@ _PAPER_FEEDBACK: Mapping[Fault, str] = {
     Fault.VALUE: "Your formula is not worth {target}.",
 }
 
+_PAPER_PICTURE = """\
+The picture shows your four cards side by side. Name each by its rank alone, as A, a number from 2 to 10, \
+J, Q or K; the suits and colours do not matter."""
+
 _COMPACT_FEEDBACK: Mapping[Fault, str] = {
     Fault.MALFORMED: "wrong answer",
     Fault.MISREAD: "wrong cards",
@@ -48,11 +52,16 @@ _COMPACT_FEEDBACK: Mapping[Fault, str] = {
 
 
 def task(problem: Problem) -> str:
-    """What the policy reads first: target, rule, cards."""
+    """What the policy reads first: target, rule, cards. Of an image it reads no card."""
     template = _COMPACT_TASK if problem.form == "compact" else _PAPER_TASK
-    cards = (" " if problem.form == "compact" else ", ").join(problem.cards)
     jack, queen, king = problem.faces
-    return template.format(target=problem.target, J=jack, Q=queen, K=king, cards=cards)
+    return template.format(target=problem.target, J=jack, Q=queen, K=king, cards=_cards(problem))
+
+
+def _cards(problem: Problem) -> str:
+    if problem.form == "compact":
+        return "shown" if problem.image else " ".join(problem.cards)
+    return _PAPER_PICTURE if problem.image else f"Your cards: {', '.join(problem.cards)}"
 
 
 def feedback(problem: Problem, faults: Sequence[Fault]) -> str:

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from farfield_generalpoints import prompts
-from farfield_generalpoints.judging import Fault, Problem, judge
+from farfield_generalpoints.judging import Fault, Problem, judge, recognised
 from farfield_generalpoints.rewards import Rewards, reward_terms
 from farfield_sdk import Attempt, Options, Verdict, Verifier
 
@@ -19,7 +19,11 @@ class VerifierOptions(Options):
 
 
 class GeneralPointsVerifier(Verifier[VerifierOptions]):
-    """Judges answers of the environment `generalpoints`, exactly."""
+    """Judges answers of the environment `generalpoints`, exactly.
+
+    Of cards shown as an image, the term `recognition` says whether the answer names them rightly, 1 or 0:
+    a measure that the reward does not contain, beside the terms that it is the sum of.
+    """
 
     name = "generalpoints"
     version = "1.0.0"
@@ -30,8 +34,11 @@ class GeneralPointsVerifier(Verifier[VerifierOptions]):
         problem = Problem.from_facts(attempt.facts)
         faults = judge(problem, attempt.response)
         terms = reward_terms(self.options.rewards, faults, spent=attempt.state == "truncated")
+        reward = sum(terms.values())
+        if problem.image:
+            terms["recognition"] = float(recognised(faults))
         return Verdict(
-            reward=sum(terms.values()),
+            reward=reward,
             correct=not faults,
             feedback=prompts.feedback(problem, faults) if faults else "",
             terms=terms,

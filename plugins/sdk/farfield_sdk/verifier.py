@@ -25,7 +25,8 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`reward` is finite. `feedback` is the next user message of a sequential revision; empty when
-    there is nothing to revise. `terms` are the named parts that make up the reward."""
+    there is nothing to revise. `terms` are the named parts that make up the reward, and plain
+    measures beside it, such as `recognition`."""
 
     reward: float
     correct: bool

@@ -59,7 +59,8 @@ def test_misread_cards(rewards):
     facts = {**FACTS, "prompt": "paper", "image": True}
     response = '{"cards": ["5", "6", "8", "9"], "number": [5, 6, 8, 8], "formula": "8*(6+5-8)=24"}'
     verdict = GeneralPointsVerifier(VerifierOptions(rewards=rewards)).verify(Attempt(response, facts))
-    assert verdict.terms == {"misread": -1.5}
+    assert verdict.terms == {"misread": -1.5, "recognition": 0}
+    assert verdict.reward == -1.5
 
 
 @pytest.mark.parametrize("response", ["", "24", "8*(6+5-8)=24", "{}", "9" * 100_000])
