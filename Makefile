@@ -77,7 +77,7 @@ proto-check: $(READY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py --check
 
 bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
-	@for name in environment verifier trajectories generation training; do \
+	@for name in environment verifier trajectories generation training loop; do \
 	  echo "==> benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 base-model: $(READY) ## Pre-train the small model that the demo starts from (about 10 minutes)
