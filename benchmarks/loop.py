@@ -8,7 +8,7 @@ handed over by a folder that is neither summed nor fsynced; no gRPC, no Redis, n
 same hands with the same seeds, one torch thread per process, and take turns (A B A B), each time from the
 base checkpoint in fresh processes. The first updates only warm up.
 
-    python benchmarks/loop.py [--updates 12] [--groups 64] [--group-size 4] [--repeats 3] [--output FILE]
+    python benchmarks/loop.py [--updates 4] [--groups 64] [--group-size 4] [--repeats 3] [--output FILE]
 
 Cost of the services = wall seconds per update through them / in one process - 1. Sampling and so training may
 come out a little different on each side (other batches, other roundings), hence the same per turn as well.
@@ -227,7 +227,7 @@ def measure(config: Mapping, repeats: int) -> dict[str, list[dict]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--updates", type=int, default=12)
+    parser.add_argument("--updates", type=int, default=4)
     parser.add_argument("--groups", type=int, default=64)
     parser.add_argument("--group-size", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=2e-4)

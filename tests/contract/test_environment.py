@@ -1,6 +1,7 @@
 """The environment contract, over a real server and channel."""
 
 import asyncio
+import hashlib
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -118,6 +119,21 @@ async def test_an_episode_of_generalpoints(stub: Stub) -> None:
     assert (right.outcome.state, right.outcome.success) == (types_pb2.STATE_TERMINATED, True)
     closed = await stub.CloseSessions(pb.CloseSessionsRequest(session_ids=["a", "b"]))
     assert closed.closed == 1
+
+
+async def test_an_episode_of_generalpoints_in_pictures(stub: Stub) -> None:
+    started = await create(stub, ref("generalpoints", "vl-red", prompt="compact", image_height=64), ("a", 3))
+    picture, text = started.sessions[0].observation.messages[0].parts
+    assert picture.image.media_type == "image/png"
+    assert hashlib.sha256(picture.image.data).hexdigest() == picture.image.sha256
+    cards = json.loads(started.sessions[0].facts_json)["cards"]
+    assert text.text.endswith("cards shown")
+    right = oracle(3, "vl-red")
+    assert sorted(right.partition(" : ")[0].split()) == sorted(cards)
+    (misread,) = await step(stub, ("a", 0, f"A A A A{right[right.index(' : ') :]}"))
+    assert (misread.outcome.success, misread.outcome.metrics["recognition"]) == (False, 0)
+    (solved,) = await step(stub, ("a", 1, right))
+    assert (solved.outcome.success, solved.outcome.metrics["recognition"]) == (True, 1)
 
 
 def oracle(seed: int, variant: str, **options: Any) -> str:
