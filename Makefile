@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-DISTRIBUTIONS := proto plugins/sdk services/kernel services/environment services/verifier services/policy \
+DISTRIBUTIONS := proto plugins/sdk services/kernel services/model services/environment services/verifier services/policy \
                  services/rollout services/trainer services/cli plugins/generalpoints plugins/virl
 EDITABLE := $(foreach dist,$(DISTRIBUTIONS),-e ./$(dist))
 CODE := services plugins proto/generate.py tests benchmarks examples
@@ -71,7 +71,7 @@ imports: $(READY)
 	@$(BIN)/lint-imports
 
 proto: $(READY) ## Generate the Python code of the contracts
-	@$(BIN)/python proto/generate.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py
 
 proto-check: $(READY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py --check

@@ -27,7 +27,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from farfield_policy.chat import Chat
+from farfield_model.chat import Chat
 from farfield_policy.config import TorchConfig
 from farfield_policy.engine import Prompt, Sampling
 from farfield_policy.model import Model

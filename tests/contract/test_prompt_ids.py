@@ -7,8 +7,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from farfield_policy.chat import Chat
-from farfield_policy.engine import Message
+from farfield_model.chat import Chat, Message
 from farfield_trainer.learning.sft import Renderer, SupervisedSample, tokenize
 
 TALK = [

@@ -19,6 +19,7 @@ LONGEST_MESSAGE = 1200
 
 CONTEXT_FULL = "CONTEXT_FULL"
 WEIGHTS_NOT_SERVED = "WEIGHTS_NOT_SERVED"
+IMAGES_UNKNOWN = "IMAGES_UNKNOWN"
 """Reasons that a caller acts upon: they tell apart errors of one code, and travel as ErrorInfo."""
 _DOMAIN = "farfield"
 

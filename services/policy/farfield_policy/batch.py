@@ -31,6 +31,9 @@ class Batch:
         self._cache = SlotCache(rows if fixed else 0, capacity)
         self._tokens = torch.zeros(rows, dtype=torch.long, device=device)
         self._positions = torch.zeros(rows, dtype=torch.long, device=device)
+        self._shift = torch.zeros(
+            rows, dtype=torch.long, device=device
+        )  # how much further than that it counts
         self._advance = torch.zeros(rows, dtype=torch.long, device=device)  # 1 where a response runs
         self._mask = torch.zeros(rows, 0, dtype=model.dtype, device=device)
         self._widen(capacity)
@@ -49,21 +52,22 @@ class Batch:
         """Logits [entries, vocabulary] after each entry's last token; its keys go to the entry's row. Either
         all entries have a past, which is put in place first, or none."""
         rows = torch.tensor([entry.row for entry in entries], device=self.model.device)
-        ids = [entry.ids for entry in entries]
+        chunks = [entry.chunk for entry in entries]
         if not entries[0].past:
             self._cache.begin_prefill(rows)
-            return self.model.prefill(ids, self._cache)
+            return self.model.prefill(chunks, self._cache)
         for entry in entries:
             self._recall(entry)
         pasts = torch.tensor([entry.past for entry in entries], device=self.model.device)
-        positions = pasts[:, None] + torch.arange(max(map(len, ids)), device=self.model.device)
+        longest = max(entry.left for entry in entries)
+        positions = pasts[:, None] + torch.arange(longest, device=self.model.device)
         length = rounded(int(positions.max()) + 1)
         self.reserve(0, length)
         self._cache.begin_extend(rows, positions, length)
         seen = torch.arange(length, device=self.model.device) <= positions[:, :, None]
         mask = torch.zeros(seen.shape, dtype=self.model.dtype, device=self.model.device)
         mask.masked_fill_(~seen, self._lowest)
-        return self.model.extend(ids, positions, mask[:, None], self._cache)
+        return self.model.extend(chunks, positions, mask[:, None], self._cache)
 
     def _recall(self, entry: Entry) -> None:
         if isinstance(entry.source, int):
@@ -80,24 +84,26 @@ class Batch:
         """Copies the keys and values of rows' first `length` tokens to other rows."""
         self._cache.copy(self._index(source), self._index(target), length)
 
-    def open(self, rows: Sequence[int], lengths: Sequence[int]) -> None:
-        """Rows whose prompts of `lengths` are in the cache begin to decode."""
+    def open(self, rows: Sequence[int], lengths: Sequence[int], shifts: Sequence[int]) -> None:
+        """Rows whose prompts of `lengths` are in the cache begin to decode; `shifts`: how much further than
+        their place their tokens count."""
         chosen, sizes = self._index(rows), self._index(lengths)
         places = torch.arange(self._mask.shape[1], device=self.model.device)
         self._mask[chosen] = torch.where(places < sizes[:, None], 0.0, self._lowest).to(self.model.dtype)
         self._positions[chosen] = sizes
+        self._shift[chosen] = self._index(shifts)
         self._advance[chosen] = 1
 
     def close(self, rows: Sequence[int]) -> None:
         chosen = self._index(rows)
-        self._advance[chosen] = 0
-        self._positions[chosen] = 0
+        for values in (self._advance, self._positions, self._shift):
+            values[chosen] = 0
 
     def move(self, source: Sequence[int], target: Sequence[int], length: int) -> None:
         """Moves open rows to closed ones."""
         self.copy(source, target, length)
         old, new = self._index(source), self._index(target)
-        for values in (self._tokens, self._positions, self._advance, self._mask):
+        for values in (self._tokens, self._positions, self._shift, self._advance, self._mask):
             values[new] = values[old]
         self.close(source)
 
@@ -121,7 +127,7 @@ class Batch:
         self._see(positions)
         self._cache.begin_decode(positions, rounded(longest))
         mask = self._mask[:count, None, None, : rounded(longest)]
-        return self.model.decode(self._tokens[:count], positions, mask, self._cache)
+        return self.model.decode(self._tokens[:count], positions + self._shift[:count], mask, self._cache)
 
     def _step_fixed(self, lengths: NDArray[np.int64], active: NDArray[np.int64]) -> Tensor:
         """The same for all rows, in one pass per attention length; rows of other lengths are ignored, and
@@ -134,7 +140,7 @@ class Batch:
             spare = torch.full_like(self._positions, self._cache.capacity - 1)
             self._cache.begin_decode(torch.where(member, self._positions, spare), length)
             mask = self._mask[:, None, None, :length]
-            some = self.model.decode(self._tokens, self._positions, mask, self._cache)
+            some = self.model.decode(self._tokens, self._positions + self._shift, mask, self._cache)
             logits = some if logits is None else torch.where(member[:, None], some, logits)
         assert logits is not None  # noqa: S101 - there is an active row
         return logits

@@ -26,6 +26,8 @@ class TorchConfig(Config):
     kept_tokens: int = Field(default=32768, ge=0)
     """Tokens of finished responses whose keys and values are kept for the conversation's next turn; 0 keeps
     none. Deterministic mode keeps none either."""
+    kept_image_bytes: int = Field(default=256 << 20, ge=0)
+    """Images whose bytes and pixels are kept, so that a conversation's next turn need not send them again."""
     max_queue: int = Field(default=4096, ge=1)
     """Prompts that may wait or run; more are told to come back."""
     weights_wait_seconds: float = Field(default=60, ge=0)

@@ -95,7 +95,7 @@ class Decoder:
     @torch.inference_mode()
     def admit(self, requests: Sequence[Request]) -> list[Finished]:
         """Prefills up to `free` requests and draws the first token of each."""
-        entries = share([request.prompt_ids for request in requests])
+        entries = share(requests)
         if not self._settings.deterministic:
             self._recall(entries)
         slots = self._rows.free()[: len(requests)]
@@ -128,12 +128,13 @@ class Decoder:
         these weights has the same, else what a finished one left."""
         begun = {tuple(ids): row for row, ids in self._rows.prompts_of_these_weights()}
         for entry in entries:
-            row = begun.get(tuple(entry.prompt))
-            if row is not None and len(entry.prompt) > WORTH_KEEPING:
-                entry.past, entry.source = len(entry.prompt) - 1, row
-            elif (found := self._prefixes.find(entry.prompt, WORTH_KEEPING)) is not None:
+            identity = entry.request.identity
+            row = begun.get(tuple(identity))
+            if row is not None and entry.length > WORTH_KEEPING:
+                entry.past, entry.source = entry.length - 1, row
+            elif (found := self._prefixes.find(identity, WORTH_KEEPING)) is not None:
                 entry.past, entry.source = found
-            self.reused += entry.past + (len(entry.members) - 1) * len(entry.prompt)
+            self.reused += entry.past + (len(entry.members) - 1) * entry.length
 
     def _prefill(self, group: list[Entry], slots: list[int]) -> list[Finished]:
         """Runs distinct prompts, copies their keys to all who share them, draws everyone's first token."""
@@ -142,9 +143,11 @@ class Decoder:
         rows = [row for row, _ in members]
         copies = [(group[at].row, row) for row, at in members if row != group[at].row]
         if copies:
-            longest = max(len(entry.prompt) for entry in group)
+            longest = max(entry.length for entry in group)
             self._batch.copy([leader for leader, _ in copies], [row for _, row in copies], longest)
-        self._batch.open(rows, [len(group[at].prompt) for _, at in members])
+        self._batch.open(
+            rows, [group[at].length for _, at in members], [group[at].shift for _, at in members]
+        )
         if self._settings.deterministic:
             return [done for row in rows for done in self._first(logits, [row])]
         return self._first(logits[[at for _, at in members]], rows)
@@ -219,7 +222,7 @@ class Decoder:
     def _keep(self, row: int, request: Request, ids: list[int]) -> None:
         """Leaves what these weights computed to the conversation's next turn; the last token was only
         drawn. A response that fills the context has none."""
-        known = [*request.prompt_ids, *ids[:-1]]
+        known = [*request.identity, *ids[:-1]]
         fits = WORTH_KEEPING <= len(known) < self._settings.max_context - 1
         if fits and self._prefixes.budget >= len(known) and self._rows.of_these_weights[row]:
             self._prefixes.add(known, self._batch.snapshot(row, len(known)))

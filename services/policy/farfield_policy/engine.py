@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from farfield_kernel.errors import InvalidArgument
+from farfield_model.chat import Message
+from farfield_model.images import ImageFile
 
 
 class FinishReason(enum.Enum):
@@ -16,14 +18,6 @@ class FinishReason(enum.Enum):
     STOP_STRING = "stop_string"
     LENGTH = "length"
     CONTEXT = "context"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a conversation, text only."""
-
-    role: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +77,13 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One request: the conversation so far by its ids, and the messages that are new since."""
+    """One request: the conversation so far by its ids, and the messages that are new since.
+    `prefix_images`: the images that the prefix holds, in their order. An image may come without its bytes
+    where the engine has been given them before."""
 
     sampling: Sampling
     prefix_ids: Sequence[int] = ()
+    prefix_images: tuple[ImageFile, ...] = ()
     messages: tuple[Message, ...] = ()
     seed: int = 0
     require: Requirement | None = None
@@ -118,11 +115,13 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Forced:
-    """A response to score under teacher forcing. Temperature 0 is read as 1."""
+    """A response to score under teacher forcing. Temperature 0 is read as 1. `images`: those that the prompt
+    holds, in their order."""
 
     prompt_ids: Sequence[int]
     response_ids: Sequence[int]
     temperature: float = 1.0
+    images: tuple[ImageFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +140,7 @@ class Capabilities:
     seed: bool = True
     stop_strings: bool = True
     stop_token_ids: bool = True
+    images: bool = False
     weight_update_from_disk: bool = False
     deterministic: bool = False
 

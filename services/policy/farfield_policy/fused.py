@@ -41,10 +41,9 @@ class Fused:
     """Forward passes with a slot cache; shapes as in `Model`."""
 
     def __init__(self, module: Any, positions: int) -> None:
-        body = module.model
-        self._embed = body.embed_tokens
+        body = module.get_decoder()
         self._norm = body.norm
-        self._head = module.lm_head
+        self._head = module.get_output_embeddings()
         self._size = body.layers[0].self_attn.head_dim
         self._blocks = [_block(index, layer) for index, layer in enumerate(body.layers)]
         every = torch.arange(positions, device=module.device)[None]
@@ -53,25 +52,26 @@ class Fused:
         self._cos = cos[0]
         self._sin = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)  # signs of rotate-half
 
-    def prefill(self, ids: Tensor, cache: SlotCache) -> Tensor:
-        """Hidden states [prompts, length, width] of whole prompts."""
-        length = ids.shape[1]
-        return self._layers(ids, self._cos[:length], self._sin[:length], None, cache)
+    def prefill(self, hidden: Tensor, cache: SlotCache) -> Tensor:
+        """Hidden states [prompts, length, width] of whole prompts, from their embeddings."""
+        length = hidden.shape[1]
+        return self._layers(hidden, self._cos[:length], self._sin[:length], None, cache)
 
-    def decode(self, tokens: Tensor, positions: Tensor, mask: Tensor, cache: SlotCache) -> Tensor:
+    def decode(self, hidden: Tensor, positions: Tensor, mask: Tensor, cache: SlotCache) -> Tensor:
         """Hidden states [rows, 1, width] of one token per row."""
-        return self.extend(tokens[:, None], positions[:, None], mask, cache)
+        return self.extend(hidden, positions[:, None], mask, cache)
 
-    def extend(self, ids: Tensor, positions: Tensor, mask: Tensor, cache: SlotCache) -> Tensor:
+    def extend(self, hidden: Tensor, positions: Tensor, mask: Tensor, cache: SlotCache) -> Tensor:
         """Hidden states [rows, length, width] of tokens that go on from what the cache holds."""
-        return self._layers(ids, self._cos[positions], self._sin[positions], mask, cache)
+        return self._layers(hidden, self._cos[positions], self._sin[positions], mask, cache)
 
     def head(self, hidden: Tensor) -> Tensor:
         return self._head(self._norm(hidden))
 
-    def _layers(self, ids: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cache: SlotCache) -> Tensor:
+    def _layers(
+        self, hidden: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cache: SlotCache
+    ) -> Tensor:
         cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)  # the same for every head
-        hidden = self._embed(ids)
         for block in self._blocks:
             hidden = hidden + self._attend(block, block.norm(hidden), cos, sin, mask, cache)
             gate, up = functional.linear(block.mlp_norm(hidden), block.gate_up).chunk(2, -1)
@@ -166,7 +166,7 @@ def _joined_bias(projections: tuple[nn.Linear, ...]) -> Tensor | None:
 
 def fuse(module: Any, positions: int) -> Fused | None:
     """The leaner pass over a model's weights, or None where the model is built otherwise."""
-    rotation = getattr(getattr(getattr(module, "model", None), "rotary_emb", None), "rope_type", None)
+    rotation = getattr(getattr(module.get_decoder(), "rotary_emb", None), "rope_type", None)
     if module.dtype != torch.float32 or rotation not in _STATIC_ROTATIONS:
         return None
     try:
@@ -180,14 +180,15 @@ def fuse(module: Any, positions: int) -> Fused | None:
 def _agrees(fused: Fused, module: Any, positions: int) -> bool:
     """Compares the logits of a prompt and of one further token with the model's own."""
     length = min(12, positions - 1)
-    ids = torch.arange(1, length + 2, device=module.device)[None] % module.config.vocab_size
+    embed = module.get_input_embeddings()
+    ids = torch.arange(1, length + 2, device=module.device)[None] % embed.num_embeddings
     own = module(input_ids=ids, use_cache=False).logits[0]
     cache = SlotCache(1, length + 1)
     cache.begin_prefill(torch.zeros(1, dtype=torch.long, device=module.device))
-    first = fused.head(fused.prefill(ids[:, :length], cache))[0]
+    first = fused.head(fused.prefill(embed(ids[:, :length]), cache))[0]
     position = torch.tensor([length], device=module.device)
     cache.begin_decode(position, length + 1)
     mask = torch.zeros(1, 1, 1, length + 1, device=module.device)
-    last = fused.head(fused.decode(ids[:, length], position, mask, cache))[0]
+    last = fused.head(fused.decode(embed(ids[:, length:]), position, mask, cache))[0]
     scale = max(1.0, float(own.abs().max()))
     return float((torch.cat([first, last]) - own).abs().max()) <= _TOLERANCE * scale

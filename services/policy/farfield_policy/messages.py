@@ -3,14 +3,15 @@
 from farfield.policy.v1 import policy_pb2 as pb
 from farfield.types.v1 import types_pb2
 from farfield_kernel import wire
-from farfield_kernel.errors import FailedPrecondition, InvalidArgument, status_of
+from farfield_kernel.errors import InvalidArgument, status_of
+from farfield_model.chat import Message
+from farfield_model.images import ImageFile, check_digest
 from farfield_policy.engine import (
     Capabilities,
     Completion,
     Description,
     FinishReason,
     Forced,
-    Message,
     Prompt,
     Requirement,
     Sampling,
@@ -37,6 +38,7 @@ def prompt_from(message: pb.Prompt) -> Prompt:
     return Prompt(
         sampling=_sampling(message.sampling),
         prefix_ids=wire.ids_from_bytes(message.prefix_ids),
+        prefix_images=tuple(map(_image, message.prefix_images)),
         messages=tuple(_message(one) for one in message.messages),
         seed=message.seed,
         require=_requirement(message) if required else None,
@@ -65,9 +67,16 @@ def _sampling(message: types_pb2.Sampling) -> Sampling:
 def _message(message: types_pb2.Message) -> Message:
     if message.role not in _ROLES:
         raise InvalidArgument("a message has no role; set it to system, user or assistant")
-    if any(part.WhichOneof("kind") == "image" for part in message.parts):
-        raise FailedPrecondition("this engine takes no images (capabilities.images is false)")
+    parts = [_image(part.image) if part.HasField("image") else part.text for part in message.parts]
+    if any(isinstance(part, ImageFile) for part in parts):
+        return Message(_ROLES[message.role], tuple(parts))
     return Message(_ROLES[message.role], "".join(part.text for part in message.parts))
+
+
+def _image(message: types_pb2.Image) -> ImageFile:
+    image = ImageFile(message.sha256, message.data)
+    check_digest(image)
+    return image
 
 
 def result_of(request_id: str, outcome: Completion | BaseException) -> pb.GenerateResult:
@@ -88,7 +97,7 @@ def result_of(request_id: str, outcome: Completion | BaseException) -> pb.Genera
 
 def forced_from(item: pb.ScoreItem) -> Forced:
     prompt, response = wire.ids_from_bytes(item.prompt_ids), wire.ids_from_bytes(item.response_ids)
-    return Forced(prompt, response, item.temperature)
+    return Forced(prompt, response, item.temperature, tuple(map(_image, item.images)))
 
 
 def score_result_of(request_id: str, outcome: Scores | Exception) -> pb.ScoreResult:
@@ -129,6 +138,7 @@ def _capabilities_to(able: Capabilities) -> pb.Capabilities:
         seed=able.seed,
         stop_strings=able.stop_strings,
         stop_token_ids=able.stop_token_ids,
+        images=able.images,
         weight_update=pb.WEIGHT_UPDATE_DISK if from_disk else pb.WEIGHT_UPDATE_NONE,
         deterministic=able.deterministic,
     )

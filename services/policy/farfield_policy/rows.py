@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from farfield_policy.draws import uniforms
 from farfield_policy.engine import Sampling, Span
+from farfield_policy.sight import Sight
 
 
 @dataclass(eq=False, slots=True)
@@ -22,8 +23,15 @@ class Request:
     seed: int = 0
     stop_ids: tuple[int, ...] = ()
     """Every id that ends the response: the model's own and the request's."""
+    sight: Sight | None = None
+    """The images that the prompt holds."""
     spans: list[Span] = field(default_factory=list)
     """Tokens of versions that no longer serve."""
+
+    @property
+    def identity(self) -> Sequence[int]:
+        """What tells this prompt from others: its ids, those of image tokens replaced by the image's own."""
+        return self.prompt_ids if self.sight is None else self.sight.identity
 
 
 class Rows:
@@ -113,10 +121,10 @@ class Rows:
         self.of_these_weights[:] = False
 
     def prompts_of_these_weights(self) -> Iterator[tuple[int, Sequence[int]]]:
-        """Rows and their prompts, whose keys and values the serving weights computed."""
+        """Rows and the identities of their prompts, whose keys and values the serving weights computed."""
         for row, request in enumerate(self.requests):
             if request is not None and self.of_these_weights[row]:
-                yield row, request.prompt_ids
+                yield row, request.identity
 
     def _widen(self, tokens: int, stops: int) -> None:
         missing = tokens - self.ids.shape[1]

@@ -1,23 +1,34 @@
 """Teacher forcing: the logprobs that the serving weights give to tokens that are already there."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import torch
 
-from farfield_kernel.errors import InvalidArgument
+from farfield_kernel.errors import FarfieldError, InvalidArgument
 from farfield_policy.engine import Forced, Scores
-from farfield_policy.model import Model
+from farfield_policy.model import Chunk, Model
 from farfield_policy.sampling import logprobs_of
+from farfield_policy.sight import Sight
+
+Seen: TypeAlias = Sight | FarfieldError | None
+"""The images of a prompt, or why they cannot be had."""
 
 
 @torch.inference_mode()
 def score(
-    model: Model, items: Sequence[Forced], most_tokens: int, most_context: int
+    model: Model,
+    items: Sequence[Forced],
+    most_tokens: int,
+    most_context: int,
+    sights: Sequence[Seen] = (),
 ) -> list[Scores | Exception]:
     """One result per item, in order. Items of similar length run together, at most `most_tokens` at once
-    (0: each alone, so that no result depends on the others)."""
+    (0: each alone, so that no result depends on the others). `sights`: the images of each item's prompt."""
+    sights = sights or [None] * len(items)
     results: list[Scores | Exception] = [
-        fault if (fault := _fault(item, model.vocabulary, most_context)) else Scores((), ()) for item in items
+        fault if (fault := _fault(item, sight, model.vocabulary, most_context)) else Scores((), ())
+        for item, sight in zip(items, sights, strict=True)
     ]
     order = sorted((i for i, result in enumerate(results) if isinstance(result, Scores)),
                    key=lambda i: _length(items[i]))  # fmt: skip
@@ -26,14 +37,16 @@ def score(
         while count < len(order) and (count + 1) * _length(items[order[count]]) <= most_tokens:
             count += 1
         chosen, order = order[:count], order[count:]
-        for index, scores in zip(chosen, _score(model, [items[i] for i in chosen]), strict=True):
+        pairs = [(items[i], sights[i]) for i in chosen]
+        for index, scores in zip(chosen, _score(model, pairs), strict=True):
             results[index] = scores
     return results
 
 
-def _score(model: Model, items: list[Forced]) -> list[Scores]:
+def _score(model: Model, pairs: list[tuple[Forced, Seen]]) -> list[Scores]:
+    items = [item for item, _ in pairs]
     first = min(len(item.prompt_ids) for item in items) - 1
-    logits = model.logits([[*item.prompt_ids, *item.response_ids[:-1]] for item in items], first)
+    logits = model.logits([_chunk(item, sight) for item, sight in pairs], first)
     scores = []
     for row, item in enumerate(items):
         start = len(item.prompt_ids) - 1 - first
@@ -46,11 +59,19 @@ def _score(model: Model, items: list[Forced]) -> list[Scores]:
     return scores
 
 
+def _chunk(item: Forced, sight: Seen) -> Chunk:
+    return Chunk(
+        [*item.prompt_ids, *item.response_ids[:-1]], sight=sight if isinstance(sight, Sight) else None
+    )
+
+
 def _length(item: Forced) -> int:
     return len(item.prompt_ids) + len(item.response_ids)
 
 
-def _fault(item: Forced, vocabulary: int, most_context: int) -> InvalidArgument | None:
+def _fault(item: Forced, sight: Seen, vocabulary: int, most_context: int) -> FarfieldError | None:
+    if isinstance(sight, FarfieldError):
+        return sight
     if not item.prompt_ids or not item.response_ids:
         return InvalidArgument("prompt_ids and response_ids must both hold at least one id")
     if not 0 <= item.temperature < float("inf"):

@@ -1,20 +1,20 @@
 """An engine that answers from a script: for tests of whatever calls a policy. No model, no torch.
 
 Ids are the UTF-8 bytes of the text, END ends a response, and every logprob is LOGPROB. A conversation reads
-as one line per message, `role: text`.
+as one line per message, `role: text`; an image as `[image DIGEST]`, with the first digits of its digest.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 
 from farfield_kernel.errors import FailedPrecondition, FarfieldError, InvalidArgument, Unavailable
+from farfield_model.chat import Content, Message
 from farfield_policy.engine import (
     Capabilities,
     Completion,
     Description,
     FinishReason,
     Forced,
-    Message,
     Prompt,
     Scored,
     Scores,
@@ -52,7 +52,9 @@ class ScriptedEngine:
     def describe(self) -> Description:
         return Description(
             engine="scripted",
-            capabilities=Capabilities(score=True, weight_update_from_disk=True, deterministic=True),
+            capabilities=Capabilities(
+                score=True, images=True, weight_update_from_disk=True, deterministic=True
+            ),
             weights=self._version,
             max_context_tokens=CONTEXT,
             max_concurrency=self._capacity,
@@ -157,9 +159,15 @@ def _delta(prompt: Prompt) -> list[int]:
     if not prompt.messages:
         return []
     said = [*prompt.messages, Message("assistant", "")]
-    text = "\n".join(f"{message.role}: {message.text}" for message in said)
+    text = "\n".join(f"{role}: {_words(content)}" for role, content in said)
     ended = [] if not prompt.prefix_ids or prompt.prefix_ids[-1] == END else [END]
     return [*ended, *(f"\n{text}" if prompt.prefix_ids else text).encode()]
+
+
+def _words(content: Content) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(part if isinstance(part, str) else f"[image {part.sha256[:8]}]" for part in content)
 
 
 def _limited(text: str, prompt: Prompt) -> tuple[list[int], FinishReason, str]:

@@ -2,20 +2,22 @@
 
 from farfield.environment.v1.environment_pb2 import Observation
 from farfield.policy.v1.policy_pb2 import Response
-from farfield.types.v1.types_pb2 import ROLE_ASSISTANT, ROLE_USER, Message, Part
+from farfield.types.v1.types_pb2 import ROLE_ASSISTANT, ROLE_USER, Image, Message, Part
 from farfield_kernel.errors import DataLoss
+from farfield_rollout.images import images_of
 
 
 class Conversation:
     """`prefix_ids` and `messages` make the next prompt.
 
     With `token_ids` (an engine that takes ids) the prefix is the last prompt and its response exactly as
-    they were sampled, and `messages` are new since then. Without, every prompt is the whole conversation
+    they were sampled, `prefix_images` are the images in it, and `messages` are new since then. Without, every prompt is the whole conversation
     as text, which the engine tokenizes again.
     """
 
     def __init__(self, token_ids: bool) -> None:
         self.prefix_ids = b""
+        self.prefix_images: list[Image] = []
         self.messages: list[Message] = []
         self.token_ids = token_ids
         self._past: list[Message] = []
@@ -35,6 +37,7 @@ class Conversation:
                     "token ids of the conversation so far"
                 )
             self.prefix_ids = response.prompt_ids + response.response_ids
+            self.prefix_images += images_of(self.messages)
         else:
             said = Message(role=ROLE_ASSISTANT, parts=[Part(text=response.text)])
             self._past += [*self.messages, said]
@@ -46,7 +49,7 @@ class Conversation:
         one message where both are the user's. A fresh context drops the past and the feedback."""
         new = list(observation.messages)
         if observation.fresh_context:
-            self.prefix_ids, self._past = b"", []
+            self.prefix_ids, self.prefix_images, self._past = b"", [], []
         elif feedback:
             new = _with_feedback(feedback, new)
         self.messages = new

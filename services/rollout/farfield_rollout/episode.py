@@ -142,6 +142,7 @@ class Episode:
         return policy_pb2.Prompt(
             request_id=f"{self._session.id}/{turn}",
             prefix_ids=self._conversation.prefix_ids,
+            prefix_images=self._conversation.prefix_images,
             messages=self._conversation.prompt(),
             sampling=spec.sampling,
             seed=turn_seed(spec.sampling_seed, turn),

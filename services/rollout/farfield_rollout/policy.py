@@ -1,19 +1,27 @@
 """The policy's client: every prompt of the worker over few long-lived streams."""
 
 import itertools
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
 from farfield.policy.v1 import policy_pb2 as pb
 from farfield.policy.v1 import policy_pb2_grpc
+from farfield.types.v1.types_pb2 import Image
 from farfield_kernel.client import channel
-from farfield_kernel.errors import error_of, translated
+from farfield_kernel.errors import IMAGES_UNKNOWN, FailedPrecondition, error_of, translated
 from farfield_rollout.batching import Batcher
 from farfield_rollout.config import PolicyConfig
 from farfield_rollout.exchange import Exchange
+from farfield_rollout.images import images_of
+
+_REMEMBERED = 4096
+"""Digests of images that the policy has been shown."""
 
 
 class PolicyClient:
+    """Images travel once: one that the policy has answered about is named by its digest from then on."""
+
     def __init__(self, config: PolicyConfig) -> None:
         self._channel = channel(config)
         self._stub: Any = policy_pb2_grpc.PolicyServiceStub(self._channel)
@@ -26,6 +34,7 @@ class PolicyClient:
         self._sent = itertools.count()
         self._descriptions = Batcher[None, pb.DescribeResponse](self._describe)
         self._described: pb.DescribeResponse | None = None
+        self._shown: OrderedDict[str, None] = OrderedDict()
 
     async def describe(self) -> pb.DescribeResponse:
         """The engine as it first described itself: its kind does not change under a worker."""
@@ -40,16 +49,41 @@ class PolicyClient:
     async def generate(self, prompt: pb.Prompt) -> pb.Response:
         """One response. The request id becomes unique, for a prompt may be sent again while the engine
         still works on it."""
+        digests = {image.sha256 for image in _images(prompt)}
+        try:
+            response = await self._send(prompt, digests & self._shown.keys())
+        except FailedPrecondition as error:
+            if error.reason != IMAGES_UNKNOWN:
+                raise
+            response = await self._send(prompt, set())  # another replica, or one that has forgotten
+        self._remember(digests)
+        return response
+
+    async def _send(self, prompt: pb.Prompt, known: set[str]) -> pb.Response:
         sent = pb.Prompt()
         sent.CopyFrom(prompt)
         sent.request_id = f"{prompt.request_id}~{next(self._sent)}"
+        for image in _images(sent):
+            if image.sha256 in known:
+                image.ClearField("data")
         stream = min(self._streams, key=len)
         return await stream.call(sent.request_id, sent, sent.ByteSize())
+
+    def _remember(self, digests: set[str]) -> None:
+        for digest in digests:
+            self._shown[digest] = None
+            self._shown.move_to_end(digest)
+        while len(self._shown) > _REMEMBERED:
+            self._shown.popitem(last=False)
 
     async def close(self) -> None:
         for stream in self._streams:
             await stream.close()
         await self._channel.close()
+
+
+def _images(prompt: pb.Prompt) -> list[Image]:
+    return [*prompt.prefix_images, *images_of(prompt.messages)]
 
 
 def _pack(prompts: list[pb.Prompt]) -> pb.GenerateStreamRequest:

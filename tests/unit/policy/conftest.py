@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
-    PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
@@ -24,12 +22,8 @@ from farfield_policy.rows import Request
 
 torch.set_num_threads(1)
 
-SPECIAL = ["<pad>", "<end>", "<system>", "<user>", "<assistant>"]
-WORDS = [*SPECIAL, *"abcdefghijklmnopqrstuvwxyz", *map(str, range(10))]
-TEMPLATE = (
-    "{% for message in messages %}<{{ message.role }}> {{ message.content }} <end> {% endfor %}"
-    "{% if add_generation_prompt %}<assistant> {% endif %}"
-)
+WORDS = 41
+"""Of the word tokenizer."""
 CONTEXT = 128
 
 
@@ -37,7 +31,7 @@ def llama(seed: int = 0) -> Any:
     torch.manual_seed(seed)
     return LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(WORDS),
+            vocab_size=WORDS,
             hidden_size=32,
             intermediate_size=64,
             num_hidden_layers=2,
@@ -55,7 +49,7 @@ def gpt2() -> Any:
     torch.manual_seed(1)
     return GPT2LMHeadModel(
         GPT2Config(
-            vocab_size=len(WORDS),
+            vocab_size=WORDS,
             n_embd=32,
             n_layer=2,
             n_head=4,
@@ -71,7 +65,7 @@ def qwen3() -> Any:
     torch.manual_seed(2)
     return Qwen3ForCausalLM(
         Qwen3Config(
-            vocab_size=len(WORDS),
+            vocab_size=WORDS,
             hidden_size=32,
             intermediate_size=64,
             num_hidden_layers=2,
@@ -112,41 +106,12 @@ def make_llama() -> Callable[[int], Any]:
     return llama
 
 
-def word_tokenizer(template: str | None = TEMPLATE) -> PreTrainedTokenizerFast:
-    core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<pad>"))
-    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<end>", pad_token="<pad>")
-    tokenizer.chat_template = template
-    return tokenizer
-
-
-def byte_tokenizer(template: str | None, special: Sequence[str], eos: str) -> PreTrainedTokenizerFast:
-    """One token per byte, and one for each special string."""
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    core = Tokenizer(models.BPE({letter: index for index, letter in enumerate(letters)}, []))
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token=eos, chat_template=template)
-    tokenizer.add_special_tokens({"additional_special_tokens": list(special)})
-    return tokenizer
-
-
 @pytest.fixture(scope="session")
-def make_byte_tokenizer() -> Callable[..., PreTrainedTokenizerFast]:
-    return byte_tokenizer
-
-
-@pytest.fixture(scope="session")
-def make_word_tokenizer() -> Callable[..., PreTrainedTokenizerFast]:
-    return word_tokenizer
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, make_word_tokenizer: Callable[..., Any]) -> Path:
     """A Llama with its tokenizer and chat template, as a folder."""
     folder = tmp_path_factory.mktemp("checkpoint")
     llama().save_pretrained(folder)
-    word_tokenizer().save_pretrained(folder)
+    make_word_tokenizer().save_pretrained(folder)
     return folder
 
 
@@ -176,7 +141,7 @@ def make_decoder() -> Callable[..., Decoder]:
         model: Model, rows: int = 8, deterministic: bool = False, context: int = CONTEXT, kept: int = 4096
     ) -> Decoder:
         settings = Settings(rows, context, 256, kept, deterministic)
-        return Decoder(model, Version(), settings, lambda ids: " ".join(WORDS[i] for i in ids))
+        return Decoder(model, Version(), settings, lambda ids: " ".join(f"w{i}" for i in ids))
 
     return make
 
@@ -191,7 +156,7 @@ def make_requests() -> Callable[..., list[Request]]:
         requests = []
         for seed in range(count):
             size = int(torch.randint(1, most, (), generator=generator))
-            ids = torch.randint(5, len(WORDS), (size,), generator=generator).tolist()
+            ids = torch.randint(5, WORDS, (size,), generator=generator).tolist()
             prompts.append(prompts[-1] if seed % 4 == 3 else ids)
             drawn = {
                 "max_new_tokens": 3 + 5 * (seed % 7),

@@ -1,20 +1,29 @@
+from collections.abc import Sequence
+
 from farfield_policy.admission import Entry, passes, share
+from farfield_policy.engine import Sampling
+from farfield_policy.rows import Request
+
+
+def request(ids: Sequence[int]) -> Request:
+    return Request(ids, Sampling(1))
 
 
 def test_identical_prompts_are_found_in_order() -> None:
-    assert share([[1, 2], [3], [1, 2], [3], [4]]) == [
-        Entry([1, 2], [0, 2]),
-        Entry([3], [1, 3]),
-        Entry([4], [4]),
+    entries = share(list(map(request, [[1, 2], [3], [1, 2], [3], [4]])))
+    assert [(entry.request.prompt_ids, entry.members) for entry in entries] == [
+        ([1, 2], [0, 2]),
+        ([3], [1, 3]),
+        ([4], [4]),
     ]
 
 
 def prompts(*lengths: int) -> list[Entry]:
-    return [Entry(range(length), [at]) for at, length in enumerate(lengths)]
+    return [Entry(request(range(length)), [at]) for at, length in enumerate(lengths)]
 
 
 def sizes(groups: list[list[Entry]]) -> list[list[int]]:
-    return [[len(prompt.ids) for prompt in group] for group in groups]
+    return [[prompt.left for prompt in group] for group in groups]
 
 
 def test_similar_lengths_share_a_pass() -> None:
@@ -30,7 +39,11 @@ def test_a_prompt_longer_than_a_pass_runs_alone() -> None:
 
 
 def test_prompts_with_a_past_run_apart_and_only_what_is_new() -> None:
-    entries = [Entry(range(30), [0]), Entry(range(40), [1], past=12), Entry(range(50), [2], past=20)]
+    entries = [
+        Entry(request(range(30)), [0]),
+        Entry(request(range(40)), [1], past=12),
+        Entry(request(range(50)), [2], past=20),
+    ]
     groups = passes(entries, 1000)
     assert [[entry.members[0] for entry in group] for group in groups] == [[2, 1], [0]]
-    assert list(groups[0][1].ids) == list(range(12, 40))
+    assert list(groups[0][1].chunk.ids) == list(range(12, 40))

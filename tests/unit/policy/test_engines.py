@@ -14,12 +14,12 @@ from farfield_kernel.errors import (
     InvalidArgument,
     Unavailable,
 )
+from farfield_model.chat import Message
 from farfield_policy.config import TorchConfig
 from farfield_policy.engine import (
     Engine,
     FinishReason,
     Forced,
-    Message,
     Prompt,
     Requirement,
     Sampling,

@@ -3,9 +3,10 @@ import pytest
 from farfield.policy.v1 import policy_pb2 as pb
 from farfield.types.v1 import types_pb2
 from farfield_kernel import wire
-from farfield_kernel.errors import Exhausted, FailedPrecondition, InvalidArgument, error_of
+from farfield_kernel.errors import Exhausted, InvalidArgument, error_of
+from farfield_model.chat import Message
 from farfield_policy import messages
-from farfield_policy.engine import Completion, FinishReason, Message, Requirement, Sampling, Span
+from farfield_policy.engine import Completion, FinishReason, Requirement, Sampling, Span
 
 USER = types_pb2.Message(role=types_pb2.ROLE_USER, parts=[{"text": "a "}, {"text": "b"}])
 
@@ -42,8 +43,8 @@ def test_no_run_requires_no_weights() -> None:
         (pb.Prompt(prefix_ids=b"123"), InvalidArgument, "4-byte"),
         (
             pb.Prompt(messages=[types_pb2.Message(role=types_pb2.ROLE_USER, parts=[{"image": {}}])]),
-            FailedPrecondition,
-            "images",
+            InvalidArgument,
+            "neither bytes nor",
         ),
         (
             pb.Prompt(require=pb.WeightVersion(run_id="run"), max_staleness=-1),

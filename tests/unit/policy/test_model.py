@@ -8,12 +8,12 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, MambaConfig, MistralConfig
 
 from farfield_kernel.errors import FailedPrecondition, NotFound
-from farfield_policy.model import Model, check_supported, context_limit, load, load_beside, padded
+from farfield_policy.model import Chunk, Model, check_supported, context_limit, load, load_beside, padded
 
 
 def logits(model: Model) -> torch.Tensor:
     with torch.inference_mode():
-        return model.logits([[5, 6, 7, 8]], 0)
+        return model.logits([Chunk([5, 6, 7, 8])], 0)
 
 
 def test_a_folder_is_loaded(checkpoint: Path, make_llama: Callable[[int], Any]) -> None:

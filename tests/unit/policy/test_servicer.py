@@ -24,13 +24,13 @@ class Unequal(ScriptedEngine):
     """Takes as long for each prompt as its words say."""
 
     async def _answer(self, prompt: Prompt, number: int):
-        await asyncio.sleep(LATENCIES.get(prompt.messages[0].text, 0))
+        await asyncio.sleep(LATENCIES.get(prompt.messages[0].content, 0))
         return await super()._answer(prompt, number)
 
 
 @pytest.fixture
 def engine() -> ScriptedEngine:
-    return Unequal(lambda prompt, text: f"to {prompt.messages[0].text}")
+    return Unequal(lambda prompt, text: f"to {prompt.messages[0].content}")
 
 
 @pytest.fixture

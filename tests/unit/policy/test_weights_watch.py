@@ -9,7 +9,8 @@ from farfield_kernel.errors import DataLoss, FailedPrecondition
 from farfield_kernel.queue.contract import Queue
 from farfield_kernel.queue.opening import connect
 from farfield_kernel.weights import Weights, seal
-from farfield_policy.engine import Message, Prompt, Requirement, Sampling, Version
+from farfield_model.chat import Message
+from farfield_policy.engine import Prompt, Requirement, Sampling, Version
 from farfield_policy.scripted import ScriptedEngine
 from farfield_policy.weights_watch import WeightsWatch, load_verified
 

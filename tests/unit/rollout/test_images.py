@@ -1,6 +1,7 @@
 """Images travel once, are shown whole to the policy, and are named by digest in the trajectory."""
 
 from farfield.types.v1.types_pb2 import ROLE_USER, Image, Message, Part
+from farfield_kernel.errors import IMAGES_UNKNOWN, FailedPrecondition
 from farfield_rollout.episode import play
 from farfield_rollout.images import ImageCache, by_digest, images_of
 
@@ -42,6 +43,26 @@ async def test_an_image_by_digest_is_fetched_once(world) -> None:
     world.environment.image = Image(sha256="d2")
     for number in range(2):
         await play(world.claim(world.spec(number)), world.services, world.config.retry, "w")
-    shown = [image for prompt in world.policy.prompts for image in images_of(prompt.messages)]
-    assert [image.data for image in shown] == [b"bytes of d2"] * 2
+    opening = [prompt for prompt in world.policy.prompts if not prompt.prefix_ids]
+    shown = [image for prompt in opening for image in images_of(prompt.messages)]
+    assert [image.data for image in shown] == [b"bytes of d2", b""]
     assert world.environment.faults.calls["blobs"] == 1
+
+
+async def test_later_turns_name_the_images_of_their_prefix(world) -> None:
+    world.environment.image = Image(sha256="d3", data=b"png")
+    await play(world.claim(), world.services, world.config.retry, "w")
+    first, *later = world.policy.prompts
+    assert not first.prefix_images
+    assert [[(image.sha256, image.data) for image in one.prefix_images] for one in later] == [[("d3", b"")]] * 2
+
+
+async def test_a_policy_that_has_forgotten_an_image_is_sent_it_again(world) -> None:
+    world.environment.image = Image(sha256="d4", data=b"png")
+    await play(world.claim(), world.services, world.config.retry, "w")
+    world.policy.prompts.clear()
+    world.policy.faults.plan("generate", FailedPrecondition("gone", reason=IMAGES_UNKNOWN))
+    trajectory = await play(world.claim(world.spec(1)), world.services, world.config.retry, "w")
+    assert not trajectory.failure
+    sent = [image.data for prompt in world.policy.prompts[:2] for image in images_of(prompt.messages)]
+    assert sent == [b"", b"png"]

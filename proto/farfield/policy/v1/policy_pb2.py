@@ -26,15 +26,15 @@ from farfield.types.v1 import types_pb2 as farfield_dot_types_dot_v1_dot_types__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61rfield/policy/v1/policy.proto\x12\x12\x66\x61rfield.policy.v1\x1a\x1d\x66\x61rfield/types/v1/types.proto\x1a\x17google/rpc/status.proto\"\x11\n\x0f\x44\x65scribeRequest\"\x82\x02\n\x10\x44\x65scribeResponse\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x36\n\x0c\x63\x61pabilities\x18\x02 \x01(\x0b\x32 .farfield.policy.v1.Capabilities\x12\x32\n\x07weights\x18\x03 \x01(\x0b\x32!.farfield.policy.v1.WeightVersion\x12\x1a\n\x12max_context_tokens\x18\x04 \x01(\x05\x12\x17\n\x0fmax_concurrency\x18\x05 \x01(\x05\x12\x15\n\reos_token_ids\x18\x06 \x03(\x05\x12\x12\n\nparameters\x18\x07 \x01(\x03\x12\x12\n\nvocabulary\x18\x08 \x01(\x05\"\xa6\x02\n\x0c\x43\x61pabilities\x12\x14\n\x0ctoken_ids_in\x18\x01 \x01(\x08\x12\x15\n\rtoken_ids_out\x18\x02 \x01(\x08\x12\x14\n\x0clogprobs_raw\x18\x03 \x01(\x08\x12\x1a\n\x12logprobs_processed\x18\x04 \x01(\x08\x12\r\n\x05score\x18\x05 \x01(\x08\x12\x0c\n\x04seed\x18\x06 \x01(\x08\x12\x14\n\x0cstop_strings\x18\x07 \x01(\x08\x12\x16\n\x0estop_token_ids\x18\x08 \x01(\x08\x12\x0e\n\x06images\x18\t \x01(\x08\x12\x0c\n\x04lora\x18\n \x01(\x08\x12\x37\n\rweight_update\x18\x0b \x01(\x0e\x32 .farfield.policy.v1.WeightUpdate\x12\x15\n\rdeterministic\x18\x0c \x01(\x08\"@\n\rWeightVersion\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\">\n\x0fGenerateRequest\x12+\n\x07prompts\x18\x01 \x03(\x0b\x32\x1a.farfield.policy.v1.Prompt\"\xe6\x01\n\x06Prompt\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nprefix_ids\x18\x02 \x01(\x0c\x12,\n\x08messages\x18\x03 \x03(\x0b\x32\x1a.farfield.types.v1.Message\x12-\n\x08sampling\x18\x04 \x01(\x0b\x32\x1b.farfield.types.v1.Sampling\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x32\n\x07require\x18\x06 \x01(\x0b\x32!.farfield.policy.v1.WeightVersion\x12\x15\n\rmax_staleness\x18\x07 \x01(\x03\"G\n\x10GenerateResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".farfield.policy.v1.GenerateResult\"\x85\x01\n\x0eGenerateResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x30\n\x08response\x18\x02 \x01(\x0b\x32\x1c.farfield.policy.v1.ResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"\xe5\x01\n\x08Response\x12\x12\n\nprompt_ids\x18\x01 \x01(\x0c\x12\x14\n\x0cresponse_ids\x18\x02 \x01(\x0c\x12\x10\n\x08logprobs\x18\x03 \x01(\x0c\x12\x14\n\x0craw_logprobs\x18\x04 \x01(\x0c\x12\x36\n\rfinish_reason\x18\x05 \x01(\x0e\x32\x1f.farfield.types.v1.FinishReason\x12\x0c\n\x04text\x18\x06 \x01(\t\x12\x31\n\x08versions\x18\x07 \x03(\x0b\x32\x1f.farfield.policy.v1.VersionSpan\x12\x0e\n\x06run_id\x18\x08 \x01(\t\".\n\x0bVersionSpan\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x0e\n\x06tokens\x18\x02 \x01(\x05\"D\n\x15GenerateStreamRequest\x12+\n\x07prompts\x18\x01 \x03(\x0b\x32\x1a.farfield.policy.v1.Prompt\"M\n\x16GenerateStreamResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".farfield.policy.v1.GenerateResult\"<\n\x0cScoreRequest\x12,\n\x05items\x18\x01 \x03(\x0b\x32\x1d.farfield.policy.v1.ScoreItem\"^\n\tScoreItem\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nprompt_ids\x18\x02 \x01(\x0c\x12\x14\n\x0cresponse_ids\x18\x03 \x01(\x0c\x12\x13\n\x0btemperature\x18\x04 \x01(\x02\"u\n\rScoreResponse\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.farfield.policy.v1.ScoreResult\x12\x32\n\x07weights\x18\x02 \x01(\x0b\x32!.farfield.policy.v1.WeightVersion\"~\n\x0bScoreResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12,\n\x06scores\x18\x02 \x01(\x0b\x32\x1a.farfield.policy.v1.ScoresH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"0\n\x06Scores\x12\x10\n\x08logprobs\x18\x01 \x01(\x0c\x12\x14\n\x0craw_logprobs\x18\x02 \x01(\x0c\"V\n\x12LoadWeightsRequest\x12\x32\n\x07weights\x18\x01 \x01(\x0b\x32!.farfield.policy.v1.WeightVersion\x12\x0c\n\x04path\x18\x02 \x01(\t\"v\n\x13LoadWeightsResponse\x12\x32\n\x07weights\x18\x01 \x01(\x0b\x32!.farfield.policy.v1.WeightVersion\x12\x14\n\x0cload_seconds\x18\x02 \x01(\x01\x12\x15\n\rstall_seconds\x18\x03 \x01(\x01\"\x1d\n\x0cPauseRequest\x12\r\n\x05\x64rain\x18\x01 \x01(\x08\" \n\rPauseResponse\x12\x0f\n\x07running\x18\x01 \x01(\x05\"\x0f\n\rResumeRequest\"\x10\n\x0eResumeResponse*\x92\x01\n\x0cWeightUpdate\x12\x1d\n\x19WEIGHT_UPDATE_UNSPECIFIED\x10\x00\x12\x16\n\x12WEIGHT_UPDATE_NONE\x10\x01\x12\x19\n\x15WEIGHT_UPDATE_RESTART\x10\x02\x12\x16\n\x12WEIGHT_UPDATE_DISK\x10\x03\x12\x18\n\x14WEIGHT_UPDATE_TENSOR\x10\x04\x32\xf7\x04\n\rPolicyService\x12U\n\x08\x44\x65scribe\x12#.farfield.policy.v1.DescribeRequest\x1a$.farfield.policy.v1.DescribeResponse\x12U\n\x08Generate\x12#.farfield.policy.v1.GenerateRequest\x1a$.farfield.policy.v1.GenerateResponse\x12k\n\x0eGenerateStream\x12).farfield.policy.v1.GenerateStreamRequest\x1a*.farfield.policy.v1.GenerateStreamResponse(\x01\x30\x01\x12L\n\x05Score\x12 .farfield.policy.v1.ScoreRequest\x1a!.farfield.policy.v1.ScoreResponse\x12^\n\x0bLoadWeights\x12&.farfield.policy.v1.LoadWeightsRequest\x1a\'.farfield.policy.v1.LoadWeightsResponse\x12L\n\x05Pause\x12 .farfield.policy.v1.PauseRequest\x1a!.farfield.policy.v1.PauseResponse\x12O\n\x06Resume\x12!.farfield.policy.v1.ResumeRequest\x1a\".farfield.policy.v1.ResumeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61rfield/policy/v1/policy.proto\x12\x12\x66\x61rfield.policy.v1\x1a\x1d\x66\x61rfield/types/v1/types.proto\x1a\x17google/rpc/status.proto\"\x11\n\x0f\x44\x65scribeRequest\"\x82\x02\n\x10\x44\x65scribeResponse\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x36\n\x0c\x63\x61pabilities\x18\x02 \x01(\x0b\x32 .farfield.policy.v1.Capabilities\x12\x32\n\x07weights\x18\x03 \x01(\x0b\x32!.farfield.policy.v1.WeightVersion\x12\x1a\n\x12max_context_tokens\x18\x04 \x01(\x05\x12\x17\n\x0fmax_concurrency\x18\x05 \x01(\x05\x12\x15\n\reos_token_ids\x18\x06 \x03(\x05\x12\x12\n\nparameters\x18\x07 \x01(\x03\x12\x12\n\nvocabulary\x18\x08 \x01(\x05\"\xa6\x02\n\x0c\x43\x61pabilities\x12\x14\n\x0ctoken_ids_in\x18\x01 \x01(\x08\x12\x15\n\rtoken_ids_out\x18\x02 \x01(\x08\x12\x14\n\x0clogprobs_raw\x18\x03 \x01(\x08\x12\x1a\n\x12logprobs_processed\x18\x04 \x01(\x08\x12\r\n\x05score\x18\x05 \x01(\x08\x12\x0c\n\x04seed\x18\x06 \x01(\x08\x12\x14\n\x0cstop_strings\x18\x07 \x01(\x08\x12\x16\n\x0estop_token_ids\x18\x08 \x01(\x08\x12\x0e\n\x06images\x18\t \x01(\x08\x12\x0c\n\x04lora\x18\n \x01(\x08\x12\x37\n\rweight_update\x18\x0b \x01(\x0e\x32 .farfield.policy.v1.WeightUpdate\x12\x15\n\rdeterministic\x18\x0c \x01(\x08\"@\n\rWeightVersion\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\">\n\x0fGenerateRequest\x12+\n\x07prompts\x18\x01 \x03(\x0b\x32\x1a.farfield.policy.v1.Prompt\"\x97\x02\n\x06Prompt\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nprefix_ids\x18\x02 \x01(\x0c\x12,\n\x08messages\x18\x03 \x03(\x0b\x32\x1a.farfield.types.v1.Message\x12-\n\x08sampling\x18\x04 \x01(\x0b\x32\x1b.farfield.types.v1.Sampling\x12\x0c\n\x04seed\x18\x05 \x01(\x04\x12\x32\n\x07require\x18\x06 \x01(\x0b\x32!.farfield.policy.v1.WeightVersion\x12\x15\n\rmax_staleness\x18\x07 \x01(\x03\x12/\n\rprefix_images\x18\x08 \x03(\x0b\x32\x18.farfield.types.v1.Image\"G\n\x10GenerateResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".farfield.policy.v1.GenerateResult\"\x85\x01\n\x0eGenerateResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x30\n\x08response\x18\x02 \x01(\x0b\x32\x1c.farfield.policy.v1.ResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"\xe5\x01\n\x08Response\x12\x12\n\nprompt_ids\x18\x01 \x01(\x0c\x12\x14\n\x0cresponse_ids\x18\x02 \x01(\x0c\x12\x10\n\x08logprobs\x18\x03 \x01(\x0c\x12\x14\n\x0craw_logprobs\x18\x04 \x01(\x0c\x12\x36\n\rfinish_reason\x18\x05 \x01(\x0e\x32\x1f.farfield.types.v1.FinishReason\x12\x0c\n\x04text\x18\x06 \x01(\t\x12\x31\n\x08versions\x18\x07 \x03(\x0b\x32\x1f.farfield.policy.v1.VersionSpan\x12\x0e\n\x06run_id\x18\x08 \x01(\t\".\n\x0bVersionSpan\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x0e\n\x06tokens\x18\x02 \x01(\x05\"D\n\x15GenerateStreamRequest\x12+\n\x07prompts\x18\x01 \x03(\x0b\x32\x1a.farfield.policy.v1.Prompt\"M\n\x16GenerateStreamResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".farfield.policy.v1.GenerateResult\"<\n\x0cScoreRequest\x12,\n\x05items\x18\x01 \x03(\x0b\x32\x1d.farfield.policy.v1.ScoreItem\"\x88\x01\n\tScoreItem\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nprompt_ids\x18\x02 \x01(\x0c\x12\x14\n\x0cresponse_ids\x18\x03 \x01(\x0c\x12\x13\n\x0btemperature\x18\x04 \x01(\x02\x12(\n\x06images\x18\x05 \x03(\x0b\x32\x18.farfield.types.v1.Image\"u\n\rScoreResponse\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.farfield.policy.v1.ScoreResult\x12\x32\n\x07weights\x18\x02 \x01(\x0b\x32!.farfield.policy.v1.WeightVersion\"~\n\x0bScoreResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12,\n\x06scores\x18\x02 \x01(\x0b\x32\x1a.farfield.policy.v1.ScoresH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"0\n\x06Scores\x12\x10\n\x08logprobs\x18\x01 \x01(\x0c\x12\x14\n\x0craw_logprobs\x18\x02 \x01(\x0c\"V\n\x12LoadWeightsRequest\x12\x32\n\x07weights\x18\x01 \x01(\x0b\x32!.farfield.policy.v1.WeightVersion\x12\x0c\n\x04path\x18\x02 \x01(\t\"v\n\x13LoadWeightsResponse\x12\x32\n\x07weights\x18\x01 \x01(\x0b\x32!.farfield.policy.v1.WeightVersion\x12\x14\n\x0cload_seconds\x18\x02 \x01(\x01\x12\x15\n\rstall_seconds\x18\x03 \x01(\x01\"\x1d\n\x0cPauseRequest\x12\r\n\x05\x64rain\x18\x01 \x01(\x08\" \n\rPauseResponse\x12\x0f\n\x07running\x18\x01 \x01(\x05\"\x0f\n\rResumeRequest\"\x10\n\x0eResumeResponse*\x92\x01\n\x0cWeightUpdate\x12\x1d\n\x19WEIGHT_UPDATE_UNSPECIFIED\x10\x00\x12\x16\n\x12WEIGHT_UPDATE_NONE\x10\x01\x12\x19\n\x15WEIGHT_UPDATE_RESTART\x10\x02\x12\x16\n\x12WEIGHT_UPDATE_DISK\x10\x03\x12\x18\n\x14WEIGHT_UPDATE_TENSOR\x10\x04\x32\xf7\x04\n\rPolicyService\x12U\n\x08\x44\x65scribe\x12#.farfield.policy.v1.DescribeRequest\x1a$.farfield.policy.v1.DescribeResponse\x12U\n\x08Generate\x12#.farfield.policy.v1.GenerateRequest\x1a$.farfield.policy.v1.GenerateResponse\x12k\n\x0eGenerateStream\x12).farfield.policy.v1.GenerateStreamRequest\x1a*.farfield.policy.v1.GenerateStreamResponse(\x01\x30\x01\x12L\n\x05Score\x12 .farfield.policy.v1.ScoreRequest\x1a!.farfield.policy.v1.ScoreResponse\x12^\n\x0bLoadWeights\x12&.farfield.policy.v1.LoadWeightsRequest\x1a\'.farfield.policy.v1.LoadWeightsResponse\x12L\n\x05Pause\x12 .farfield.policy.v1.PauseRequest\x1a!.farfield.policy.v1.PauseResponse\x12O\n\x06Resume\x12!.farfield.policy.v1.ResumeRequest\x1a\".farfield.policy.v1.ResumeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'farfield.policy.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WEIGHTUPDATE']._serialized_start=2453
-  _globals['_WEIGHTUPDATE']._serialized_end=2599
+  _globals['_WEIGHTUPDATE']._serialized_start=2545
+  _globals['_WEIGHTUPDATE']._serialized_end=2691
   _globals['_DESCRIBEREQUEST']._serialized_start=111
   _globals['_DESCRIBEREQUEST']._serialized_end=128
   _globals['_DESCRIBERESPONSE']._serialized_start=131
@@ -46,41 +46,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATEREQUEST']._serialized_start=754
   _globals['_GENERATEREQUEST']._serialized_end=816
   _globals['_PROMPT']._serialized_start=819
-  _globals['_PROMPT']._serialized_end=1049
-  _globals['_GENERATERESPONSE']._serialized_start=1051
-  _globals['_GENERATERESPONSE']._serialized_end=1122
-  _globals['_GENERATERESULT']._serialized_start=1125
-  _globals['_GENERATERESULT']._serialized_end=1258
-  _globals['_RESPONSE']._serialized_start=1261
-  _globals['_RESPONSE']._serialized_end=1490
-  _globals['_VERSIONSPAN']._serialized_start=1492
-  _globals['_VERSIONSPAN']._serialized_end=1538
-  _globals['_GENERATESTREAMREQUEST']._serialized_start=1540
-  _globals['_GENERATESTREAMREQUEST']._serialized_end=1608
-  _globals['_GENERATESTREAMRESPONSE']._serialized_start=1610
-  _globals['_GENERATESTREAMRESPONSE']._serialized_end=1687
-  _globals['_SCOREREQUEST']._serialized_start=1689
-  _globals['_SCOREREQUEST']._serialized_end=1749
-  _globals['_SCOREITEM']._serialized_start=1751
-  _globals['_SCOREITEM']._serialized_end=1845
-  _globals['_SCORERESPONSE']._serialized_start=1847
-  _globals['_SCORERESPONSE']._serialized_end=1964
-  _globals['_SCORERESULT']._serialized_start=1966
-  _globals['_SCORERESULT']._serialized_end=2092
-  _globals['_SCORES']._serialized_start=2094
-  _globals['_SCORES']._serialized_end=2142
-  _globals['_LOADWEIGHTSREQUEST']._serialized_start=2144
-  _globals['_LOADWEIGHTSREQUEST']._serialized_end=2230
-  _globals['_LOADWEIGHTSRESPONSE']._serialized_start=2232
-  _globals['_LOADWEIGHTSRESPONSE']._serialized_end=2350
-  _globals['_PAUSEREQUEST']._serialized_start=2352
-  _globals['_PAUSEREQUEST']._serialized_end=2381
-  _globals['_PAUSERESPONSE']._serialized_start=2383
-  _globals['_PAUSERESPONSE']._serialized_end=2415
-  _globals['_RESUMEREQUEST']._serialized_start=2417
-  _globals['_RESUMEREQUEST']._serialized_end=2432
-  _globals['_RESUMERESPONSE']._serialized_start=2434
-  _globals['_RESUMERESPONSE']._serialized_end=2450
-  _globals['_POLICYSERVICE']._serialized_start=2602
-  _globals['_POLICYSERVICE']._serialized_end=3233
+  _globals['_PROMPT']._serialized_end=1098
+  _globals['_GENERATERESPONSE']._serialized_start=1100
+  _globals['_GENERATERESPONSE']._serialized_end=1171
+  _globals['_GENERATERESULT']._serialized_start=1174
+  _globals['_GENERATERESULT']._serialized_end=1307
+  _globals['_RESPONSE']._serialized_start=1310
+  _globals['_RESPONSE']._serialized_end=1539
+  _globals['_VERSIONSPAN']._serialized_start=1541
+  _globals['_VERSIONSPAN']._serialized_end=1587
+  _globals['_GENERATESTREAMREQUEST']._serialized_start=1589
+  _globals['_GENERATESTREAMREQUEST']._serialized_end=1657
+  _globals['_GENERATESTREAMRESPONSE']._serialized_start=1659
+  _globals['_GENERATESTREAMRESPONSE']._serialized_end=1736
+  _globals['_SCOREREQUEST']._serialized_start=1738
+  _globals['_SCOREREQUEST']._serialized_end=1798
+  _globals['_SCOREITEM']._serialized_start=1801
+  _globals['_SCOREITEM']._serialized_end=1937
+  _globals['_SCORERESPONSE']._serialized_start=1939
+  _globals['_SCORERESPONSE']._serialized_end=2056
+  _globals['_SCORERESULT']._serialized_start=2058
+  _globals['_SCORERESULT']._serialized_end=2184
+  _globals['_SCORES']._serialized_start=2186
+  _globals['_SCORES']._serialized_end=2234
+  _globals['_LOADWEIGHTSREQUEST']._serialized_start=2236
+  _globals['_LOADWEIGHTSREQUEST']._serialized_end=2322
+  _globals['_LOADWEIGHTSRESPONSE']._serialized_start=2324
+  _globals['_LOADWEIGHTSRESPONSE']._serialized_end=2442
+  _globals['_PAUSEREQUEST']._serialized_start=2444
+  _globals['_PAUSEREQUEST']._serialized_end=2473
+  _globals['_PAUSERESPONSE']._serialized_start=2475
+  _globals['_PAUSERESPONSE']._serialized_end=2507
+  _globals['_RESUMEREQUEST']._serialized_start=2509
+  _globals['_RESUMEREQUEST']._serialized_end=2524
+  _globals['_RESUMERESPONSE']._serialized_start=2526
+  _globals['_RESUMERESPONSE']._serialized_end=2542
+  _globals['_POLICYSERVICE']._serialized_start=2694
+  _globals['_POLICYSERVICE']._serialized_end=3325
 # @@protoc_insertion_point(module_scope)

@@ -10,7 +10,9 @@ Status codes, here and per item:
   INVALID_ARGUMENT     malformed
   FAILED_PRECONDITION  a capability that the engine lacks; a prompt that fills the context (reason
                        CONTEXT_FULL: the conversation is over); a weight version that is not served
-                       (reason WEIGHTS_NOT_SERVED: another replica may have it, or this one soon)
+                       (reason WEIGHTS_NOT_SERVED: another replica may have it, or this one soon);
+                       an image named by a digest whose bytes the engine does not have (reason
+                       IMAGES_UNKNOWN: send the prompt again with the bytes of all its images)
   RESOURCE_EXHAUSTED   the queue is full; carries google.rpc.RetryInfo
   UNAVAILABLE          draining, paused or loading
   INTERNAL             the engine failed
@@ -229,6 +231,7 @@ class Prompt(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     REQUIRE_FIELD_NUMBER: _builtins.int
     MAX_STALENESS_FIELD_NUMBER: _builtins.int
+    PREFIX_IMAGES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Echoed in the result."""
     prefix_ids: _builtins.bytes
@@ -251,6 +254,12 @@ class Prompt(_message.Message):
     def require(self) -> Global___WeightVersion:
         """Weights that must serve the whole response. `run_id` empty: any weights."""
 
+    @_builtins.property
+    def prefix_images(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Image]:
+        """The images that the prefix holds, in their order: token ids say where an image stands, not which
+        it is. Here and in messages an image that the engine was given before may come without its bytes.
+        """
+
     def __init__(
         self,
         *,
@@ -261,10 +270,11 @@ class Prompt(_message.Message):
         seed: _builtins.int = ...,
         require: Global___WeightVersion | None = ...,
         max_staleness: _builtins.int = ...,
+        prefix_images: _abc.Iterable[_types_pb2.Image] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["require", b"require", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_staleness", b"max_staleness", "messages", b"messages", "prefix_ids", b"prefix_ids", "request_id", b"request_id", "require", b"require", "sampling", b"sampling", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_staleness", b"max_staleness", "messages", b"messages", "prefix_ids", b"prefix_ids", "prefix_images", b"prefix_images", "request_id", b"request_id", "require", b"require", "sampling", b"sampling", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -461,6 +471,7 @@ class ScoreItem(_message.Message):
     PROMPT_IDS_FIELD_NUMBER: _builtins.int
     RESPONSE_IDS_FIELD_NUMBER: _builtins.int
     TEMPERATURE_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     prompt_ids: _builtins.bytes
     """int32."""
@@ -468,6 +479,10 @@ class ScoreItem(_message.Message):
     """int32; logprobs are of these."""
     temperature: _builtins.float
     """Processed logprobs are of softmax(logits / temperature). 0 is read as 1."""
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Image]:
+        """The images that the prompt holds, in their order."""
+
     def __init__(
         self,
         *,
@@ -475,10 +490,11 @@ class ScoreItem(_message.Message):
         prompt_ids: _builtins.bytes = ...,
         response_ids: _builtins.bytes = ...,
         temperature: _builtins.float = ...,
+        images: _abc.Iterable[_types_pb2.Image] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt_ids", b"prompt_ids", "request_id", b"request_id", "response_ids", b"response_ids", "temperature", b"temperature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "prompt_ids", b"prompt_ids", "request_id", b"request_id", "response_ids", b"response_ids", "temperature", b"temperature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

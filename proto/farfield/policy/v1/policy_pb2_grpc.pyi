@@ -10,7 +10,9 @@ Status codes, here and per item:
   INVALID_ARGUMENT     malformed
   FAILED_PRECONDITION  a capability that the engine lacks; a prompt that fills the context (reason
                        CONTEXT_FULL: the conversation is over); a weight version that is not served
-                       (reason WEIGHTS_NOT_SERVED: another replica may have it, or this one soon)
+                       (reason WEIGHTS_NOT_SERVED: another replica may have it, or this one soon);
+                       an image named by a digest whose bytes the engine does not have (reason
+                       IMAGES_UNKNOWN: send the prompt again with the bytes of all its images)
   RESOURCE_EXHAUSTED   the queue is full; carries google.rpc.RetryInfo
   UNAVAILABLE          draining, paused or loading
   INTERNAL             the engine failed

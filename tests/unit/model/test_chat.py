@@ -4,8 +4,7 @@ from typing import Any
 import pytest
 
 from farfield_kernel.errors import FailedPrecondition, InvalidArgument
-from farfield_policy.chat import Chat
-from farfield_policy.engine import Message
+from farfield_model.chat import Chat, Message
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"

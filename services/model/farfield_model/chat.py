@@ -8,32 +8,68 @@ by itself.
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from jinja2.exceptions import TemplateError
 
 from farfield_kernel.errors import FailedPrecondition, InvalidArgument
-from farfield_policy.engine import Message
+from farfield_model.images import ImageFile
+
+Content: TypeAlias = str | tuple[str | ImageFile, ...]
+
+
+class Message(NamedTuple):
+    """One message of a conversation: its content is text, or pieces of text and images in their order."""
+
+    role: str
+    content: Content
+
+    @property
+    def images(self) -> list[ImageFile]:
+        if isinstance(self.content, str):
+            return []
+        return [part for part in self.content if isinstance(part, ImageFile)]
+
+
+def images_of(messages: Sequence[Message]) -> list[ImageFile]:
+    return [image for message in messages for image in message.images]
+
 
 _MARK = "farfieldplaceholder"
 _PLACEHOLDER = (Message("user", "question"), Message("assistant", _MARK))
 _REMEMBERED = 4096
 
 
+class Eyes(Protocol):
+    """What a chat with images needs; `farfield_model.vision.Vision` has it."""
+
+    processor: Any
+
+    def tokenize(self, text: str, images: Sequence[ImageFile]) -> list[int]: ...
+
+
 class Chat:
     """The chat template and tokenizer of a model. Raises FailedPrecondition for a template with which a
     conversation cannot be extended."""
 
-    def __init__(self, tokenizer: Any, eos_ids: Sequence[int], allow_rewriting: bool = False) -> None:
+    def __init__(
+        self, tokenizer: Any, eos_ids: Sequence[int], allow_rewriting: bool = False, eyes: Eyes | None = None
+    ) -> None:
         self._tokenizer = tokenizer
+        self._eyes = eyes
+        self._template: Any = tokenizer
+        if eyes and eyes.processor.chat_template:
+            self._template = eyes.processor
         self._eos = frozenset(eos_ids)
         self._known: OrderedDict[tuple[bool, tuple[Message, ...]], tuple[int, ...]] = OrderedDict()
         self._closing = ""
+        self._end = min(self._eos, default=-1)
         self._ends_itself = False  # whether the template ends an answer with an end-of-sequence token
-        if tokenizer.chat_template:
+        if self._template.chat_template:
             self._closing = self._find_closing()
-            closing = tokenizer.encode(self._closing, add_special_tokens=False)
-            self._ends_itself = not self._eos.isdisjoint(closing)
+            ends = [token for token in self._encode(self._closing) if token in self._eos]
+            self._ends_itself = bool(ends)
+            self._end = ends[0] if ends else min(self._eos, default=-1)
             if not allow_rewriting:
                 self._check_append_only()
 
@@ -46,20 +82,33 @@ class Chat:
         ids = self._remember(False, messages)
         return [*prefix_ids, *(self._without_end(ids) if prefix_ids[-1] in self._eos else ids)]
 
+    def answer(self, text: str) -> list[int]:
+        """An assistant's words as they would have been sampled: their ids and the token that ends a turn."""
+        return [*self._encode(text), self._end]
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text without special tokens, spaces as the tokenizer has them."""
         return self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
     def _remember(self, opening: bool, messages: tuple[Message, ...]) -> tuple[int, ...]:
-        key = (opening, messages)
+        """Ids of what messages add. Images are remembered by their names, not by their bytes."""
+        images = images_of(messages)
+        key = (opening, tuple(map(_named, messages)) if images else messages)
         if key in self._known:
             self._known.move_to_end(key)
         else:
             text = self._render(messages, True) if opening else self._delta(messages)
-            self._known[key] = tuple(self._tokenizer.encode(text, add_special_tokens=False))
+            self._known[key] = tuple(self._encode(text, images))
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         return self._known[key]
+
+    def _encode(self, text: str, images: Sequence[ImageFile] = ()) -> list[int]:
+        if self._eyes is not None:
+            return self._eyes.tokenize(text, images)
+        if images:
+            raise FailedPrecondition("the model takes no images")
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _delta(self, messages: tuple[Message, ...]) -> str:
         rendered = self._render((*_PLACEHOLDER, *messages), True)
@@ -78,13 +127,16 @@ class Chat:
         return ids[first + 1 :]
 
     def _render(self, messages: Sequence[Message], invite: bool) -> str:
-        if not self._tokenizer.chat_template:
+        if not self._template.chat_template:
             raise FailedPrecondition(
                 "the model's tokenizer has no chat template, so it takes prefix_ids and no messages"
             )
-        conversation = [{"role": message.role, "content": message.text} for message in messages]
+        conversation = [
+            {"role": role, "content": content if self._eyes is None else _pieces(content)}
+            for role, content in messages
+        ]
         try:
-            return self._tokenizer.apply_chat_template(
+            return self._template.apply_chat_template(
                 conversation, tokenize=False, add_generation_prompt=invite
             )
         except TemplateError as error:
@@ -117,3 +169,19 @@ class Chat:
             "Ids that were sampled would not be the ids of the conversation. Use a template that only "
             "appends, or set allow_rewriting_template to go by what it appends after the last answer"
         )
+
+
+def _named(message: Message) -> Message:
+    """The message with its images named, not held."""
+    if isinstance(message.content, str):
+        return message
+    parts = (ImageFile(part.sha256) if isinstance(part, ImageFile) else part for part in message.content)
+    return Message(message.role, tuple(parts))
+
+
+def _pieces(content: Content) -> list[dict[str, str]]:
+    """Content as templates of vision-language models expect it."""
+    parts = (content,) if isinstance(content, str) else content
+    return [
+        {"type": "image"} if isinstance(part, ImageFile) else {"type": "text", "text": part} for part in parts
+    ]

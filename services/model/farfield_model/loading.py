@@ -1,0 +1,69 @@
+"""Models, tokenizers and processors from folders in Hugging Face format."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+)
+from transformers.utils import logging as transformers_logging
+
+from farfield_kernel.errors import FailedPrecondition, NotFound
+
+
+def load_module(
+    path: str | Path, dtype: str = "float32", device: str = "cpu", attention: str = "sdpa"
+) -> Any:
+    """The causal or vision-language model in a folder (or of a hub name). NotFound where there is none,
+    FailedPrecondition for one of another kind."""
+    transformers_logging.disable_progress_bar()
+    if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
+        raise NotFound(f"no model can be loaded from '{path}': it has no config.json")
+    try:
+        kind = AutoModelForImageTextToText if sees_images(path) else AutoModelForCausalLM
+        module: Any = kind.from_pretrained(path, dtype=getattr(torch, dtype), attn_implementation=attention)
+    except OSError as error:
+        raise NotFound(f"no model can be loaded from '{path}': {error}") from error
+    except ValueError as error:
+        raise FailedPrecondition(f"'{path}' holds no language model that loads: {error}") from error
+    return module.to(device)
+
+
+def sees_images(path: str | Path) -> bool:
+    """Whether the model in a folder takes images beside text."""
+    config = AutoConfig.from_pretrained(path)
+    return hasattr(config, "vision_config") and type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+
+def load_tokenizer(path: str | Path) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        raise FailedPrecondition(f"{path} holds no tokenizer that loads: {error}") from error
+
+
+def load_processor(path: str | Path) -> Any:
+    """What turns text and images into inputs of a vision-language model."""
+    try:
+        processor = AutoProcessor.from_pretrained(path)
+    except (OSError, ValueError, ImportError) as error:
+        raise FailedPrecondition(f"{path} holds no processor that loads: {error}") from error
+    if not hasattr(processor, "image_processor"):
+        raise FailedPrecondition(f"{path} holds a vision-language model without an image processor")
+    return processor
+
+
+def end_ids(module: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Every token that ends a response, as generation config, model and tokenizer name them."""
+    text = module.config.get_text_config()
+    named = (module.generation_config.eos_token_id, text.eos_token_id, tokenizer.eos_token_id)
+    found: set[int] = set()
+    for given in named:
+        found.update(given if isinstance(given, list) else [] if given is None else [given])
+    return tuple(sorted(found))

@@ -1,0 +1,138 @@
+"""Tiny vision-language models of several architectures, built from their configs with random weights."""
+
+from typing import Any
+
+import torch
+from transformers import (
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+)
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
+from transformers.models.llava.processing_llava import LlavaProcessor
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.models.qwen2_vl.processing_qwen2_vl import Qwen2VLProcessor
+
+TEMPLATE = """\
+{%- for message in messages -%}
+{{ '<' + message['role'] + '> ' }}
+{%- if message['content'] is string -%}{{ message['content'] }}
+{%- else -%}
+{%- for part in message['content'] -%}
+{%- if part['type'] == 'image' -%}{{ ' IMAGE ' }}{%- else -%}{{ part['text'] }}{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{ ' <end> ' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{ '<assistant> ' }}{%- endif -%}
+"""
+SPREAD = 0.3
+"""Of random weights: wide enough that different images give different answers."""
+TEXT: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+    "bos_token_id": None,
+    "initializer_range": SPREAD,
+}
+TOWER: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "initializer_range": SPREAD,
+}
+
+
+def with_words(tokenizer: Any, mark: str, *others: str) -> dict[str, int]:
+    """Adds the image mark and its company; returns their ids."""
+    tokenizer.add_special_tokens({"additional_special_tokens": [mark, *others]})
+    tokenizer.chat_template = TEMPLATE.replace("IMAGE", mark)
+    return {word: tokenizer.convert_tokens_to_ids(word) for word in (mark, *others)}
+
+
+def idefics3(tokenizer: Any, seed: int = 0) -> tuple[Any, Any]:
+    """16 tokens an image: 64 pixels square, patches of 8, four shuffled into one."""
+    others = ("<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
+    ids = with_words(tokenizer, "<image>", *others)
+    size = {"longest_edge": 64}
+    pixels = Idefics3ImageProcessorPil(do_image_splitting=False, size=size, max_image_size=size)
+    processor = Idefics3Processor(pixels, tokenizer, image_seq_len=16, chat_template=tokenizer.chat_template)
+    config = Idefics3Config(
+        image_token_id=ids["<image>"],
+        scale_factor=2,
+        pad_token_id=0,
+        vision_config={**TOWER, "image_size": 64, "patch_size": 8},
+        text_config={"model_type": "llama", "vocab_size": len(tokenizer), **TEXT},
+    )
+    torch.manual_seed(seed)
+    return Idefics3ForConditionalGeneration(config).eval(), processor
+
+
+def llava(tokenizer: Any, seed: int = 0) -> tuple[Any, Any]:
+    """16 tokens an image: CLIP's patches, 32 pixels square by 8."""
+    ids = with_words(tokenizer, "<image>")
+    pixels = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    processor = LlavaProcessor(
+        pixels,
+        tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=tokenizer.chat_template,
+    )
+    config = LlavaConfig(
+        image_token_id=ids["<image>"],
+        vision_config={"model_type": "clip_vision_model", **TOWER, "image_size": 32, "patch_size": 8},
+        text_config={"model_type": "llama", "vocab_size": len(tokenizer), **TEXT},
+        vision_feature_layer=-1,
+    )
+    torch.manual_seed(seed)
+    return LlavaForConditionalGeneration(config).eval(), processor
+
+
+class ImagesAlone(Qwen2VLProcessor):
+    """Without the half for video, which needs torchvision."""
+
+    def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> None:
+        """Anything goes."""
+
+
+def qwen2_vl(tokenizer: Any, seed: int = 0) -> tuple[Any, Any]:
+    """Any resolution, and positions that follow height and width."""
+    marks = ("<|vision_start|>", "<|vision_end|>", "<|video_pad|>")
+    ids = with_words(tokenizer, "<|image_pad|>", *marks)
+    pixels = Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=28 * 28 * 8)
+    processor = ImagesAlone(pixels, tokenizer, chat_template=tokenizer.chat_template)
+    tower = {"embed_dim": 32, "hidden_size": 32, "depth": 2, "num_heads": 4, "mlp_ratio": 2}
+    config = Qwen2VLConfig(
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        vision_config={**tower, "initializer_range": SPREAD},
+        text_config={
+            "vocab_size": len(tokenizer),
+            **TEXT,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": [1, 1, 2],
+            },
+        },
+    )
+    torch.manual_seed(seed)
+    return Qwen2VLForConditionalGeneration(config).eval(), processor
+
+
+ARCHITECTURES = {"idefics3": idefics3, "llava": llava, "qwen2_vl": qwen2_vl}
