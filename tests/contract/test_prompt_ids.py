@@ -1,6 +1,5 @@
 """The trainer imitates demonstrations on the very ids that the policy service builds and samples."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from farfield_model.chat import Chat, Message
-from farfield_trainer.learning.sft import Renderer, SupervisedSample, tokenize
+from farfield_trainer.learning.sft import SupervisedSample, tokenize
 
 TALK = [
     ("system", "Be brief."),
@@ -48,7 +47,7 @@ def byte_tokenizer(template: str) -> Any:
 def test_demonstrations_have_the_ids_of_a_played_conversation(template: str) -> None:
     tokenizer = byte_tokenizer(template)
     end = tokenizer.eos_token_id
-    chat, renderer = Chat(tokenizer, [end]), Renderer(tokenizer, [end])
+    chat = Chat(tokenizer, [end])
     played: list[int] = []
     spans, new = [], []
     for role, text in TALK:
@@ -59,20 +58,6 @@ def test_demonstrations_have_the_ids_of_a_played_conversation(template: str) -> 
         played = [*prompt, *tokenizer.encode(text, add_special_tokens=False), end]
         spans.append((len(prompt), len(played)))
         new = []
-    batch = tokenize([SupervisedSample(TALK)], renderer)
+    batch = tokenize([SupervisedSample(TALK)], Chat(tokenizer, [end]))
     assert batch.sequences == [played]
     assert [(target.start, target.end) for target in batch.targets] == spans
-
-
-def test_the_shipped_checkpoint_is_imitated_as_it_is_played() -> None:
-    folder = Path(__file__).parents[2] / "examples/tiny/checkpoint"
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    end = tokenizer.eos_token_id
-    chat, renderer = Chat(tokenizer, [end]), Renderer(tokenizer, [end])
-    first = chat.build([], (Message("user", "target 24 cards 1 2 3 4"),))
-    assert renderer.opening([("user", "target 24 cards 1 2 3 4")]) == first
-    assert chat.build([*first, end], (Message("user", "wrong value"),)) == [
-        *first,
-        end,
-        *renderer.continuation([("user", "wrong value")]),
-    ]

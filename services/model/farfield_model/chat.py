@@ -82,6 +82,10 @@ class Chat:
         ids = self._remember(False, messages)
         return [*prefix_ids, *(self._without_end(ids) if prefix_ids[-1] in self._eos else ids)]
 
+    @property
+    def has_template(self) -> bool:
+        return bool(self._template.chat_template)
+
     def answer(self, text: str) -> list[int]:
         """An assistant's words as they would have been sampled: their ids and the token that ends a turn."""
         return [*self._encode(text), self._end]

@@ -54,5 +54,7 @@ def pixels(image: ImageFile) -> "Image":
         return opened.convert("RGB")
     except UnidentifiedImageError as error:
         raise InvalidArgument(f"image {image.sha256[:12]} is none of {', '.join(FORMATS)}") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise InvalidArgument(f"image {image.sha256[:12]} has too many pixels: {error}") from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise InvalidArgument(f"image {image.sha256[:12]} is damaged: {error}") from error

@@ -20,10 +20,11 @@ from farfield_kernel.errors import FailedPrecondition, NotFound
 def load_module(
     path: str | Path, dtype: str = "float32", device: str = "cpu", attention: str = "sdpa"
 ) -> Any:
-    """The causal or vision-language model in a folder (or of a hub name). NotFound where there is none,
-    FailedPrecondition for one of another kind."""
+    """The causal or vision-language model in a folder (or, given as text, of a hub name). NotFound where
+    there is none, FailedPrecondition for one of another kind."""
     transformers_logging.disable_progress_bar()
-    if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
+    local = isinstance(path, Path) or Path(path).is_dir()
+    if local and not (Path(path) / "config.json").is_file():
         raise NotFound(f"no model can be loaded from '{path}': it has no config.json")
     try:
         kind = AutoModelForImageTextToText if sees_images(path) else AutoModelForCausalLM

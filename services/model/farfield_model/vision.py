@@ -11,6 +11,7 @@ import inspect
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from farfield_kernel.errors import FailedPrecondition, FarfieldError, InvalidArgument
 from farfield_model.images import ImageFile, pixels
+from farfield_model.loading import load_processor, sees_images
 
 _TOLERANCE = 1e-3
 _NOT_FOR_THE_TOWER = {"input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids"}
@@ -97,12 +99,9 @@ class Vision:
         return rows.split([picture.tokens for picture in pictures])
 
     def silence(self, logits: Tensor) -> Tensor:
-        """The image token is not a word: no response may draw it, for it would pass for an image. Logits
-        [..., vocabulary] are changed in place where that is possible."""
-        column = torch.tensor([self.image_token], device=logits.device)
-        if logits.requires_grad:
-            return logits.index_fill(-1, column, float("-inf"))
-        return logits.index_fill_(-1, column, float("-inf"))
+        """The image token is not a word: no response may draw it, for it would pass for an image. Changes
+        logits [..., vocabulary] in place."""
+        return logits.index_fill_(-1, torch.tensor([self.image_token], device=logits.device), float("-inf"))
 
     def positions(self, module: Any, ids: Sequence[int], pictures: Sequence[Picture]) -> Tensor:
         """[axes, tokens] of a prompt: how far along each of its tokens counts. What follows goes on from the
@@ -161,6 +160,11 @@ class Vision:
         accepted = inspect.signature(module.forward).parameters
         inputs = {name: value.to(module.device) for name, value in encoded.items() if name in accepted}
         return inputs, self._prepare("", picture)
+
+
+def vision_of(path: str | Path, module: Any) -> Vision | None:
+    """The eyes of the model in a folder, if it has any."""
+    return Vision(load_processor(path), module) if sees_images(path) else None
 
 
 def _shape(picture: Picture) -> tuple[Any, ...]:

@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import PretrainedConfig
 
 from farfield_kernel.errors import FailedPrecondition, NotFound
-from farfield_model.loading import load_module, load_processor, sees_images
-from farfield_model.vision import Picture, Vision
+from farfield_model.loading import load_module
+from farfield_model.vision import Picture, Vision, vision_of
 from farfield_policy.fused import fuse
 from farfield_policy.kv_cache import SlotCache
 from farfield_policy.sight import Sight
@@ -232,8 +232,7 @@ def load(
 ) -> Model:
     """A model from a folder or a hub name."""
     module = load_module(path, dtype, device, attention)
-    vision = Vision(load_processor(path), module) if sees_images(path) else None
-    return Model(module, max_context, fused, vision)
+    return Model(module, max_context, fused, vision_of(path, module))
 
 
 def load_beside(path: str, serving: Model) -> Model:

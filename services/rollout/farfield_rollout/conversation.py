@@ -11,8 +11,8 @@ class Conversation:
     """`prefix_ids` and `messages` make the next prompt.
 
     With `token_ids` (an engine that takes ids) the prefix is the last prompt and its response exactly as
-    they were sampled, `prefix_images` are the images in it, and `messages` are new since then. Without, every prompt is the whole conversation
-    as text, which the engine tokenizes again.
+    they were sampled, `prefix_images` are the images in it, and `messages` are new since then. Without,
+    every prompt is the whole conversation as text, which the engine tokenizes again.
     """
 
     def __init__(self, token_ids: bool) -> None:

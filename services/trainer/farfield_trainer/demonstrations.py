@@ -6,7 +6,9 @@ import logging
 from farfield.environment.v1.environment_pb2 import DemonstrateRequest, DemonstrateResponse
 from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.types.v1.types_pb2 import ROLE_ASSISTANT, ROLE_SYSTEM, ROLE_USER, Message
-from farfield_kernel.errors import DeadlineExceeded, InvalidArgument, Unavailable, translated
+from farfield_kernel.errors import DeadlineExceeded, Unavailable, translated
+from farfield_model.chat import Content
+from farfield_model.images import ImageFile
 from farfield_trainer.learning.sft import SupervisedSample
 from farfield_trainer.planning import demonstration_seed
 from farfield_trainer.run_config import DemonstrationConfig, RunConfig
@@ -69,11 +71,16 @@ class Demonstrations:
 
 def supervised(answer: DemonstrateResponse) -> SupervisedSample:
     """A demonstration as the learner takes it."""
-    messages = [(_ROLES[message.role], text_of(message)) for message in answer.messages]
+    messages = [(_ROLES[message.role], content_of(message)) for message in answer.messages]
     return SupervisedSample(messages, list(answer.weights))
 
 
-def text_of(message: Message) -> str:
-    if any(part.WhichOneof("kind") == "image" for part in message.parts):
-        raise InvalidArgument("a demonstration holds an image; this trainer learns from text alone")
-    return "".join(part.text for part in message.parts)
+def content_of(message: Message) -> Content:
+    """Text, or text and images in their order."""
+    parts = [
+        ImageFile(part.image.sha256, part.image.data) if part.HasField("image") else part.text
+        for part in message.parts
+    ]
+    if all(isinstance(part, str) for part in parts):
+        return "".join(part.text for part in message.parts)
+    return tuple(parts)

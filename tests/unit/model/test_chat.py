@@ -142,3 +142,12 @@ def test_messages_that_the_template_refuses_are_the_callers_fault(make_byte_toke
 def test_text_has_no_special_tokens(make_byte_tokenizer: MakeTokenizer) -> None:
     chat, tokenizer = chatml(make_byte_tokenizer)
     assert chat.decode(tokenizer.encode("<|im_start|> a , b<|im_end|>")) == " a , b"
+
+
+def test_an_answer_closes_as_the_template_closes_it(make_word_tokenizer: MakeTokenizer) -> None:
+    """Of several ends, the one that the template writes; what stands before it is not sampled."""
+    tokenizer = make_word_tokenizer()
+    tokenizer.chat_template = tokenizer.chat_template.replace("<end>", "z <end>")
+    chat = Chat(tokenizer, [0, 1])
+    a = tokenizer.convert_tokens_to_ids("a")
+    assert chat.answer("a") == [a, 1]

@@ -54,7 +54,8 @@ async def test_later_turns_name_the_images_of_their_prefix(world) -> None:
     await play(world.claim(), world.services, world.config.retry, "w")
     first, *later = world.policy.prompts
     assert not first.prefix_images
-    assert [[(image.sha256, image.data) for image in one.prefix_images] for one in later] == [[("d3", b"")]] * 2
+    named = [[(image.sha256, image.data) for image in one.prefix_images] for one in later]
+    assert named == [[("d3", b"")]] * 2
 
 
 async def test_a_policy_that_has_forgotten_an_image_is_sent_it_again(world) -> None:

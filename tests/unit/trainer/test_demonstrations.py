@@ -11,6 +11,7 @@ from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.types.v1.types_pb2 import ROLE_USER, Image, Message, Part
 from farfield_kernel.errors import InvalidArgument, Unavailable
 from farfield_kernel.server import running
+from farfield_model.images import ImageFile
 from farfield_trainer.demonstrations import Demonstrations, supervised
 from farfield_trainer.run_config import RunConfig
 
@@ -90,7 +91,9 @@ def test_parts_of_a_message_are_joined() -> None:
     assert (list(sample.messages), list(sample.weights)) == ([("user", "a b")], [0.5])
 
 
-def test_images_are_refused() -> None:
-    message = Message(role=ROLE_USER, parts=[Part(image=Image(sha256="0"))])
-    with pytest.raises(InvalidArgument, match="holds an image"):
-        supervised(DemonstrateResponse(messages=[message]))
+def test_images_keep_their_places() -> None:
+    shown = Part(image=Image(sha256="0", data=b"png"))
+    answer = DemonstrateResponse(messages=[Message(role=ROLE_USER, parts=[Part(text="a "), shown])])
+    ((role, content),) = supervised(answer).messages
+    assert (role, content) == ("user", ("a ", ImageFile("0")))
+    assert content[1].data == b"png"

@@ -1,7 +1,7 @@
 """The learner: a policy, its optimizer, and what one update does to them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
-from farfield_kernel.errors import DataLoss
+from farfield_kernel.errors import DataLoss, FailedPrecondition
+from farfield_model.chat import Chat
+from farfield_model.images import ImageFile
+from farfield_model.loading import end_ids, load_module, load_tokenizer
+from farfield_model.vision import vision_of
 from farfield_trainer.learning import sft
+from farfield_trainer.learning.album import Album, bind
 from farfield_trainer.learning.algorithm_config import LearnerConfig
 from farfield_trainer.learning.layout import Layout, Wanted, layout, wanted
 from farfield_trainer.learning.meter import Meter
-from farfield_trainer.learning.model import (
-    Policy,
-    Scored,
-    end_ids,
-    load_model,
-    load_tokenizer,
-    shares_prefixes,
-)
+from farfield_trainer.learning.model import Policy, Scored, shares_prefixes
 from farfield_trainer.learning.objective import Objective, Scores
 from farfield_trainer.learning.optimizer import Optimizer
 from farfield_trainer.learning.packing import MicroBatch, pack
@@ -45,22 +43,20 @@ class Learner:
 
     def __init__(self, config: LearnerConfig, base: Path, *, seed: int, device: str = "cpu") -> None:
         """Loads the Hugging Face folder `base`; it is also the reference of the KL term, so give the same
-        folder when a run resumes. FailedPrecondition when it is missing or not a causal language model."""
+        folder when a run resumes. NotFound or FailedPrecondition where it holds no language model."""
         if config.deterministic:
             torch.use_deterministic_algorithms(True)
             torch.set_num_threads(1)
         self._config = config
         self._seed = seed
         self._device = torch.device(device)
+        self._policy = self._load(base, with_values=config.advantage.needs_values)
+        self._vision = self._policy.vision
         self._tokenizer = load_tokenizer(base)
-        autocast = config.precision == "bf16"
-        self._policy = Policy(
-            load_model(base, device), with_values=config.advantage.needs_values, autocast=autocast
-        )
-        self._renderer = sft.Renderer(self._tokenizer, end_ids(self._policy.model, self._tokenizer))
+        self._chat = _chat(self._tokenizer, self._policy)
         self._reference: Policy | None = None
         if config.kl.coefficient:
-            self._reference = Policy(load_model(base, device), with_values=False, autocast=autocast)
+            self._reference = self._load(base, with_values=False)
         self._optimizer = Optimizer(self._policy, config.optimizer)
         self._share = config.share_prefixes and shares_prefixes(self._policy.model)
         self.parameters: int = sum(item.numel() for item in self._policy.model.parameters())
@@ -68,32 +64,48 @@ class Learner:
         self.steps = 0
         self.updates = 0
 
+    def _load(self, base: Path, *, with_values: bool) -> Policy:
+        """With float32 weights, whatever the arithmetic."""
+        module = load_module(base, "float32", str(self._device))
+        autocast = self._config.precision == "bf16"
+        return Policy(module, with_values=with_values, autocast=autocast, vision=vision_of(base, module))
+
     # Reinforcement learning
 
-    def update(self, trajectories: Sequence[Trajectory]) -> dict[str, float]:
+    def update(
+        self, trajectories: Sequence[Trajectory], blobs: Mapping[str, bytes] | None = None
+    ) -> dict[str, float]:
         """One RL update over these episodes, in the given order. Failed episodes and ungraded turns are
-        counted in the metrics and change nothing. DataLoss for ids and logprobs that do not fit together."""
+        counted in the metrics and change nothing. `blobs`: the files of the images that the episodes show, by
+        digest. DataLoss for ids, logprobs and images that do not fit together."""
         config = self._config
         key = config.turn_action.answer_key if config.advantage.by_turn else ""
         batch = gather(trajectories, answer_key=key, decode=self._decode)
         self.updates += 1
         if not batch.turns:
             return batch.counts
-        ids = [sequence.ids for sequence in batch.sequences]
+        ids, album = self._bound(batch, blobs or {})
         flat = layout(batch.turns, len(ids))
         temperatures = self._temperatures(batch, flat)
-        scores = self._scores(batch, ids, flat, temperatures)
+        scores = self._scores(batch, ids, flat, temperatures, album)
         objective = Objective(config, batch, flat, scores, self._device)
         meter, steps = Meter(), []
         for members in self._minibatches(batch):
             weights = objective.weights(members)
             for micro in self._pack(ids, members):
                 want = wanted(micro, flat, self._device)
-                scored = self._forward(micro, want, temperatures)
-                reference = None if scores else self._reference_logprobs(micro, want, temperatures)
+                scored = self._forward(micro, want, temperatures, album)
+                reference = None if scores else self._reference_logprobs(micro, want, temperatures, album)
                 objective.loss(scored, want, weights, reference, meter).backward()
             steps.append(self._step(ids, members))
         return batch.counts | objective.figures | meter.result(len(steps)) | _means(steps)
+
+    def _bound(self, batch: Batch, blobs: Mapping[str, bytes]) -> tuple[list[list[int]], Album | None]:
+        shown = {digest for sequence in batch.sequences for digest in sequence.images}
+        if missing := sorted(shown - blobs.keys()):
+            raise DataLoss(f"the episodes show {len(missing)} images that did not come along: {missing[0]} …")
+        images = [[ImageFile(name, blobs[name]) for name in sequence.images] for sequence in batch.sequences]
+        return bind(self._vision, self._policy.model, [one.ids for one in batch.sequences], images)
 
     def _decode(self, ids: list[int]) -> str:
         return self._tokenizer.decode(ids, clean_up_tokenization_spaces=False)
@@ -117,7 +129,7 @@ class Learner:
 
     @torch.no_grad()
     def _scores(
-        self, batch: Batch, ids: list[list[int]], flat: Layout, temperatures: Tensor
+        self, batch: Batch, ids: list[list[int]], flat: Layout, temperatures: Tensor, album: Album | None
     ) -> Scores | None:
         """What the models say of the whole batch before the first step. None where one pass does it all: an
         update of one step without critic, whose old logprobs are those of the training pass."""
@@ -135,9 +147,9 @@ class Learner:
             lasts = torch.empty(len(ids), device=self._device)
         for micro in self._pack(ids, range(len(ids))):
             want = wanted(micro, flat, self._device)
-            scored = self._forward(micro, want, temperatures, with_lasts=True)
+            scored = self._forward(micro, want, temperatures, album, with_lasts=True)
             old[want.tokens] = scored.logprobs
-            referred = self._reference_logprobs(micro, want, temperatures)
+            referred = self._reference_logprobs(micro, want, temperatures, album)
             if reference is not None and referred is not None:
                 reference[want.tokens] = referred
             if values is not None and lasts is not None and scored.values is not None:
@@ -147,43 +159,52 @@ class Learner:
         return Scores(old, reference, values, lasts)
 
     def _forward(
-        self, micro: MicroBatch, want: Wanted, temperatures: Tensor, *, with_lasts: bool = False
+        self,
+        micro: MicroBatch,
+        want: Wanted,
+        temperatures: Tensor,
+        album: Album | None,
+        *,
+        with_lasts: bool = False,
     ) -> Scored:
         """Logprobs of the wanted tokens; values of the items, then (`with_lasts`) of each sequence's end."""
         places = want.prompts if self._config.advantage.by_turn else want.sources
         if with_lasts:
             places = torch.cat([places, want.lasts])
-        return self._policy(micro, want.sources, want.targets, temperatures[want.tokens], places)
+        return self._policy(micro, want.sources, want.targets, temperatures[want.tokens], places, album)
 
     @torch.no_grad()
-    def _reference_logprobs(self, micro: MicroBatch, want: Wanted, temperatures: Tensor) -> Tensor | None:
+    def _reference_logprobs(
+        self, micro: MicroBatch, want: Wanted, temperatures: Tensor, album: Album | None
+    ) -> Tensor | None:
         if self._reference is None:
             return None
-        scored = self._reference(micro, want.sources, want.targets, temperatures[want.tokens], want.lasts)
-        return scored.logprobs
+        tempered = temperatures[want.tokens]
+        return self._reference(micro, want.sources, want.targets, tempered, want.lasts, album).logprobs
 
     # Supervised fine-tuning
 
     def fit(self, demonstrations: Sequence[SupervisedSample]) -> dict[str, float]:
         """One optimizer step of supervised fine-tuning over these demonstrations: the mean of the target
         tokens' losses, weighted by their messages' weights."""
-        batch = sft.tokenize(demonstrations, self._renderer)
+        batch = sft.tokenize(demonstrations, self._chat)
         self.updates += 1
         if not batch.targets:
             return {"demonstrations": float(len(demonstrations)), "target_tokens": 0.0}
-        flat = layout(batch.targets, len(batch.sequences))
+        ids, album = bind(self._vision, self._policy.model, batch.sequences, batch.images)
+        flat = layout(batch.targets, len(ids))
         per_token = np.array([target.weight for target in batch.targets])[flat.turn_of]
         weights = torch.from_numpy((per_token / per_token.sum()).astype(np.float32)).to(self._device)
         ones = torch.ones(flat.tokens, device=self._device)
-        meter, members = Meter(), list(range(len(batch.sequences)))
-        for micro in self._pack(batch.sequences, members):
+        meter, members = Meter(), list(range(len(ids)))
+        for micro in self._pack(ids, members):
             want = wanted(micro, flat, self._device)
-            scored = self._forward(micro, want, ones)
+            scored = self._forward(micro, want, ones, album)
             loss = -(scored.logprobs * weights[want.tokens]).sum()
             loss.backward()
             meter.total("loss", loss)
             meter.mean("entropy", scored.entropy)
-        step = self._step(batch.sequences, members)
+        step = self._step(ids, members)
         counts = {"demonstrations": float(len(demonstrations)), "target_tokens": float(flat.tokens)}
         return counts | meter.result(1) | step
 
@@ -249,13 +270,24 @@ class Learner:
         self.load_state(state)
 
     def save_pretrained(self, folder: Path) -> None:
-        """Writes the policy in Hugging Face format, with tokenizer and chat template, without value head."""
+        """Writes the policy in Hugging Face format, with tokenizer and chat template (and image processor),
+        without value head."""
         self._policy.model.save_pretrained(folder)
-        self._tokenizer.save_pretrained(folder)
+        (self._vision.processor if self._vision else self._tokenizer).save_pretrained(folder)
 
 
 PAIRS = 6
 """Attention over this many query-key pairs per unit of hidden size costs as much as one more token."""
+
+
+def _chat(tokenizer: Any, policy: Policy) -> Chat:
+    ends = end_ids(policy.model, tokenizer)
+    if not ends:
+        raise FailedPrecondition("neither the base nor its tokenizer names an end-of-sequence token")
+    chat = Chat(tokenizer, ends, allow_rewriting=True, eyes=policy.vision)
+    if not chat.has_template:
+        raise FailedPrecondition("the tokenizer of the base has no chat template")
+    return chat
 
 
 def _means(steps: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -1,18 +1,18 @@
-"""The policy as it is trained: a Hugging Face causal language model, a value head, logprobs of chosen tokens.
+"""The policy as it is trained: a Hugging Face language model, a value head, logprobs of chosen tokens.
 
 Logits are computed only where a token is trained on: a hook narrows the hidden states that enter the output
 head to those places, so whatever a model does after its head (scaling, capping) stays in force.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from farfield_kernel.errors import FailedPrecondition
+from farfield_model.vision import Vision
+from farfield_trainer.learning.album import Album
 from farfield_trainer.learning.packing import MicroBatch
 
 CHUNK = 1 << 20
@@ -29,11 +29,14 @@ class Scored:
 
 
 class Policy(nn.Module):
-    """A causal language model with a linear value head on its last hidden states."""
+    """A causal or vision-language model with a linear value head on its last hidden states."""
 
-    def __init__(self, model: Any, *, with_values: bool, autocast: bool = False) -> None:
+    def __init__(
+        self, model: Any, *, with_values: bool, autocast: bool = False, vision: Vision | None = None
+    ) -> None:
         super().__init__()
         self.model: Any = model.eval()
+        self.vision = vision
         self.hidden_size: int = model.config.get_text_config().hidden_size
         self.autocast = autocast
         self.value: nn.Linear | None = None
@@ -55,27 +58,54 @@ class Policy(nn.Module):
         return (flat.index_select(0, self._wanted).unsqueeze(0),)
 
     def forward(
-        self, batch: MicroBatch, sources: Tensor, targets: Tensor, temperatures: Tensor, value_places: Tensor
+        self,
+        batch: MicroBatch,
+        sources: Tensor,
+        targets: Tensor,
+        temperatures: Tensor,
+        value_places: Tensor,
+        album: Album | None = None,
     ) -> Scored:
-        """`sources` [tokens]: places whose logits predict `targets` [tokens], divided by `temperatures`."""
-        device = sources.device
-        inputs: dict[str, Any] = {"input_ids": torch.from_numpy(batch.ids).to(device)}
-        if batch.mask is not None:
-            inputs["position_ids"] = torch.from_numpy(batch.positions).to(device)
-            inputs["attention_mask"] = torch.from_numpy(batch.mask).to(device).unsqueeze(1)
+        """`sources` [tokens]: places whose logits predict `targets` [tokens], divided by `temperatures`.
+        `album`: the images of the batch, where its ids have image tokens."""
         self._wanted = sources
         try:
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.autocast):
+            with torch.autocast(sources.device.type, torch.bfloat16, enabled=self.autocast):
+                inputs = self._inputs(batch, album, sources.device)
                 logits = self.model(**inputs, use_cache=False).logits[0]
             hidden = self._hidden
         finally:
             self._wanted = self._hidden = None
+        if self.vision is not None:
+            logits = self.vision.silence(logits)
         logprobs, entropy = SelectedLogprobs.apply(logits, targets, temperatures)
         values = None
         if self.value is not None and hidden is not None:
             chosen = hidden.index_select(0, value_places).to(self.value.weight.dtype)
             values = self.value(chosen).squeeze(-1)
         return Scored(logprobs, entropy, values)
+
+    def _inputs(self, batch: MicroBatch, album: Album | None, device: torch.device) -> dict[str, Tensor]:
+        inputs: dict[str, Tensor] = {}
+        if batch.mask is not None:
+            inputs["position_ids"] = torch.from_numpy(batch.positions).to(device)
+            inputs["attention_mask"] = torch.from_numpy(batch.mask).to(device).unsqueeze(1)
+        if album is None:
+            return inputs | {"input_ids": torch.from_numpy(batch.ids).to(device)}
+        if (positions := album.positions_in(batch)) is not None:
+            inputs["position_ids"] = positions.to(device)
+        return inputs | {"inputs_embeds": self._embedded(batch, album, device)}
+
+    def _embedded(self, batch: MicroBatch, album: Album, device: torch.device) -> Tensor:
+        """[rows, width, hidden]: features of images in place of their tokens' embeddings. Each image of the
+        batch is looked at once, and learned from through every place that shows it."""
+        page = album.page(batch.ids)
+        hidden = self.model.get_input_embeddings()(torch.from_numpy(page.ids).to(device))
+        if not page.pictures:
+            return hidden
+        features = torch.cat(album.vision.features(self.model, page.pictures)).to(hidden.dtype)
+        rows, columns, lines = (torch.from_numpy(one).to(device) for one in page.places)
+        return hidden.index_put((rows, columns), features[lines])
 
 
 class SelectedLogprobs(torch.autograd.Function):
@@ -124,46 +154,6 @@ def _expectation(scaled: Tensor, norms: Tensor) -> Tensor:
 def _chunks(logits: Tensor) -> list[slice]:
     size = max(1, CHUNK // max(logits.shape[-1], 1))
     return [slice(start, start + size) for start in range(0, len(logits), size)]
-
-
-def load_model(folder: Path, device: str) -> Any:
-    """The causal language model in a Hugging Face folder, with float32 weights. Nothing is downloaded."""
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    if not (folder / "config.json").is_file():
-        raise FailedPrecondition(f"{folder} holds no model: config.json is missing")
-    try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
-        )
-    except (OSError, ValueError) as error:
-        raise FailedPrecondition(f"{folder} holds no causal language model that loads: {error}") from error
-    return model.to(device)
-
-
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer in a Hugging Face folder, which must have a chat template."""
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise FailedPrecondition(f"{folder} holds no tokenizer that loads: {error}") from error
-    if not tokenizer.chat_template:
-        raise FailedPrecondition(f"the tokenizer in {folder} has no chat template")
-    return tokenizer
-
-
-def end_ids(model: Any, tokenizer: Any) -> list[int]:
-    """Every token that ends a response, as generation configs, model and tokenizer name them."""
-    found: set[int] = set()
-    for given in (model.generation_config.eos_token_id, model.config.eos_token_id, tokenizer.eos_token_id):
-        found.update(given if isinstance(given, list) else [] if given is None else [given])
-    if not found:
-        raise FailedPrecondition("neither the model nor its tokenizer names an end-of-sequence token")
-    return sorted(found)
 
 
 def shares_prefixes(model: Any) -> bool:

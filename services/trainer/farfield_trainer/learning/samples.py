@@ -21,11 +21,13 @@ Decode = Callable[[list[int]], str]
 
 @dataclass(slots=True)
 class TokenSequence:
-    """One context: `logprobs` is aligned with `ids` and 0 where nothing was sampled."""
+    """One context: `logprobs` is aligned with `ids` and 0 where nothing was sampled; `images` are the digests
+    of those that it shows, in their order."""
 
     ids: list[int]
     logprobs: list[float]
     temperature: float
+    images: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -155,6 +157,8 @@ def _extend(sequence: TokenSequence, turn: Turn, episode: str) -> int:
     new = prompt[len(sequence.ids) :]
     sequence.ids += new + response
     sequence.logprobs += [0.0] * len(new) + logprobs
+    sequence.images += (part.image.sha256 for message in turn.messages for part in message.parts
+                        if part.HasField("image"))  # fmt: skip
     return len(prompt)
 
 

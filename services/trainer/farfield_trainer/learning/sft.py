@@ -7,22 +7,21 @@ the very token boundaries that it meets when it generates.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from farfield_kernel.errors import InvalidArgument
-
-_PROBE = "probedanswer"
+from farfield_model.chat import Chat, Content, Message, images_of
+from farfield_model.images import ImageFile
 
 
 @dataclass(frozen=True)
 class SupervisedSample:
     """One conversation to imitate.
 
-    `messages` are (role, text) pairs with role "system", "user" or "assistant"; `weights` holds the loss
-    weight of each assistant message, in order (empty: 1 each).
+    `messages` are (role, content) pairs with role "system", "user" or "assistant", content text or a tuple
+    of text and images; `weights` holds the loss weight of each assistant message, in order (empty: 1 each).
     """
 
-    messages: Sequence[tuple[str, str]]
+    messages: Sequence[tuple[str, Content]]
     weights: Sequence[float] = ()
 
 
@@ -39,49 +38,16 @@ class Target:
 @dataclass(slots=True)
 class Supervised:
     sequences: list[list[int]] = field(default_factory=list)
+    images: list[list[ImageFile]] = field(default_factory=list)
+    """Those that each sequence shows, in their order."""
     targets: list[Target] = field(default_factory=list)
 
 
-class Renderer:
-    """Token ids of conversations under a tokenizer's chat template."""
-
-    def __init__(self, tokenizer: Any, end_ids: Sequence[int]) -> None:
-        """`end_ids`: the tokens that end a response when the model generates."""
-        self._tokenizer = tokenizer
-        closing = self._ids(self._after_answer([], invite=False))
-        ends = [index for index, token in enumerate(closing) if token in end_ids]
-        self._end = closing[ends[0]] if ends else end_ids[0]
-        self._closing_length = ends[0] + 1 if ends else 0
-
-    def opening(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """The prompt that starts a conversation and asks for an answer."""
-        return self._ids(self._render(messages, True))
-
-    def continuation(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """What follows an answer with its end-of-turn token: the new messages and the next request."""
-        return self._ids(self._after_answer(messages, invite=True))[self._closing_length :]
-
-    def answer(self, text: str) -> list[int]:
-        return [*self._ids(text), self._end]
-
-    def _after_answer(self, messages: Sequence[tuple[str, str]], *, invite: bool) -> str:
-        """What the template writes after an assistant's words."""
-        before = [("user", "probe"), ("assistant", _PROBE)]
-        return self._render([*before, *messages], invite).partition(_PROBE)[2]
-
-    def _ids(self, text: str) -> list[int]:
-        return self._tokenizer(text, add_special_tokens=False).input_ids
-
-    def _render(self, messages: Sequence[tuple[str, str]], invite: bool) -> str:
-        chat = [{"role": role, "content": text} for role, text in messages]
-        return self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=invite)
-
-
-def tokenize(samples: Sequence[SupervisedSample], renderer: Renderer) -> Supervised:
+def tokenize(samples: Sequence[SupervisedSample], chat: Chat) -> Supervised:
     """Sequences and the assistant messages in them. Targets of weight 0 are context only."""
     result = Supervised()
     for sample in samples:
-        ids, spans = _conversation(sample.messages, renderer)
+        ids, spans, images = _conversation(sample.messages, chat)
         weights = list(sample.weights) or [1.0] * len(spans)
         if len(weights) != len(spans) or min(weights, default=1.0) < 0:
             raise InvalidArgument(
@@ -90,28 +56,40 @@ def tokenize(samples: Sequence[SupervisedSample], renderer: Renderer) -> Supervi
             )
         kept = [(span, weight) for span, weight in zip(spans, weights, strict=True) if weight > 0]
         if kept:
-            place = len(result.sequences)
-            result.sequences.append(ids[: kept[-1][0][1]])
-            result.targets += [Target(place, start, end, weight) for (start, end), weight in kept]
+            place, last = len(result.sequences), kept[-1][0]
+            result.sequences.append(ids[: last.end])
+            result.images.append(images[: last.images])
+            result.targets += [Target(place, span.start, span.end, weight) for span, weight in kept]
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """ids[start:end] of a conversation, and how many images stand before it."""
+
+    start: int
+    end: int
+    images: int
+
+
 def _conversation(
-    messages: Sequence[tuple[str, str]], renderer: Renderer
-) -> tuple[list[int], list[tuple[int, int]]]:
-    """Ids of the whole conversation, and where its assistant messages start and end."""
+    messages: Sequence[tuple[str, Content]], chat: Chat
+) -> tuple[list[int], list[_Answer], list[ImageFile]]:
+    """Ids of the whole conversation, its assistant messages, and its images."""
     ids: list[int] = []
-    spans: list[tuple[int, int]] = []
-    new: list[tuple[str, str]] = []
-    for role, text in messages:
+    answers: list[_Answer] = []
+    images: list[ImageFile] = []
+    new: list[Message] = []
+    for role, content in messages:
         if role != "assistant":
-            new.append((role, text))
+            new.append(Message(role, content))
             continue
-        if not new:
+        if not new or not isinstance(content, str):
             raise InvalidArgument("a demonstration has an assistant message with nothing to answer")
-        ids += renderer.continuation(new) if spans else renderer.opening(new)
+        ids = chat.build(ids, tuple(new))
+        images += images_of(new)
         start = len(ids)
-        ids += renderer.answer(text)
-        spans.append((start, len(ids)))
+        ids += chat.answer(content)
+        answers.append(_Answer(start, len(ids), len(images)))
         new = []
-    return ids, spans
+    return ids, answers, images

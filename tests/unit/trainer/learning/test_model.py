@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from farfield_kernel.errors import FailedPrecondition
+from farfield_model.loading import load_module
 from farfield_trainer.learning import model as model_module
 from farfield_trainer.learning.layout import layout, wanted
 from farfield_trainer.learning.model import (
     Policy,
     SelectedLogprobs,
-    load_model,
-    load_tokenizer,
     shares_prefixes,
 )
 from farfield_trainer.learning.packing import pack
@@ -24,7 +22,7 @@ TARGETS = [Target(0, 5, 8, 1.0), Target(1, 5, 9, 1.0), Target(2, 3, 5, 1.0)]
 
 def plain_logprobs(checkpoint: Path, temperature: float) -> np.ndarray:
     """Every target's logprob from one plain forward pass per sequence, softmax in numpy."""
-    model = load_model(checkpoint, "cpu")
+    model = load_module(checkpoint)
     result = []
     for target in TARGETS:
         ids = SEQUENCES[target.sequence]
@@ -38,7 +36,7 @@ def plain_logprobs(checkpoint: Path, temperature: float) -> np.ndarray:
 @pytest.mark.parametrize("share", [True, False])
 @pytest.mark.parametrize("budget", [8, 16, 1000])
 def test_logprobs_are_those_of_a_plain_forward(checkpoint: Path, share: bool, budget: int) -> None:
-    policy = Policy(load_model(checkpoint, "cpu"), with_values=False)
+    policy = Policy(load_module(checkpoint), with_values=False)
     flat = layout(TARGETS, len(SEQUENCES))
     actual = np.zeros(flat.tokens)
     for micro in pack(SEQUENCES, range(3), budget, share=share, token_cost=1000):
@@ -50,7 +48,7 @@ def test_logprobs_are_those_of_a_plain_forward(checkpoint: Path, share: bool, bu
 
 
 def test_values_are_a_linear_map_of_the_last_hidden_state(checkpoint: Path) -> None:
-    model = load_model(checkpoint, "cpu")
+    model = load_module(checkpoint)
     policy = Policy(model, with_values=True)
     torch.nn.init.normal_(policy.value.weight)
     flat = layout(TARGETS, len(SEQUENCES))
@@ -93,7 +91,7 @@ def test_bfloat16_stays_near(checkpoint: Path) -> None:
     want = wanted(micro, flat, CPU)
     results = []
     for autocast in (False, True):
-        policy = Policy(load_model(checkpoint, "cpu"), with_values=True, autocast=autocast)
+        policy = Policy(load_module(checkpoint), with_values=True, autocast=autocast)
         scored = policy(micro, want.sources, want.targets, torch.ones(flat.tokens), want.prompts)
         scored.logprobs.sum().backward()
         results.append(scored.logprobs.detach())
@@ -102,24 +100,8 @@ def test_bfloat16_stays_near(checkpoint: Path) -> None:
     assert not torch.equal(*results)
 
 
-def test_a_missing_model_is_said(tmp_path: Path) -> None:
-    with pytest.raises(FailedPrecondition, match=r"config\.json is missing"):
-        load_model(tmp_path, "cpu")
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(FailedPrecondition, match="no causal language model"):
-        load_model(tmp_path, "cpu")
-
-
-def test_a_tokenizer_needs_a_chat_template(checkpoint: Path, tmp_path: Path) -> None:
-    tokenizer = load_tokenizer(checkpoint)
-    tokenizer.chat_template = None
-    tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(FailedPrecondition, match="chat template"):
-        load_tokenizer(tmp_path)
-
-
 def test_sliding_windows_do_not_share_prefixes(checkpoint: Path) -> None:
-    model = load_model(checkpoint, "cpu")
+    model = load_module(checkpoint)
     assert shares_prefixes(model)
     model.config.sliding_window = 8
     assert not shares_prefixes(model)

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farfield.types.v1.types_pb2 import STATE_TERMINATED, STATE_TRUNCATED
+from farfield_model.loading import load_module
 from farfield_trainer.learning.algorithm_config import LearnerConfig
 from farfield_trainer.learning.layout import layout, wanted
 from farfield_trainer.learning.meter import Meter
-from farfield_trainer.learning.model import Policy, load_model
+from farfield_trainer.learning.model import Policy
 from farfield_trainer.learning.objective import Objective, Scores, estimate
 from farfield_trainer.learning.packing import pack
 from farfield_trainer.learning.samples import Batch, gather
@@ -22,7 +23,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def policy(checkpoint: Path) -> Policy:
-    policy = Policy(load_model(checkpoint, "cpu").double(), with_values=True).double()
+    policy = Policy(load_module(checkpoint).double(), with_values=True).double()
     torch.manual_seed(1)
     torch.nn.init.normal_(policy.value.weight, std=0.1)
     return policy
