@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield_kernel.errors import Exhausted, Unauthenticated, Unavailable
-from farfield_kernel.queue.contract import Backlog, Queue
+from farfield_kernel.queue.contract import Backlog, Claim, Played, Queue
 from farfield_kernel.queue.opening import connect
 
 RUN = "run"
@@ -18,10 +18,15 @@ def specs(count: int) -> list[EpisodeSpec]:
     return [EpisodeSpec(episode_id=f"e/{number}", environment_seed=number) for number in range(count)]
 
 
+def unseen(claim: Claim) -> Played:
+    """An episode without pictures."""
+    return Played(claim, Trajectory(spec=claim.spec))
+
+
 async def commit_all(queue: Queue, count: int) -> None:
     await queue.plan(RUN, specs(count))
     claims = await queue.claim(RUN, "w", count, 0)
-    await queue.commit_many(RUN, "w", [(claim, Trajectory(spec=claim.spec)) for claim in claims])
+    await queue.commit_many(RUN, "w", [unseen(claim) for claim in claims])
 
 
 def seeds(items: list) -> list[int]:
@@ -99,7 +104,7 @@ async def test_forgotten_scripts_are_told_again(open_queue, make_redis) -> None:
     (claim,) = await queue.claim(RUN, "w", 1, 0)
     async with Redis.from_url(server.url) as client:
         await client.script_flush()
-    assert await queue.commit(RUN, "w", claim, Trajectory(spec=claim.spec))
+    assert await queue.commit(RUN, "w", unseen(claim))
 
 
 async def test_a_wiped_server_is_planned_again(open_queue, make_redis) -> None:
@@ -110,10 +115,10 @@ async def test_a_wiped_server_is_planned_again(open_queue, make_redis) -> None:
     (held,) = await queue.claim(RUN, "w", 1, 0)
     server.kill()
     server.start()
-    assert await queue.commit(RUN, "w", held, Trajectory(spec=held.spec))
+    assert await queue.commit(RUN, "w", unseen(held))
     assert await queue.plan(RUN, specs(2)) == 1
     (claim,) = await queue.claim(RUN, "w", 5, 0)
-    await queue.commit(RUN, "w", claim, Trajectory(spec=claim.spec))
+    await queue.commit(RUN, "w", unseen(claim))
     assert sorted(seeds(await queue.collect(RUN, 5, 0))) == [0, 1]
 
 
@@ -209,7 +214,7 @@ async def test_work_of_a_lost_answer_is_played_once(open_queue, proxy) -> None:
         lossy.arm(b"EVALSHA")
         (claim,) = await queue.claim(RUN, "w", 5, 30)
         lossy.arm(b"EVALSHA")
-        await queue.commit(RUN, "w", claim, Trajectory(spec=claim.spec))
+        await queue.commit(RUN, "w", unseen(claim))
     assert lossy.swallowed == 18
     assert seeds(await watcher.collect(RUN, 99, 0)) == [0, 1, 2, 3, 4, 5]
 

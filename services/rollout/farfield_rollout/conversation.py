@@ -4,7 +4,7 @@ from farfield.environment.v1.environment_pb2 import Observation
 from farfield.policy.v1.policy_pb2 import Response
 from farfield.types.v1.types_pb2 import ROLE_ASSISTANT, ROLE_USER, Image, Message, Part
 from farfield_kernel.errors import DataLoss
-from farfield_rollout.images import images_of
+from farfield_kernel.images import images_of
 
 
 class Conversation:

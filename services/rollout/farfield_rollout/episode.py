@@ -10,7 +10,7 @@ from farfield.trajectory.v1 import trajectory_pb2 as pb
 from farfield.types.v1 import types_pb2
 from farfield.verifier.v1.verifier_pb2 import Attempt
 from farfield_kernel.errors import CONTEXT_FULL, FailedPrecondition
-from farfield_kernel.queue.contract import Claim
+from farfield_kernel.queue.contract import Claim, Played
 from farfield_rollout import meters
 from farfield_rollout.config import RetryConfig
 from farfield_rollout.conversation import Conversation
@@ -25,16 +25,16 @@ _CONTINUE, _TRUNCATED = types_pb2.STATE_CONTINUE, types_pb2.STATE_TRUNCATED
 _LONGEST_ID = 128
 
 
-async def play(claim: Claim, services: Services, retry: RetryConfig, worker: str) -> pb.Trajectory:
-    """The episode's trajectory: finished, or with its failure and without a reward."""
+async def play(claim: Claim, services: Services, retry: RetryConfig, worker: str) -> Played:
+    """The episode's trajectory, finished, or with its failure and without a reward; and its images."""
     episode = Episode(claim, services, retry, worker)
     try:
         await episode.play()
     except EpisodeFailed as failed:
-        return fail(episode.trajectory, failed.failure, str(failed))
+        fail(episode.trajectory, failed.failure, str(failed))
     finally:
         episode.close()
-    return episode.trajectory
+    return Played(claim, episode.trajectory, episode.images)
 
 
 def fail(trajectory: pb.Trajectory, failure: pb.Failure.ValueType, detail: str) -> pb.Trajectory:
@@ -78,6 +78,11 @@ class Episode:
             retry,
         )
         self._conversation = Conversation(token_ids=True)
+
+    @property
+    def images(self) -> dict[str, bytes]:
+        """Bytes of every image that was shown so far, by digest: they are held until the commit."""
+        return self._session.images
 
     async def play(self) -> None:
         await self._meet_policy()

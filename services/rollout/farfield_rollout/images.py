@@ -1,9 +1,10 @@
 """Images of observations: kept by digest, so that none travels twice to this worker."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from farfield.types.v1.types_pb2 import Image, Message
+from farfield.types.v1.types_pb2 import Message
+from farfield_kernel.images import images_of
 
 
 class ImageCache:
@@ -28,13 +29,6 @@ class ImageCache:
         while self._bytes > self._max_bytes:
             _, dropped = self._images.popitem(last=False)
             self._bytes -= len(dropped)
-
-
-def images_of(messages: Iterable[Message]) -> Iterator[Image]:
-    for message in messages:
-        for part in message.parts:
-            if part.WhichOneof("kind") == "image":
-                yield part.image
 
 
 def by_digest(messages: Iterable[Message]) -> list[Message]:

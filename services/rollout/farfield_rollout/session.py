@@ -1,5 +1,6 @@
 """One episode's session: steps that are safe to repeat, and a new home by replay when its host is lost."""
 
+import hashlib
 from collections.abc import Iterable
 
 from farfield.environment.v1 import environment_pb2 as pb
@@ -13,16 +14,18 @@ from farfield_kernel.errors import (
     PluginFailure,
     Unavailable,
 )
+from farfield_kernel.images import images_of
 from farfield_rollout import meters
 from farfield_rollout.config import RetryConfig
 from farfield_rollout.environment import EnvironmentClient
 from farfield_rollout.failures import Stage, retried
-from farfield_rollout.images import ImageCache, images_of
+from farfield_rollout.images import ImageCache
 from farfield_rollout.replicas import Replicas
 
 
 class Session:
-    """`facts_json`, `digest` and `resolved` are as of the last answer."""
+    """`facts_json`, `digest` and `resolved` are as of the last answer. `images` holds the bytes of all that
+    were shown, by digest."""
 
     def __init__(
         self,
@@ -38,12 +41,12 @@ class Session:
         self.facts_json = ""
         self.digest = ""
         self.restores = 0
+        self.images: dict[str, bytes] = {}
         self._seed = seed
-        self._replicas, self._images, self._retry = replicas, images, retry
+        self._replicas, self._cache, self._retry = replicas, images, retry
         self._client: EnvironmentClient | None = None
         self._avoid: EnvironmentClient | None = None
         self._responses: list[str] = []
-        self._shown: set[str] = set()
 
     async def start(self) -> pb.Observation:
         started = await retried(self._create, Stage.START, self._retry)
@@ -131,30 +134,37 @@ class Session:
         return client
 
     def _known(self) -> frozenset[str]:
-        """Images of this episode that are still held here."""
-        return frozenset(digest for digest in self._shown if digest in self._images)
+        """What the environment need not send again."""
+        return frozenset(self.images)
 
     async def _see(self, observation: pb.Observation) -> None:
         """Fills in the bytes of every image, and keeps them."""
         shown = list(images_of(observation.messages))
         if not shown:
             return
-        self._shown.update(image.sha256 for image in shown)
         for image in shown:
-            image.data = image.data or self._images.get(image.sha256) or b""
-        if missing := sorted({image.sha256 for image in shown if not image.data}):
-            fetched = await retried(lambda: self._fetch(missing), Stage.ENVIRONMENT, self._retry)
-            for image in shown:
-                image.data = image.data or fetched[image.sha256]
+            if image.sha256 not in self.images and (data := self._cache.get(image.sha256) or image.data):
+                self._keep(image.sha256, data)
+        if missing := sorted({image.sha256 for image in shown} - self.images.keys()):
+            await retried(lambda: self._fetch(missing), Stage.ENVIRONMENT, self._retry)
         for image in shown:
-            self._images.put(image.sha256, image.data)
+            image.data = image.data or self.images[image.sha256]
 
-    async def _fetch(self, digests: list[str]) -> dict[str, bytes]:
+    def _keep(self, digest: str, data: bytes) -> None:
+        """The cache's copy where it has one: an image belongs to all episodes that show it. That is why a
+        false digest is an error here."""
+        if self._cache.get(digest) is not data and hashlib.sha256(data).hexdigest() != digest:
+            raise PluginFailure(f"the environment showed an image whose SHA-256 is not {digest[:80]!r}")
+        self.images[digest] = data
+        self._cache.put(digest, data)
+
+    async def _fetch(self, digests: list[str]) -> None:
         client = self._client or await self._restore()
         try:
             images = {image.sha256: image.data for image in await client.images(digests)}
         except NotFound as error:
             raise PluginFailure(f"the environment has lost an image that it showed: {error}") from error
-        if absent := set(digests) - images.keys():
-            raise PluginFailure(f"the environment sent no bytes of image {min(absent)}")
-        return images
+        for digest in digests:
+            if digest not in images:
+                raise PluginFailure(f"the environment sent no bytes of image {digest}")
+            self._keep(digest, images[digest])

@@ -15,7 +15,7 @@ from farfield.trajectory.v1 import trajectory_pb2 as pb
 from farfield.types.v1 import types_pb2
 from farfield_kernel import logs
 from farfield_kernel.errors import Exhausted, Unavailable
-from farfield_kernel.queue.contract import Claim, Queue
+from farfield_kernel.queue.contract import Claim, Played, Queue
 from farfield_rollout import meters
 from farfield_rollout.batching import Batcher, by_key
 from farfield_rollout.config import RolloutConfig
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 _RENEWALS_PER_LEASE = 3
 _AGAIN_SECONDS = 1.0
-
-_Played = tuple[str, Claim, pb.Trajectory]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class Worker:
         self.name = config.worker or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._config, self._queue, self._services = config, queue, services
         self._playing: dict[str, _Playing] = {}
-        self._commits = Batcher[_Played, bool](self._send_commits, in_flight=1)
+        self._commits = Batcher[tuple[str, Played], bool](self._send_commits, in_flight=1)
         self._freed = asyncio.Event()
         self._draining = False
         self._claiming_over = asyncio.Event()
@@ -133,8 +131,7 @@ class Worker:
     async def _play(self, run_id: str, claim: Claim) -> None:
         with logs.bound(run=run_id, episode=claim.spec.episode_id, attempt=str(claim.attempt)):
             try:
-                trajectory = await self._trajectory(claim)
-                await self._commit(run_id, claim, trajectory)
+                await self._commit(run_id, await self._played(claim))
             except Exception:  # a bug of ours: others may play the episode, until its attempts are spent
                 log.exception("episode %s broke the worker's loop", claim.spec.episode_id)
                 meters.abandoned.labels("error").inc()
@@ -144,18 +141,19 @@ class Worker:
                 meters.in_flight.set(len(self._playing))
                 self._freed.set()
 
-    async def _trajectory(self, claim: Claim) -> pb.Trajectory:
+    async def _played(self, claim: Claim) -> Played:
         if claim.attempt > self._config.attempts:
             detail = f"started {claim.attempt - 1} times and never finished: it may take its workers down"
-            return fail(begun(claim, self.name), pb.FAILURE_ENVIRONMENT, detail)
+            return Played(claim, fail(begun(claim, self.name), pb.FAILURE_ENVIRONMENT, detail))
         return await play(claim, self._services, self._config.retry, self.name)
 
-    async def _commit(self, run_id: str, claim: Claim, trajectory: pb.Trajectory) -> None:
+    async def _commit(self, run_id: str, played: Played) -> None:
         with meters.timed("queue"):
-            added = await self._lasting(lambda: self._commits.call((run_id, claim, trajectory)))
+            added = await self._lasting(lambda: self._commits.call((run_id, played)))
         if not added:
             meters.duplicates.inc()
             return
+        trajectory = played.trajectory
         purpose = pb.Purpose.Name(trajectory.spec.purpose).removeprefix("PURPOSE_").lower()
         meters.episodes.labels(_outcome(trajectory), purpose).inc()
         if trajectory.failure:
@@ -163,10 +161,9 @@ class Worker:
             meters.failures.labels(failure).inc()
             log.warning("episode failed (%s): %s", failure, trajectory.failure_detail)
 
-    async def _send_commits(self, items: list[_Played]) -> list[bool | Exception]:
-        async def send(group: list[_Played]) -> Sequence[bool]:
-            played = [(claim, trajectory) for _, claim, trajectory in group]
-            return await self._queue.commit_many(group[0][0], self.name, played)
+    async def _send_commits(self, items: list[tuple[str, Played]]) -> list[bool | Exception]:
+        async def send(group: list[tuple[str, Played]]) -> Sequence[bool]:
+            return await self._queue.commit_many(group[0][0], self.name, [played for _, played in group])
 
         return await by_key(items, lambda item: item[0], send)
 

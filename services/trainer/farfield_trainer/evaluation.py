@@ -10,6 +10,7 @@ from farfield_trainer import planning
 from farfield_trainer.collecting import Collector
 from farfield_trainer.failures import check_failures
 from farfield_trainer.measures import keep_episodes, measures
+from farfield_trainer.pictures import keep_images
 from farfield_trainer.progress import Progress
 from farfield_trainer.reports import Reports
 from farfield_trainer.run_config import RunConfig
@@ -75,8 +76,9 @@ class Evaluations:
             return
         what = f"evaluation {suite} of version {version}"
         check_failures(what, ledger.peek(specs), self._config.max_failed_fraction)
-        played = ledger.consume(specs)
-        if chosen.keep_episodes:
-            keep_episodes(self._episodes / suite / f"{version:06d}.json", played[: chosen.keep_episodes])
+        blobs, played = ledger.blobs(specs), ledger.consume(specs)
+        if kept := played[: chosen.keep_episodes]:
+            keep_images(self._episodes / "blobs", kept, blobs)
+            keep_episodes(self._episodes / suite / f"{version:06d}.json", kept)
         metrics = measures(played) | self._progress.evaluating[version]
         self._reports.append("eval", version, metrics, suite=suite)

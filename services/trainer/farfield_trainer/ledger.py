@@ -99,6 +99,10 @@ class Ledger:
         """The complete lot in the order of its plan."""
         return [self._checked(spec).trajectory for spec in specs]
 
+    def blobs(self, specs: Sequence[EpisodeSpec]) -> dict[str, bytes]:
+        """The images of a complete lot, to be asked for before it is consumed: they go with it."""
+        return {digest: data for spec in specs for digest, data in self._checked(spec).blobs.items()}
+
     def consume(self, specs: Sequence[EpisodeSpec]) -> list[Trajectory]:
         """The complete lot in the order of its plan. It cannot be consumed again."""
         lot = lot_of(specs[0].episode_id)

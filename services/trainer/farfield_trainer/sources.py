@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
+from farfield_kernel.images import Blobs
 from farfield_kernel.weights import Weights
 from farfield_trainer import planning
 from farfield_trainer.collecting import Collector
@@ -28,7 +29,7 @@ class Learner(Protocol):
     parameters: int
     tokens_trained: int
 
-    def update(self, trajectories: Sequence[Trajectory]) -> Metrics: ...
+    def update(self, trajectories: Sequence[Trajectory], blobs: Blobs) -> Metrics: ...
     def fit(self, demonstrations: Sequence[SupervisedSample]) -> Metrics: ...
     def save(self, folder: Any) -> None: ...
     def load(self, folder: Any) -> None: ...
@@ -75,9 +76,10 @@ class Episodes:
         check_failures(f"update {update}", played, self._config.max_failed_fraction)
 
     def take(self, update: int, learner: Learner) -> Callable[[], Metrics]:
-        played = self._progress.ledger.consume(self._plans.pop(update))
+        specs, ledger = self._plans.pop(update), self._progress.ledger
+        blobs, played = ledger.blobs(specs), ledger.consume(specs)
         self._progress.tokens_buffer += buffer_tokens(played)
-        return lambda: {**learner.update(played), **staleness(played)}
+        return lambda: {**learner.update(played, blobs), **staleness(played)}
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -1,14 +1,12 @@
 """One class of tests for both queues: the twin in memory and a real Redis."""
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory, Turn
 from farfield_kernel.errors import InvalidArgument
-from farfield_kernel.queue.contract import Backlog, Claim, Queue
+from farfield_kernel.queue.contract import Backlog, Claim, Played, Queue
 from farfield_kernel.queue.opening import connect
 from farfield_kernel.weights import Weights
 
@@ -22,39 +20,12 @@ def specs(run_id: str, *numbers: int) -> list[EpisodeSpec]:
     ]
 
 
-def played(claim: Claim, text: str = "(1+2)*8") -> Trajectory:
+def trajectory(claim: Claim, text: str = "(1+2)*8") -> Trajectory:
     return Trajectory(spec=claim.spec, turns=[Turn(response_text=text, prompt_ids=b"\x00\xff\r\n")])
 
 
-@pytest.fixture
-def run_id() -> str:
-    return f"run-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def lane() -> str:
-    return f"lane-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture(params=["memory", "redis"])
-def url(request: pytest.FixtureRequest) -> str:
-    if request.param == "redis":
-        return request.getfixturevalue("redis_url")
-    return f"memory://{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-async def open_queue(url: str) -> AsyncIterator[Callable[..., Queue]]:
-    """Opens handles on one store, as several processes would."""
-    queues: list[Queue] = []
-
-    def make(lease_seconds: float = 60) -> Queue:
-        queues.append(connect(url, lease_seconds=lease_seconds))
-        return queues[-1]
-
-    yield make
-    for queue in queues:
-        await queue.close()
+def played(claim: Claim, text: str = "(1+2)*8") -> Played:
+    return Played(claim, trajectory(claim, text))
 
 
 class TestQueue:
@@ -113,25 +84,25 @@ class TestQueue:
         (claim,) = await queue.claim(run_id, "a", 1, 0)
         waiting = asyncio.create_task(open_queue().collect(run_id, 5, 30))
         await asyncio.sleep(0)
-        await queue.commit(run_id, "a", claim, played(claim))
-        assert [item.trajectory for item in await waiting] == [played(claim)]
+        await queue.commit(run_id, "a", played(claim))
+        assert [item.trajectory for item in await waiting] == [trajectory(claim)]
 
     async def test_a_commit_moves_the_episode(self, open_queue, run_id) -> None:
         queue = open_queue()
         await queue.plan(run_id, specs(run_id, 1))
         (claim,) = await queue.claim(run_id, "a", 1, 0)
-        assert await queue.commit(run_id, "a", claim, played(claim))
+        assert await queue.commit(run_id, "a", played(claim))
         assert await queue.backlog(run_id) == Backlog(0, 0, 1, 0)
         (collected,) = await queue.collect(run_id, 5, 0)
-        assert collected.trajectory == played(claim)
+        assert collected.trajectory == trajectory(claim)
         assert await queue.backlog(run_id) == Backlog(0, 0, 0, 1)
 
     async def test_many_commits_at_once(self, open_queue, run_id) -> None:
         queue = open_queue()
         await queue.plan(run_id, specs(run_id, *range(12)))
         claims = await queue.claim(run_id, "a", 12, 0)
-        await queue.commit(run_id, "a", claims[3], played(claims[3]))
-        pairs = [(claim, played(claim, "x" * 1_000_000)) for claim in claims]
+        await queue.commit(run_id, "a", played(claims[3]))
+        pairs = [played(claim, "x" * 1_000_000) for claim in claims]
         assert await queue.commit_many(run_id, "a", pairs) == [index != 3 for index in range(12)]
         assert await queue.commit_many(run_id, "a", []) == []
         collected = await queue.collect(run_id, 50, 0)
@@ -142,9 +113,9 @@ class TestQueue:
         await first.plan(run_id, specs(run_id, 1))
         (early,) = await first.claim(run_id, "slow", 1, 0)
         (late,) = await second.claim(run_id, "quick", 1, 30)
-        assert await second.commit(run_id, "quick", late, played(late, "quick"))
-        assert not await first.commit(run_id, "slow", early, played(early, "slow"))
-        assert not await second.commit(run_id, "quick", late, played(late, "quick"))
+        assert await second.commit(run_id, "quick", played(late, "quick"))
+        assert not await first.commit(run_id, "slow", played(early, "slow"))
+        assert not await second.commit(run_id, "quick", played(late, "quick"))
         (collected,) = await first.collect(run_id, 5, 0)
         assert collected.trajectory.turns[0].response_text == "quick"
         assert await first.collect(run_id, 5, 0) == []
@@ -154,15 +125,15 @@ class TestQueue:
         await first.plan(run_id, specs(run_id, 1))
         (early,) = await first.claim(run_id, "slow", 1, 0)
         (late,) = await second.claim(run_id, "quick", 1, 30)
-        assert await first.commit(run_id, "slow", early, played(early))
-        assert not await second.commit(run_id, "quick", late, played(late))
+        assert await first.commit(run_id, "slow", played(early))
+        assert not await second.commit(run_id, "quick", played(late))
         assert await first.backlog(run_id) == Backlog(0, 0, 1, 0)
 
     async def test_a_committed_episode_is_never_planned_again(self, open_queue, run_id) -> None:
         queue = open_queue()
         await queue.plan(run_id, specs(run_id, 1))
         (claim,) = await queue.claim(run_id, "a", 1, 0)
-        await queue.commit(run_id, "a", claim, played(claim))
+        await queue.commit(run_id, "a", played(claim))
         assert await queue.plan(run_id, specs(run_id, 1)) == 0
         (collected,) = await queue.collect(run_id, 1, 0)
         await queue.acknowledge(run_id, [collected.entry_id])
@@ -202,7 +173,7 @@ class TestQueue:
         (claim,) = await queue.claim(run_id, "slow", 1, 0)
         (taken,) = await queue.claim(run_id, "quick", 1, 30)
         assert await queue.renew(run_id, "slow", [claim.entry_id]) == [claim.entry_id]
-        await queue.commit(run_id, "quick", taken, played(taken))
+        await queue.commit(run_id, "quick", played(taken))
         assert await queue.renew(run_id, "quick", [taken.entry_id]) == [taken.entry_id]
         assert await queue.renew(run_id, "quick", []) == []
 
@@ -256,9 +227,9 @@ class TestQueue:
         await queue.plan(run_id, specs(run_id, 1, 2))
         claim, _ = await queue.claim(run_id, "a", 2, 0)
         await queue.drop(run_id)
-        assert await queue.commit(run_id, "a", claim, played(claim))
+        assert await queue.commit(run_id, "a", played(claim))
         (collected,) = [*await queue.collect(run_id, 5, 0), *await queue.collect(run_id, 5, 0)]
-        assert collected.trajectory == played(claim)
+        assert collected.trajectory == trajectory(claim)
         assert await queue.plan(run_id, specs(run_id, 1, 2)) == 1
 
     async def test_runs_are_apart(self, open_queue, run_id) -> None:
@@ -305,9 +276,7 @@ class TestQueue:
             queue, added = open_queue(SHORT), 0
             while claims := await queue.claim(run_id, name, 3, 2 * SHORT):
                 await asyncio.sleep(SHORT if claims[0].attempt == 1 else 0)
-                added += sum(
-                    await queue.commit_many(run_id, name, [(claim, played(claim)) for claim in claims])
-                )
+                added += sum(await queue.commit_many(run_id, name, [played(claim) for claim in claims]))
             return added
 
         assert sum(await asyncio.gather(*[work(f"w{number}") for number in range(4)])) == 40
@@ -318,7 +287,7 @@ class TestQueue:
     async def commit_all(queue: Queue, run_id: str, count: int) -> None:
         await queue.plan(run_id, specs(run_id, *range(count)))
         claims = await queue.claim(run_id, "a", count, 0)
-        await queue.commit_many(run_id, "a", [(claim, played(claim)) for claim in claims])
+        await queue.commit_many(run_id, "a", [played(claim) for claim in claims])
 
 
 def test_an_unknown_scheme_is_refused() -> None:

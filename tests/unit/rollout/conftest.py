@@ -78,6 +78,7 @@ class Guess(env_grpc.EnvironmentServiceServicer):
         self.known: list[set[str]] = []
         self.closed: list[str] = []
         self.image: types.Image | None = None
+        self.blobs: dict[str, bytes] = {}
         self.fresh = False
         self.hint = ""
         self.salt = ""
@@ -175,8 +176,7 @@ class Guess(env_grpc.EnvironmentServiceServicer):
     async def GetBlobs(self, request: env.GetBlobsRequest, context: Any) -> AsyncIterator[Any]:
         self.faults.meet("blobs")
         for sha256 in request.sha256:
-            data = f"bytes of {sha256}".encode()
-            yield env.GetBlobsResponse(image=types.Image(sha256=sha256, data=data))
+            yield env.GetBlobsResponse(image=types.Image(sha256=sha256, data=self.blobs[sha256]))
 
 
 def digest(past: list[str], salt: str) -> str:

@@ -30,7 +30,7 @@ async def test_many_episodes_cost_few_calls(world) -> None:
     """64 episodes of 3 turns: 192 turns, each with three calls of its own if they were not gathered."""
     claims = [world.claim(world.spec(number)) for number in range(64)]
     plays = [play(claim, world.services, world.config.retry, "w") for claim in claims]
-    trajectories = await asyncio.gather(*plays)
+    trajectories = [played.trajectory for played in await asyncio.gather(*plays)]
     assert not any(trajectory.failure for trajectory in trajectories)
     assert sum(len(trajectory.turns) for trajectory in trajectories) == 192
     calls = (

@@ -26,7 +26,8 @@ HASTY = RetryConfig(patience_seconds=0.05, retries=1, first_delay_seconds=0.001,
 
 
 async def played(world, spec: pb.EpisodeSpec | None = None, attempt: int = 1, retry=None) -> pb.Trajectory:
-    return await play(world.claim(spec, attempt), world.services, retry or world.config.retry, "w")
+    claim = world.claim(spec, attempt)
+    return (await play(claim, world.services, retry or world.config.retry, "w")).trajectory
 
 
 def without_times(trajectory: pb.Trajectory) -> pb.Trajectory:

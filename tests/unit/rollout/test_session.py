@@ -39,12 +39,12 @@ async def test_episodes_are_spread_over_replicas(world, replicas) -> None:
     await world.policy.asked(8)
     assert all(len(host.sessions) > 0 for host in hosts)
     world.policy.hold.set()
-    assert not any(trajectory.failure for trajectory in await asyncio.gather(*plays))
+    assert not any(played.trajectory.failure for played in await asyncio.gather(*plays))
 
 
 async def test_a_replica_that_dies_is_replaced_by_the_other(world, replicas) -> None:
     hosts, servers, services = replicas
-    undisturbed = await play(world.claim(), world.services, world.config.retry, "w")
+    undisturbed = (await play(world.claim(), world.services, world.config.retry, "w")).trajectory
     asked = len(world.policy.prompts)
     world.policy.hold = asyncio.Event()
     playing = asyncio.create_task(play(world.claim(), services, world.config.retry, "w"))
@@ -52,7 +52,7 @@ async def test_a_replica_that_dies_is_replaced_by_the_other(world, replicas) -> 
     (home,) = [index for index, host in enumerate(hosts) if host.sessions]
     await servers[home].stop()
     world.policy.hold.set()
-    trajectory = await playing
+    trajectory = (await playing).trajectory
     assert not trajectory.failure
     assert trajectory.provenance.restores == 1
     assert trajectory.provenance.digest == undisturbed.provenance.digest
@@ -63,5 +63,5 @@ async def test_a_full_replica_sends_the_session_to_the_other(world, replicas) ->
     hosts, _, services = replicas
     hosts[0].faults.plan("create", *[Exhausted("full")] * 100)
     for number in range(3):
-        trajectory = await play(world.claim(world.spec(number)), services, world.config.retry, "w")
-        assert not trajectory.failure
+        played = await play(world.claim(world.spec(number)), services, world.config.retry, "w")
+        assert not played.trajectory.failure

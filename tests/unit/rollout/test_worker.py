@@ -1,12 +1,14 @@
 """The worker on the queue in memory: it claims, commits, leaves in order, and gives work back."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from farfield.trajectory.v1 import trajectory_pb2 as pb
+from farfield.types.v1.types_pb2 import Image
 from farfield_kernel.errors import Unavailable
 from farfield_kernel.queue.contract import Backlog
 from farfield_kernel.queue.memory import MemoryQueue
@@ -184,14 +186,14 @@ async def test_a_bug_in_the_loop_gives_the_episode_back(make_worker, specs, capl
     await queue.plan("run", [broken, specs[1]])
     await queue.activate("default", "run")
     worker = make_worker(queue, attempts=2)
-    trajectory = worker._trajectory
+    play = worker._played
 
     async def buggy(claim):
         if claim.spec.episode_id == broken.episode_id and claim.attempt <= 2:
             raise ZeroDivisionError
-        return await trajectory(claim)
+        return await play(claim)
 
-    worker._trajectory = buggy
+    worker._played = buggy
     async with working(worker):
         trajectories = await collected(queue, 2)
     assert sorted(bool(one.failure) for one in trajectories) == [False, True]
@@ -229,3 +231,18 @@ async def test_a_queue_that_is_away_is_waited_for(world, make_worker, specs, mon
         queue.away = 2
         world.policy.hold.set()
         assert len(await collected(queue, 20)) == 20
+
+
+async def test_images_are_committed_with_the_episodes_that_show_them(world, make_worker, specs) -> None:
+    png = b"\x89PNG and so on"
+    digest = hashlib.sha256(png).hexdigest()
+    world.environment.image = Image(sha256=digest, data=png)
+    queue = MemoryQueue()
+    await queue.plan("run", specs)
+    await queue.activate("default", "run")
+    async with working(make_worker(queue)):
+        items = []
+        while len(items) < 20:
+            items += await queue.collect("run", 20, 30)
+    assert all(item.blobs == {digest: png} for item in items)
+    assert queue._runs["run"].blobs == {digest: png}

@@ -17,7 +17,8 @@ from farfield.policy.v1.policy_pb2 import VersionSpan
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield.types.v1.types_pb2 import ROLE_ASSISTANT, ROLE_USER, STATE_TERMINATED, Message, Part
 from farfield_kernel.errors import InvalidArgument, Unavailable
-from farfield_kernel.queue.contract import Queue
+from farfield_kernel.images import Blobs
+from farfield_kernel.queue.contract import Played, Queue
 from farfield_kernel.server import Mount
 from farfield_kernel.weights import Weights
 from farfield_kernel.wire import floats_to_bytes, ids_to_bytes
@@ -63,7 +64,7 @@ class HashLearner:
         self.tokens_trained = 0
         self.history = "base"
 
-    def update(self, trajectories: Sequence[Trajectory]) -> dict[str, float]:
+    def update(self, trajectories: Sequence[Trajectory], blobs: Blobs) -> dict[str, float]:
         for trajectory in trajectories:
             self._learn(trajectory.SerializeToString(deterministic=True))
         return {"loss": 1.0, "learning_rate": float("nan")}
@@ -151,7 +152,7 @@ class Worker:
             await self.queue.watch_weights(self.lane, weights, 0.05)
         assert weights is not None
         self.played.append(claim.spec.episode_id)
-        await self.queue.commit(run_id, "w", claim, self.play(claim.spec, weights))
+        await self.queue.commit(run_id, "w", Played(claim, self.play(claim.spec, weights)))
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator["Worker"]:

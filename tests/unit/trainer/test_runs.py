@@ -118,7 +118,7 @@ async def test_a_checkpoint_of_a_run_that_ends_first_is_refused(tmp_path: Path) 
 
 async def test_a_failed_run_says_why_and_can_go_on(tmp_path: Path, queue: MemoryQueue) -> None:
     class Broken(HashLearner):
-        def update(self, trajectories: object) -> dict[str, float]:
+        def update(self, trajectories: object, blobs: object) -> dict[str, float]:
             raise ZeroDivisionError("loss by zero")
 
     broken = opened(tmp_path, queue, make_learner=Broken)

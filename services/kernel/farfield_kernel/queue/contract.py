@@ -5,15 +5,19 @@ lease runs out another worker takes it over. `trajectories` holds committed epis
 most once whoever plays it, and stays until it is acknowledged, which a trainer does only after the
 checkpoint with its effect is on disk.
 
+An image is named in a trajectory by its digest, and its bytes travel beside: a run keeps them once per
+digest, for as long as an unacknowledged trajectory names them.
+
 A *lane* is the set of processes (one trainer, its policy replicas, its rollout workers) that serves one
 run at a time.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
+from farfield_kernel.images import NO_BLOBS, Blobs
 from farfield_kernel.weights import Weights
 
 LEASE_SECONDS = 60.0
@@ -30,11 +34,22 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Played:
+    """What a worker made of its claim. `blobs` holds every image that the trajectory's messages name."""
+
+    claim: Claim
+    trajectory: Trajectory
+    blobs: Blobs = field(default_factory=lambda: NO_BLOBS)
+
+
+@dataclass(frozen=True, slots=True)
 class Collected:
-    """A committed trajectory, to be acknowledged by its entry id."""
+    """A committed trajectory, to be acknowledged by its entry id. `blobs` holds every image that its
+    messages name; trajectories that show the same image share its bytes."""
 
     entry_id: str
     trajectory: Trajectory
+    blobs: Blobs = field(default_factory=lambda: NO_BLOBS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +91,13 @@ class Queue(Protocol):
         """Gives claimed episodes back: others may claim them at once, as a further attempt."""
         ...
 
-    async def commit(self, run_id: str, worker: str, claim: Claim, trajectory: Trajectory) -> bool:
-        """In one atomic step: adds the trajectory, marks its episode, acknowledges the claim. False when
-        the episode was already committed; then only the claim is acknowledged."""
+    async def commit(self, run_id: str, worker: str, played: Played) -> bool:
+        """In one atomic step: adds the trajectory with its images, marks its episode, acknowledges the
+        claim. False when the episode was already committed; then only the claim is acknowledged.
+        InvalidArgument where the bytes of an image are not given."""
         ...
 
-    async def commit_many(
-        self, run_id: str, worker: str, played: Sequence[tuple[Claim, Trajectory]]
-    ) -> list[bool]:
+    async def commit_many(self, run_id: str, worker: str, played: Sequence[Played]) -> list[bool]:
         """Commits each of many; an episode is atomic, the batch is not."""
         ...
 
@@ -93,17 +107,19 @@ class Queue(Protocol):
         ...
 
     async def collect(self, run_id: str, count: int, block_seconds: float) -> list[Collected]:
-        """Up to `count` trajectories not yet delivered; waits for the first."""
+        """Up to `count` trajectories not yet delivered; waits for the first. One whose images the store
+        has lost is never delivered: it is taken out, and its episode may be planned again."""
         ...
 
     async def acknowledge(self, run_id: str, entry_ids: Sequence[str]) -> None:
-        """Forgets trajectories whose effect is on disk, and trims the streams behind them."""
+        """Forgets trajectories whose effect is on disk, and the images that no other names."""
         ...
 
     async def backlog(self, run_id: str) -> Backlog: ...
 
     async def drop(self, run_id: str) -> None:
-        """Removes every key of a run."""
+        """Removes all that is known of a run. What a late worker commits to it afterwards goes by itself
+        in time, unless the run is planned again."""
         ...
 
     async def activate(self, lane: str, run_id: str) -> None:

@@ -1,8 +1,9 @@
 """The queue in one process's memory: the twin of the Redis queue, for tests and single-process use."""
 
 import asyncio
+import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,10 +11,13 @@ from itertools import count, islice
 from typing import TypeVar
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
-from farfield_kernel.queue.contract import LEASE_SECONDS, Backlog, Claim, Collected
+from farfield_kernel.queue.contract import LEASE_SECONDS, Backlog, Claim, Collected, Played
+from farfield_kernel.queue.images import to_keep
 from farfield_kernel.weights import Weights
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
+
 _FOREVER_IDLE = float("-inf")
 
 
@@ -34,6 +38,11 @@ class _Run:
     delivered: set[str] = field(default_factory=set)
     planned: set[str] = field(default_factory=set)
     committed: set[str] = field(default_factory=set)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    named: dict[str, list[str]] = field(default_factory=dict)
+    """Digests of the images that an entry of `trajectories` names."""
+    references: Counter[str] = field(default_factory=Counter)
+    """How many entries name a digest."""
 
 
 class MemoryQueue:
@@ -86,24 +95,28 @@ class MemoryQueue:
                 lost.append(entry_id)
         return lost
 
-    async def commit(self, run_id: str, worker: str, claim: Claim, trajectory: Trajectory) -> bool:
-        return (await self.commit_many(run_id, worker, [(claim, trajectory)]))[0]
+    async def commit(self, run_id: str, worker: str, played: Played) -> bool:
+        return (await self.commit_many(run_id, worker, [played]))[0]
 
-    async def commit_many(
-        self, run_id: str, worker: str, played: Sequence[tuple[Claim, Trajectory]]
-    ) -> list[bool]:
-        added = [self._commit(self._runs[run_id], *one) for one in played]
+    async def commit_many(self, run_id: str, worker: str, played: Sequence[Played]) -> list[bool]:
+        named = [to_keep(one) for one in played]
+        added = [self._commit(self._runs[run_id], *pair) for pair in zip(played, named, strict=True)]
         await self._notify()
         return added
 
-    def _commit(self, run: _Run, claim: Claim, trajectory: Trajectory) -> bool:
-        run.work.pop(claim.entry_id, None)
-        run.leases.pop(claim.entry_id, None)
-        episode = claim.spec.episode_id
+    def _commit(self, run: _Run, played: Played, digests: list[str]) -> bool:
+        run.work.pop(played.claim.entry_id, None)
+        run.leases.pop(played.claim.entry_id, None)
+        episode = played.claim.spec.episode_id
         if episode in run.committed:
             return False
         run.committed.add(episode)
-        run.trajectories[next(self._ids)] = trajectory.SerializeToString()
+        entry_id = next(self._ids)
+        run.trajectories[entry_id] = played.trajectory.SerializeToString()
+        run.named[entry_id] = digests
+        run.references.update(digests)
+        for digest in digests:
+            run.blobs.setdefault(digest, played.blobs[digest])
         return True
 
     async def recover(self, run_id: str) -> int:
@@ -118,13 +131,40 @@ class MemoryQueue:
         fresh = (entry for entry in run.trajectories if entry not in run.delivered)
         chosen = list(islice(fresh, count))
         run.delivered.update(chosen)
-        return [Collected(entry, Trajectory.FromString(run.trajectories[entry])) for entry in chosen]
+        found = [(entry, self._collected(run, entry)) for entry in chosen]
+        for entry_id, item in found:
+            if item is None:
+                self._take_out(run, entry_id)
+        return [item for _, item in found if item]
+
+    def _collected(self, run: _Run, entry_id: str) -> Collected | None:
+        """None where an image is lost."""
+        digests = run.named.get(entry_id, ())
+        if not run.blobs.keys() >= set(digests):
+            return None
+        blobs = {digest: run.blobs[digest] for digest in digests}
+        return Collected(entry_id, Trajectory.FromString(run.trajectories[entry_id]), blobs)
+
+    def _take_out(self, run: _Run, entry_id: str) -> None:
+        episode = Trajectory.FromString(run.trajectories[entry_id]).spec.episode_id
+        log.warning("the queue lost an image of episode %s, which is to be played again", episode)
+        run.planned.discard(episode)
+        run.committed.discard(episode)
+        self._forget(run, entry_id)
+
+    def _forget(self, run: _Run, entry_id: str) -> None:
+        """The entry, and the images that no other names."""
+        run.trajectories.pop(entry_id, None)
+        run.delivered.discard(entry_id)
+        for digest in run.named.pop(entry_id, ()):
+            run.references[digest] -= 1
+            if not run.references[digest]:
+                del run.references[digest]
+                run.blobs.pop(digest, None)
 
     async def acknowledge(self, run_id: str, entry_ids: Sequence[str]) -> None:
-        run = self._runs[run_id]
         for entry_id in entry_ids:
-            run.trajectories.pop(entry_id, None)
-            run.delivered.discard(entry_id)
+            self._forget(self._runs[run_id], entry_id)
 
     async def backlog(self, run_id: str) -> Backlog:
         run = self._runs[run_id]

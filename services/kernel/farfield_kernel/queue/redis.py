@@ -2,21 +2,35 @@
 
 import asyncio
 import json
+import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield_kernel.errors import NotFound
+from farfield_kernel.images import NO_BLOBS, named_in
 from farfield_kernel.queue import redis_scripts
-from farfield_kernel.queue.contract import LEASE_SECONDS, PATIENCE_SECONDS, Backlog, Claim, Collected
+from farfield_kernel.queue.contract import (
+    LEASE_SECONDS,
+    PATIENCE_SECONDS,
+    Backlog,
+    Claim,
+    Collected,
+    Played,
+)
+from farfield_kernel.queue.images import Shown, to_keep
+from farfield_kernel.queue.redis_commits import ADDED, IMAGE_MISSING, Batch, Parcel, batches
+from farfield_kernel.queue.redis_images import RedisImages
+from farfield_kernel.queue.redis_keys import Keys, lane_key
 from farfield_kernel.queue.redis_link import Link, script
 from farfield_kernel.weights import Weights
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 WORKERS, TRAINER = "workers", "trainer"
 """Consumer groups of the two streams."""
@@ -26,24 +40,8 @@ _SLICE_SECONDS = 1.0
 _FOREVER_IDLE_MS = 10_000_000_000
 _PLAN_BATCH = 500
 _ACKNOWLEDGE_BATCH = 1000
-_COMMIT_BYTES = 4 * 1024 * 1024
-"""Rough size of one commit script call: Redis serves nobody else while a script runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    work: str
-    trajectories: str
-    episodes: str
-
-    @classmethod
-    def of(cls, run_id: str) -> "_Keys":
-        prefix = f"farfield:{{{run_id}}}"
-        return cls(f"{prefix}:work", f"{prefix}:trajectories", f"{prefix}:episodes")
-
-
-def _lane_key(lane: str, what: str) -> str:
-    return f"farfield:lane:{{{lane}}}:{what}"
+_ORPHAN_SECONDS = 3600
+"""How long a commit to a run without a plan is kept: a trainer plans again within seconds of a wipe."""
 
 
 class RedisQueue:
@@ -59,27 +57,29 @@ class RedisQueue:
         self._lease_ms = max(1, round(lease_seconds * 1000))
         self._last_collected: dict[str, str] = {}
         self._answer_lost: set[str] = set()
+        self._images = RedisImages(self._link)
         self._plan = script(self._link, redis_scripts.PLAN)
         self._claim = script(self._link, redis_scripts.CLAIM)
         self._set_idle = script(self._link, redis_scripts.SET_IDLE)
         self._commit = script(self._link, redis_scripts.COMMIT)
         self._recover = script(self._link, redis_scripts.RECOVER)
         self._acknowledge = script(self._link, redis_scripts.ACKNOWLEDGE)
+        self._take_out = script(self._link, redis_scripts.TAKE_OUT)
         self._make_group = script(self._link, redis_scripts.MAKE_GROUP)
         self._deactivate = script(self._link, redis_scripts.DEACTIVATE)
 
     # Work
 
     async def plan(self, run_id: str, specs: Sequence[EpisodeSpec]) -> int:
-        keys, new = _Keys.of(run_id), 0
+        keys, new = Keys.of(run_id), 0
         for start in range(0, len(specs), _PLAN_BATCH):
             batch = specs[start : start + _PLAN_BATCH]
             pairs = [part for spec in batch for part in (spec.episode_id, spec.SerializeToString())]
-            new += await self._plan([keys.work, keys.trajectories, keys.episodes], [WORKERS, TRAINER, *pairs])
+            new += await self._plan(keys.all(), [WORKERS, TRAINER, *pairs])
         return new
 
     async def claim(self, run_id: str, worker: str, count: int, block_seconds: float) -> list[Claim]:
-        key = _Keys.of(run_id).work
+        key = Keys.of(run_id).work
 
         async def look(seconds: float) -> list[Claim]:
             found = await _or_no_group(self._claim([key], [WORKERS, worker, self._lease_ms, count]))
@@ -100,25 +100,36 @@ class RedisQueue:
     async def _idle_for(self, run_id: str, worker: str, entry_ids: Sequence[str], idle_ms: int) -> list[str]:
         if not entry_ids:
             return []
-        call = self._set_idle([_Keys.of(run_id).work], [WORKERS, worker, idle_ms, *entry_ids])
+        call = self._set_idle([Keys.of(run_id).work], [WORKERS, worker, idle_ms, *entry_ids])
         lost = await _or_no_group(call)
         return list(entry_ids) if lost is None else [entry.decode() for entry in lost]
 
-    async def commit(self, run_id: str, worker: str, claim: Claim, trajectory: Trajectory) -> bool:
-        return (await self.commit_many(run_id, worker, [(claim, trajectory)]))[0]
+    async def commit(self, run_id: str, worker: str, played: Played) -> bool:
+        return (await self.commit_many(run_id, worker, [played]))[0]
 
-    async def commit_many(
-        self, run_id: str, worker: str, played: Sequence[tuple[Claim, Trajectory]]
-    ) -> list[bool]:
-        keys, added = _Keys.of(run_id), []
-        for arguments in _commit_batches(played):
-            added += await self._commit([keys.work, keys.trajectories, keys.episodes], [WORKERS, *arguments])
-        return [bool(one) for one in added]
+    async def commit_many(self, run_id: str, worker: str, played: Sequence[Played]) -> list[bool]:
+        keys, named = Keys.of(run_id), [to_keep(one) for one in played]
+        absent = await self._images.absent(keys.blobs, {digest for digests in named for digest in digests})
+        answers: list[int] = []
+        for batch in batches(map(Parcel.of, played, named), absent):
+            answers += await self._send(keys, batch)
+        return [answer == ADDED for answer in answers]
+
+    async def _send(self, keys: Keys, batch: Batch) -> list[int]:
+        """The script's answers. An image that was freed after Redis had been asked for it is sent along
+        the second time."""
+        call = self._commit(keys.all(), [WORKERS, _ORPHAN_SECONDS, *batch.arguments()])
+        answers: list[int] = await call
+        pairs = zip(batch.parcels, answers, strict=True)
+        if torn := [parcel for parcel, answer in pairs if answer == IMAGE_MISSING]:
+            again = iter(await self._send(keys, Batch.whole(torn)))
+            return [next(again) if answer == IMAGE_MISSING else answer for answer in answers]
+        return answers
 
     # Trajectories
 
     async def recover(self, run_id: str) -> int:
-        count: int = await self._recover([_Keys.of(run_id).trajectories], [TRAINER])
+        count: int = await self._recover([Keys.of(run_id).trajectories], [TRAINER])
         self._last_collected.pop(run_id, None)
         self._answer_lost.discard(run_id)
         return count
@@ -132,25 +143,47 @@ class RedisQueue:
     async def _collect(self, run_id: str, count: int, seconds: float) -> list[Collected]:
         """An answer that was lost on the way has moved its entries to the delivered ones: they are
         read from there, behind the last one that did arrive."""
-        key, entries = _Keys.of(run_id).trajectories, []
+        keys, entries = Keys.of(run_id), []
         if run_id in self._answer_lost:
             after = self._last_collected.get(run_id, "0-0")
-            entries = await self._read(key, TRAINER, TRAINER, count, after, 0)
-        if not entries:
+            entries = await self._read(keys.trajectories, TRAINER, TRAINER, count, after, 0)
+        caught_up = not entries
+        if caught_up:
             self._answer_lost.add(run_id)
-            entries = await self._read(key, TRAINER, TRAINER, count, ">", seconds)
+            entries = await self._read(keys.trajectories, TRAINER, TRAINER, count, ">", seconds)
+        read = [(entry, Trajectory.FromString(data)) for entry, data in entries]
+        collected = await self._with_images(keys, read)
+        if caught_up:
             self._answer_lost.discard(run_id)
         if entries:
             self._last_collected[run_id] = entries[-1][0]
-        return [Collected(entry, Trajectory.FromString(data)) for entry, data in entries]
+        return collected
+
+    async def _with_images(self, keys: Keys, read: list[tuple[str, Trajectory]]) -> list[Collected]:
+        """The trajectories whose images are all there; those of others are taken out of the stream."""
+        named = [named_in(trajectory) for _, trajectory in read]
+        images = await self._images.find(keys.blobs, {digest for digests in named for digest in digests})
+        collected: list[Collected] = []
+        torn: list[str] = []
+        for (entry, trajectory), digests in zip(read, named, strict=True):
+            if images.keys() >= set(digests):
+                shown = Shown({digest: images[digest] for digest in digests}) if digests else NO_BLOBS
+                collected.append(Collected(entry, trajectory, shown))
+            else:
+                torn += [entry, trajectory.spec.episode_id]
+        if torn:
+            await self._take_out(keys.all()[1:], [TRAINER, *torn])
+            log.warning("Redis lost images of %d episodes; they are to be played again", len(torn) // 2)
+        return collected
 
     async def acknowledge(self, run_id: str, entry_ids: Sequence[str]) -> None:
-        key = _Keys.of(run_id).trajectories
+        keys = Keys.of(run_id)
+        touched = [keys.trajectories, keys.blobs, keys.references]
         for start in range(0, len(entry_ids), _ACKNOWLEDGE_BATCH):
-            await self._acknowledge([key], [TRAINER, *entry_ids[start : start + _ACKNOWLEDGE_BATCH]])
+            await self._acknowledge(touched, [TRAINER, *entry_ids[start : start + _ACKNOWLEDGE_BATCH]])
 
     async def backlog(self, run_id: str) -> Backlog:
-        keys = _Keys.of(run_id)
+        keys = Keys.of(run_id)
 
         async def ask() -> list[Any]:
             pipe = self._redis.pipeline(transaction=False)
@@ -162,31 +195,30 @@ class RedisQueue:
         return Backlog(work - claimed, claimed, trajectories - delivered, delivered)
 
     async def drop(self, run_id: str) -> None:
-        keys = _Keys.of(run_id)
-        await self._link.run(lambda: self._redis.unlink(keys.work, keys.trajectories, keys.episodes))
+        await self._link.run(lambda: self._redis.unlink(*Keys.of(run_id).all()))
 
     # Lanes
 
     async def activate(self, lane: str, run_id: str) -> None:
-        await self._link.run(lambda: self._redis.set(_lane_key(lane, "run"), run_id))
+        await self._link.run(lambda: self._redis.set(lane_key(lane, "run"), run_id))
 
     async def deactivate(self, lane: str, run_id: str) -> None:
-        await self._deactivate([_lane_key(lane, "run")], [run_id])
+        await self._deactivate([lane_key(lane, "run")], [run_id])
 
     async def active_run(self, lane: str) -> str | None:
-        run_id = await self._link.run(lambda: self._redis.get(_lane_key(lane, "run")))
+        run_id = await self._link.run(lambda: self._redis.get(lane_key(lane, "run")))
         return run_id.decode() if run_id else None
 
     async def announce(self, lane: str, weights: Weights) -> None:
         fields: dict[Any, Any] = {"weights": json.dumps(asdict(weights))}
-        key = _lane_key(lane, "weights")
+        key = lane_key(lane, "weights")
         await self._link.run(lambda: self._redis.xadd(key, fields, maxlen=1, approximate=False))
 
     async def weights(self, lane: str) -> Weights | None:
         return (await self._announced(lane))[1]
 
     async def _announced(self, lane: str) -> tuple[str, Weights | None]:
-        key = _lane_key(lane, "weights")
+        key = lane_key(lane, "weights")
         entries = await self._link.run(lambda: self._redis.xrevrange(key, count=1))
         if not entries:
             return "0-0", None
@@ -198,7 +230,7 @@ class RedisQueue:
             if present != seen:
                 return present
             block = max(1, round(seconds * 1000))
-            streams: dict[Any, Any] = {_lane_key(lane, "weights"): entry_id}
+            streams: dict[Any, Any] = {lane_key(lane, "weights"): entry_id}
             if seconds and await self._link.run(lambda: self._redis.xread(streams, block=block)):
                 present = await self.weights(lane)
             return None if present == seen else present
@@ -235,20 +267,6 @@ class RedisQueue:
             found = await look(min(left, _SLICE_SECONDS, self._lease_seconds / 4))
             if found or time.monotonic() >= deadline:
                 return found
-
-
-def _commit_batches(played: Sequence[tuple[Claim, Trajectory]]) -> Iterator[list[str | bytes]]:
-    arguments: list[str | bytes] = []
-    size = 0
-    for claim, trajectory in played:
-        data = trajectory.SerializeToString()
-        arguments += [claim.entry_id, claim.spec.episode_id, data]
-        size += len(data)
-        if size >= _COMMIT_BYTES:
-            yield arguments
-            arguments, size = [], 0
-    if arguments:
-        yield arguments
 
 
 async def _or_no_group(call: Awaitable[T]) -> T | None:

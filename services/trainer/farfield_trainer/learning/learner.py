@@ -1,7 +1,7 @@
 """The learner: a policy, its optimizer, and what one update does to them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
 from farfield_kernel.errors import DataLoss, FailedPrecondition
+from farfield_kernel.images import NO_BLOBS, Blobs
 from farfield_model.chat import Chat
 from farfield_model.images import ImageFile
 from farfield_model.loading import end_ids, load_module, load_tokenizer
@@ -72,19 +73,17 @@ class Learner:
 
     # Reinforcement learning
 
-    def update(
-        self, trajectories: Sequence[Trajectory], blobs: Mapping[str, bytes] | None = None
-    ) -> dict[str, float]:
-        """One RL update over these episodes, in the given order. Failed episodes and ungraded turns are
-        counted in the metrics and change nothing. `blobs`: the files of the images that the episodes show, by
-        digest. DataLoss for ids, logprobs and images that do not fit together."""
+    def update(self, trajectories: Sequence[Trajectory], blobs: Blobs = NO_BLOBS) -> dict[str, float]:
+        """One RL update over these episodes, in the given order. `blobs`: the images that their messages
+        name. Failed episodes and ungraded turns are counted in the metrics and change nothing. DataLoss for
+        ids, logprobs and images that do not fit together."""
         config = self._config
         key = config.turn_action.answer_key if config.advantage.by_turn else ""
         batch = gather(trajectories, answer_key=key, decode=self._decode)
         self.updates += 1
         if not batch.turns:
             return batch.counts
-        ids, album = self._bound(batch, blobs or {})
+        ids, album = self._bound(batch, blobs)
         flat = layout(batch.turns, len(ids))
         temperatures = self._temperatures(batch, flat)
         scores = self._scores(batch, ids, flat, temperatures, album)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, Trajectory, Turn
 from farfield.types.v1.types_pb2 import STATE_TERMINATED
 from farfield_kernel.errors import DataLoss, InvalidArgument
+from farfield_kernel.images import images_of
 from farfield_kernel.wire import floats_from_bytes, ids_from_bytes
 
 Decode = Callable[[list[int]], str]
@@ -157,8 +158,7 @@ def _extend(sequence: TokenSequence, turn: Turn, episode: str) -> int:
     new = prompt[len(sequence.ids) :]
     sequence.ids += new + response
     sequence.logprobs += [0.0] * len(new) + logprobs
-    sequence.images += (part.image.sha256 for message in turn.messages for part in message.parts
-                        if part.HasField("image"))  # fmt: skip
+    sequence.images += (image.sha256 for image in images_of(turn.messages))
     return len(prompt)
 
 
