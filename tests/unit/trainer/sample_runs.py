@@ -131,6 +131,8 @@ class Worker:
     play: Play = play
     played: list[str] = field(default_factory=list)
     lane: str = LANE
+    blobs: Blobs = field(default_factory=dict)
+    """Every image that `play` may show."""
 
     async def run(self) -> None:
         while True:
@@ -152,7 +154,7 @@ class Worker:
             await self.queue.watch_weights(self.lane, weights, 0.05)
         assert weights is not None
         self.played.append(claim.spec.episode_id)
-        await self.queue.commit(run_id, "w", Played(claim, self.play(claim.spec, weights)))
+        await self.queue.commit(run_id, "w", Played(claim, self.play(claim.spec, weights), self.blobs))
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator["Worker"]:

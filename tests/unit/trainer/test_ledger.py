@@ -6,6 +6,7 @@ from sample_runs import run_config
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_POLICY, Trajectory
 from farfield_kernel.errors import FailedPrecondition
 from farfield_kernel.queue.contract import Collected
+from farfield_kernel.queue.images import Gallery, Shown
 from farfield_trainer.ledger import Arrival, Ledger, Totals
 from farfield_trainer.planning import training_episodes
 
@@ -79,6 +80,22 @@ def test_an_episode_of_another_config_is_refused() -> None:
     ledger = filled(training_episodes("r", run_config(seed=5), 0))
     with pytest.raises(FailedPrecondition, match="another plan"):
         ledger.consume(SPECS)
+
+
+def test_images_go_with_the_trajectories_that_show_them() -> None:
+    gallery, ledger = Gallery(), Ledger()
+    for spec in [*SPECS, *NEXT]:
+        shown = gallery.find(["shared"]) or {"shared": gallery.add("shared", b"card")}
+        if spec is SPECS[1]:
+            shown["own"] = gallery.add("own", b"another card")
+        ledger.take(Collected(spec.episode_id, Trajectory(spec=spec), Shown(shown)))
+    del shown
+    assert ledger.blobs(SPECS) == {"shared": b"card", "own": b"another card"}
+    assert ledger.blobs(NEXT) == {"shared": b"card"}
+    ledger.consume(SPECS)
+    assert gallery.find(["shared", "own"]).keys() == {"shared"}
+    ledger.consume(NEXT)
+    assert not gallery.find(["shared", "own"])
 
 
 def test_totals_and_failures() -> None:
