@@ -99,7 +99,7 @@ class Learner:
             steps.append(self._step(ids, members))
         return batch.counts | objective.figures | meter.result(len(steps)) | _means(steps)
 
-    def _bound(self, batch: Batch, blobs: Mapping[str, bytes]) -> tuple[list[list[int]], Album | None]:
+    def _bound(self, batch: Batch, blobs: Blobs) -> tuple[list[list[int]], Album | None]:
         shown = {digest for sequence in batch.sequences for digest in sequence.images}
         if missing := sorted(shown - blobs.keys()):
             raise DataLoss(f"the episodes show {len(missing)} images that did not come along: {missing[0]} …")
