@@ -4,6 +4,7 @@ import typer
 
 from farfield_cli import (
     demo_commands,
+    eval_command,
     play_commands,
     report_command,
     run_commands,
@@ -21,7 +22,7 @@ app = typer.Typer(
 )
 app.command("demo", rich_help_panel="Experiments")(demo_commands.demo)
 app.command("train", rich_help_panel="Experiments")(run_commands.train)
-app.command("eval", rich_help_panel="Experiments")(run_commands.evaluate)
+app.command("eval", rich_help_panel="Experiments")(eval_command.evaluate)
 app.command("report", rich_help_panel="Experiments")(report_command.report)
 app.add_typer(runs_commands.runs_app, name="runs", rich_help_panel="Experiments")
 app.command("play", rich_help_panel="Environments")(play_commands.play)

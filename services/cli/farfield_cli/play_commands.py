@@ -14,7 +14,7 @@ from rich.text import Text
 
 from farfield.environment.v1 import environment_pb2 as env
 from farfield.types.v1 import types_pb2
-from farfield_cli.evaluation import pairs
+from farfield_cli.given import pairs
 from farfield_cli.play import play as play_episode
 from farfield_cli.play import text_of
 from farfield_cli.services import Services, environment_ref, leaf_plan, services

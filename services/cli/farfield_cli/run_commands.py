@@ -1,4 +1,4 @@
-"""`farfield train` and `farfield eval`: one run on the local stack, watched until it ends."""
+"""`farfield train`: one run on the local stack, watched until it ends."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from farfield.trainer.v1 import trainer_pb2 as pb
 from farfield_cli import record, run_file
-from farfield_cli.evaluation import EvalOptions, evaluation_config
 from farfield_cli.interrupts import Interruptible
-from farfield_cli.points import Point, binomial, shown
 from farfield_cli.run_file import Config
 from farfield_cli.run_view import RunView
 from farfield_cli.stack import Stack, StackOptions, running
@@ -64,66 +61,6 @@ async def _train(
     async with _place(config, state, lane, runs, workers, interruptible) as place:
         done = await _played(place, run_id, config, interruptible)
     _say_end(done)
-
-
-def evaluate(
-    model: Annotated[Path, typer.Argument(help="A checkpoint's folder, or a run's (its newest weights).")],
-    environment: Annotated[str, typer.Option("--env", help="Environment to play.")] = "generalpoints",
-    variants: Annotated[
-        str, typer.Option(help="Variants of it, with commas between: one suite each.")
-    ] = "id,ood",
-    option: Annotated[
-        list[str] | None, typer.Option(help="Option of the environment as KEY=VALUE; may be repeated.")
-    ] = None,
-    verifier: Annotated[str, typer.Option(help="Verifier.  [default: named as the environment]")] = "",
-    verifier_option: Annotated[
-        list[str] | None, typer.Option(help="Option of the verifier as KEY=VALUE; may be repeated.")
-    ] = None,
-    episodes: Annotated[int, typer.Option("-n", "--episodes", min=1, help="Episodes of each suite.")] = 500,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest response.")] = 64,
-    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Decides the episodes.")] = 0,
-    name: Annotated[
-        str, typer.Option(help="Id of the run that plays them.  [default: made from the rest]")
-    ] = "",
-    state: StateFolder = Path(".farfield"),
-    lane: Lane = "",
-    runs: RunsFolder = Path("runs"),
-    workers: Annotated[
-        int, typer.Option(min=1, help="Rollout workers, where a stack has to be started.")
-    ] = 1,
-) -> None:
-    """Measure a checkpoint: play episodes of each variant through the real services.
-
-    The episodes are a run of their own, without training; `farfield report` shows them turn by turn.
-    """
-    options = EvalOptions(
-        model, environment, tuple(variants.split(",")), tuple(option or ()), verifier,
-        tuple(verifier_option or ()), episodes, max_new_tokens, temperature, seed,
-    )  # fmt: skip
-
-    async def work(interruptible: Interruptible) -> None:
-        run_id, config = evaluation_config(options)
-        async with _place(config, state, lane, runs, workers, interruptible) as place:
-            done = await _played(place, name or run_id, config, interruptible)
-            points = await _points(place, done.run_id)
-        table = Table("suite", "solved, %", "episodes", box=None, header_style="bold")
-        for suite, point in points.items():
-            table.add_row(suite, shown(point), f"{point.n:,}")
-        console.print(table)
-        _say_end(done)
-
-    run(work)
-
-
-async def _points(place: Place, run_id: str) -> dict[str, Point]:
-    async with Trainer.at(place.trainer) as trainer:
-        reports = [answer.report async for answer in trainer.watch(run_id)]
-    return {
-        one.suite: binomial(one.metrics["success"], int(one.metrics["episodes"]))
-        for one in reports
-        if one.kind == "eval"
-    }
 
 
 @asynccontextmanager

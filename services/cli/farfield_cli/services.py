@@ -71,6 +71,11 @@ class Services:
             raise error_of(result.error)
         return result.verdict
 
+    async def verify_plan(self, plan: ver.RewardPlan) -> None:
+        """Whether the verifier can play by this plan; its error says why not."""
+        async with translated():
+            await self._verifier.Verify(ver.VerifyRequest(plan=plan))
+
     async def close(self, session_id: str) -> None:
         async with translated():
             await self._environment.CloseSessions(env.CloseSessionsRequest(session_ids=[session_id]))

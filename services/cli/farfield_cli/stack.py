@@ -61,7 +61,7 @@ class Plan:
 
 def planned(options: StackOptions) -> Plan:
     """Workers come last and so are stopped first, with the services still there that their episodes need."""
-    maker = _Maker(options)
+    maker = Maker(options)
     plan = Plan()
     environment, verifier = maker.service("environment"), maker.service("verifier")
     plan.environment, plan.verifier = environment.address, verifier.address
@@ -87,8 +87,8 @@ MARK = "FARFIELD_STACK"
 """Variable of every process of a stack, with its state folder: says whose a process is."""
 
 
-class _Maker:
-    """Makes the programs of one stack."""
+class Maker:
+    """Makes the programs of one stack. Without Redis a policy follows no announcements of weights."""
 
     def __init__(self, options: StackOptions) -> None:
         self._options = options
@@ -122,7 +122,7 @@ class _Maker:
         flags = [
             ("server.drain_seconds", _DRAIN_SECONDS),
             ("lane", lane),
-            ("queue_url", plan.redis),
+            *([("queue_url", plan.redis)] if plan.redis else []),
             ("engine.model", options.model),
             ("engine.max_rows", options.rows),
             ("engine.deterministic", str(options.deterministic).lower()),

@@ -50,6 +50,12 @@ def verify(folder: Path) -> Weights:
     return Weights(run_id, version, _sum(manifest), str(folder))
 
 
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the names and sums of every file of a checkpoint, sealed or not."""
+    lines = [f"{name} {_sum(folder / name)}\n" for name in _names(folder)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def write_durably(path: Path, data: bytes) -> None:
     """Writes aside, fsyncs and renames: readers see the old file or the whole new one."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,21 +1,19 @@
 """What a suite's episodes say about a version, and some of them to be read.
 
 Success = the environment says solved, at least once within the verification budget. A failed episode has no
-grade: it is counted, and is not in any mean. Error bars of shares are sqrt(p (1 - p) / n).
+grade: it is counted, and is not in any mean. Error bars of shares of episodes are sqrt(p (1 - p) / n); that
+of the share of right steps knows that steps of one episode hang together.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from google.protobuf import json_format
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, Trajectory
+from farfield_kernel.estimates import Estimate, clustered, share
+from farfield_kernel.trajectories import readable
 
 _ID_BYTES = 4
-_NOT_FOR_READING = ("promptIds", "responseIds", "logprobs")
 
 
 def measures(trajectories: Sequence[Trajectory]) -> dict[str, float]:
@@ -27,9 +25,9 @@ def measures(trajectories: Sequence[Trajectory]) -> dict[str, float]:
     return {
         "episodes": float(len(graded)),
         "failed": float(len(trajectories) - len(graded)),
-        **_share("success", [item.success for item in graded]),
-        **_share("first_attempt", first),
-        **_share("step_accuracy", [verdict.correct for verdict in judged]),
+        **_with_error("success", share([item.success for item in graded])),
+        **_with_error("first_attempt", share(first)),
+        **_with_error("step_accuracy", clustered([_steps(item) for item in graded])),
         "parseable": _mean([float(verdict.parseable) for verdict in judged]),
         "turns": float(len(turns)),
         "turns_mean": len(turns) / max(len(graded), 1),
@@ -38,9 +36,14 @@ def measures(trajectories: Sequence[Trajectory]) -> dict[str, float]:
     }
 
 
-def _share(name: str, outcomes: Sequence[bool]) -> dict[str, float]:
-    share = _mean([float(item) for item in outcomes])
-    return {name: share, f"{name}_stderr": math.sqrt(share * (1 - share) / max(len(outcomes), 1))}
+def _with_error(name: str, estimate: Estimate) -> dict[str, float]:
+    return {name: estimate.value, f"{name}_stderr": estimate.stderr}
+
+
+def _steps(trajectory: Trajectory) -> tuple[int, int]:
+    """Right ones, and all that were judged."""
+    judged = [turn.verdict for turn in trajectory.turns if turn.HasField("verdict")]
+    return sum(verdict.correct for verdict in judged), len(judged)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -50,15 +53,7 @@ def _mean(values: Sequence[float]) -> float:
 def keep_episodes(path: Path, trajectories: Sequence[Trajectory]) -> None:
     """Writes episodes as a JSON list of trajectories, without their token ids and logprobs."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([_readable(item) for item in trajectories], indent=1, ensure_ascii=False))
-
-
-def _readable(trajectory: Trajectory) -> dict[str, Any]:
-    data = json_format.MessageToDict(trajectory)
-    for turn in data.get("turns", ()):
-        for name in _NOT_FOR_READING:
-            turn.pop(name, None)
-    return data
+    path.write_text(json.dumps([readable(item) for item in trajectories], indent=1, ensure_ascii=False))
 
 
 def staleness(trajectories: Sequence[Trajectory]) -> dict[str, float]:

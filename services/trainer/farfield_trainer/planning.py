@@ -2,25 +2,18 @@
 
 Planning again gives the same bytes, so a lost plan loses nothing.
 
-Seeds are the leading bits of SHA-256 over a path of words, `"/".join(words)`:
-  * environment seeds have 48 bits (exact in every JSON reader). Training uses the lower half, 0 … 2^47 − 1,
-    evaluation the upper half: an evaluation never deals what training dealt.
-      training       train/environment/<run seed>/<update>/<group>       one start for a whole group
-      demonstration  demonstrate/<run seed>, in the lowest quarter; then consecutive
-      evaluation     eval/environment/<suite seed>/<index>               nothing of run, branch or version
-  * sampling seeds have 64 bits.
-      training       train/sampling/<run seed>/<update>/<index>
-      evaluation     eval/sampling/<suite seed>/<index>
+Seeds are hashes of paths of words; `farfield_kernel.seeds` has the rule and those of evaluations.
+  training       train/environment/<run seed>/<update>/<group>       one start for a whole group
+                 train/sampling/<run seed>/<update>/<index>
+  demonstration  demonstrate/<run seed>, in the lowest quarter; then consecutive
 """
 
-import hashlib
 import re
 
 from farfield.trajectory.v1.trajectory_pb2 import PURPOSE_EVAL, PURPOSE_TRAIN, EpisodeSpec
 from farfield_kernel.errors import InvalidArgument
+from farfield_kernel.seeds import HALF_BITS, evaluation_sampling_seed, evaluation_seed, hashed
 from farfield_trainer.run_config import BatchConfig, RunConfig, SamplingChoice
-
-_HALF_BITS = 47
 
 
 def check_run_id(run_id: str) -> None:
@@ -28,12 +21,6 @@ def check_run_id(run_id: str) -> None:
         raise InvalidArgument(
             f"run id {run_id!r}: write 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit"
         )
-
-
-def hashed(*words: object, bits: int = 64) -> int:
-    """The leading bits of SHA-256 over the words joined by '/'."""
-    digest = hashlib.sha256("/".join(map(str, words)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> (64 - bits)
 
 
 def train_lot(run_id: str, update: int) -> str:
@@ -100,7 +87,7 @@ def evaluation_episodes(run_id: str, config: RunConfig, suite: str, version: int
             environment=environment,
             reward=reward,
             environment_seed=evaluation_seed(chosen.seed, index),
-            sampling_seed=hashed("eval", "sampling", chosen.seed, index),
+            sampling_seed=evaluation_sampling_seed(chosen.seed, index),
             sampling=sampling.message(),
             update=version,
             index=index,
@@ -113,11 +100,7 @@ def evaluation_episodes(run_id: str, config: RunConfig, suite: str, version: int
 
 
 def _training_seed(run_seed: int, update: int, group: int) -> int:
-    return hashed("train", "environment", run_seed, update, group, bits=_HALF_BITS)
-
-
-def evaluation_seed(suite_seed: int, index: int) -> int:
-    return (1 << _HALF_BITS) | hashed("eval", "environment", suite_seed, index, bits=_HALF_BITS)
+    return hashed("train", "environment", run_seed, update, group, bits=HALF_BITS)
 
 
 def demonstration_seed(config: RunConfig, update: int) -> int:
@@ -125,7 +108,7 @@ def demonstration_seed(config: RunConfig, update: int) -> int:
     chosen = config.demonstrations
     if chosen is None:
         raise InvalidArgument("this run has no demonstrations")
-    start = hashed("demonstrate", config.seed, bits=_HALF_BITS - 1)
+    start = hashed("demonstrate", config.seed, bits=HALF_BITS - 1)
     return start + chosen.seed_offset + update * chosen.batch_size
 
 

@@ -14,8 +14,8 @@ from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.verifier.v1.verifier_pb2 import RewardPlan, VerifyRequest
 from farfield.verifier.v1.verifier_pb2_grpc import VerifierServiceStub
 from farfield_kernel.errors import FailedPrecondition, FarfieldError, translated
+from farfield_kernel.seeds import evaluation_seed
 from farfield_kernel.weights import MANIFEST, verify
-from farfield_trainer.planning import evaluation_seed
 from farfield_trainer.run_config import RunConfig
 
 _SECONDS = 30.0

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from farfield_cli.__main__ import app
-from farfield_cli.evaluation import EvalOptions, evaluation_config, pairs
+from farfield_cli.checkpoints import checkpoint, label
+from farfield_cli.given import pairs
 from farfield_cli.run_commands import check_tokenizer
 from farfield_kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 
@@ -75,25 +76,54 @@ def test_a_stack_with_another_tokenizer_is_refused(tmp_path: Path) -> None:
         check_tokenizer(tmp_path / "one", tmp_path / "other")
 
 
-def options(model: Path, seed: int = 0) -> EvalOptions:
-    return EvalOptions(model, "generalpoints", ("id", "ood"), ("split=heldout",), "", (), 10, 64, 1.0, seed)
+def checkpoint_at(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (folder / name).touch()
+    return folder
 
 
-def test_an_evaluation_is_a_run_without_updates(tmp_path: Path) -> None:
-    (tmp_path / "config.json").touch()
-    run_id, config = evaluation_config(options(tmp_path))
-    assert config["updates"] == 0
-    assert set(config["evaluation"]["suites"]) == {"id", "ood"}
-    assert config["evaluation"]["suites"]["ood"]["environment"]["options"] == {"split": "heldout"}
-    assert config["reward"] == {"leaf": {"verifier": "generalpoints", "options": {}}}
-    assert evaluation_config(options(tmp_path))[0] == run_id
-    assert evaluation_config(options(tmp_path, seed=1))[0] != run_id
-
-
-def test_of_a_run_the_newest_weights_are_evaluated(tmp_path: Path) -> None:
+def test_a_checkpoint_is_a_folder_or_the_newest_weights_of_a_run(tmp_path: Path) -> None:
+    plain = checkpoint_at(tmp_path / "plain")
     for version in ("000000", "000010"):
-        (tmp_path / "weights" / version).mkdir(parents=True)
-        (tmp_path / "weights" / version / "config.json").touch()
-    assert evaluation_config(options(tmp_path))[1]["base"].endswith("weights/000010")
+        checkpoint_at(tmp_path / "run" / "weights" / version)
+    assert checkpoint(plain) == plain.resolve()
+    newest = checkpoint(tmp_path / "run")
+    assert newest.name == "000010"
+    assert (label(plain), label(newest)) == ("plain", "run-10")
+
+
+def test_a_folder_that_is_no_checkpoint_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="neither a checkpoint"):
-        evaluation_config(options(tmp_path / "weights"))
+        checkpoint(tmp_path)
+    (tmp_path / "config.json").touch()
+    with pytest.raises(NotFound, match="safetensors"):
+        checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--suite", "gp-x", "--policy", "127.0.0.1:9"), "there are gp-l, gp-vl"),
+        (("--policy", "127.0.0.1:9"), "--suite NAME"),
+        (("--suite", "gp-l", "--env", "virl", "--policy", "127.0.0.1:9"), "--suite NAME"),
+        (("--suite", "gp-l"), "--model FOLDER"),
+        (("--suite", "gp-l", "--variants", "odd", "--policy", "127.0.0.1:9"), "has id, ood"),
+        (("--suite", "gp-l", "--model", "nowhere"), "neither a checkpoint"),
+        (("--suite", "gp-l", "--set", "split", "--policy", "127.0.0.1:9"), "KEY=VALUE"),
+        (("--suite", "gp-l", "--prompt", "long", "--policy", "127.0.0.1:9"), "'compact' or 'paper'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_an_evaluation_that_cannot_be_says_why_before_it_starts(words: tuple[str, ...], said: str) -> None:
+    status, output = invoke("eval", *words)
+    assert status == 1
+    assert said in output
+    assert "starting" not in output
+
+
+def test_the_suites_are_listed() -> None:
+    status, said = invoke("eval", "--list")
+    assert status == 0
+    assert "OOD by look" in said
+    assert "virl-vl" in said

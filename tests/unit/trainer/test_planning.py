@@ -59,12 +59,6 @@ def test_demonstrations_are_consecutive() -> None:
     assert planning.demonstration_seed(config, 1) == planning.demonstration_seed(config, 0) + 3
 
 
-def test_hash_is_what_the_docstring_says() -> None:
-    # printf a/1 | sha256sum
-    assert planning.hashed("a", 1) == 0x773232ABE9343F0E
-    assert planning.hashed("a", 1, bits=8) == 0x77
-
-
 def test_admission() -> None:
     assert list(planning.planned_ahead(run_config(updates=9), 3)) == [3]
     assert list(planning.planned_ahead(run_config(updates=9, max_staleness=2), 3)) == [3, 4, 5]

@@ -1,0 +1,38 @@
+"""Checkpoints in Hugging Face format, as people name them."""
+
+import re
+from pathlib import Path
+
+from farfield_kernel.errors import NotFound
+
+
+def checkpoint(model: Path) -> Path:
+    """The folder itself when it is a checkpoint; of a run's folder the newest weights."""
+    folder = model.expanduser().resolve()
+    if (folder / "config.json").exists():
+        return _whole(folder)
+    versions = sorted(one for one in (folder / "weights").glob("*") if (one / "config.json").exists())
+    if not versions:
+        raise NotFound(
+            f"{model} is neither a checkpoint (no config.json) nor a run with weights; give a folder in "
+            "Hugging Face format, such as examples/tiny/checkpoint, or a run's folder"
+        )
+    return _whole(versions[-1])
+
+
+def _whole(folder: Path) -> Path:
+    missing = [kind for kind in ("*.safetensors", "tokenizer*.json") if not any(folder.glob(kind))]
+    if missing:
+        raise NotFound(
+            f"{folder} has a config.json and no {' and no '.join(missing)}: it is no whole checkpoint; save "
+            "the model and its tokenizer there with save_pretrained"
+        )
+    return folder
+
+
+def label(folder: Path) -> str:
+    """A checkpoint's name in names of files. Weights of a run are named after it."""
+    name = folder.name
+    if folder.parent.name == "weights" and folder.name.isdigit():
+        name = f"{folder.parent.parent.name}-{int(folder.name)}"
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name)[:40].strip(".-") or "model"

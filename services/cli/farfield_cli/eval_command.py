@@ -1,0 +1,152 @@
+"""`farfield eval`: a policy measured on a named suite."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from farfield_cli.checkpoints import checkpoint, label
+from farfield_cli.given import pairs
+from farfield_cli.interrupts import Interruptible
+from farfield_cli.supervisor import Supervisor
+from farfield_cli.terminal import console, run, say, seconds
+from farfield_kernel.config import parse
+
+if TYPE_CHECKING:
+    from farfield_cli.evaluation.settings import Players, Settings
+
+
+def evaluate(
+    suite: Annotated[str, typer.Option(help="Suite to play; --list shows them.")] = "",
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="A checkpoint, or a run (its newest weights): a policy is started."
+        ),
+    ] = None,
+    policy: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="A running policy service, of any engine.")
+    ] = "",
+    environment: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="A running environment service.  [default: starts one]")
+    ] = "",
+    verifier: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="A running verifier service.  [default: starts one]")
+    ] = "",
+    env: Annotated[
+        str, typer.Option("--env", metavar="NAME", help="Instead of a suite: variants of this environment.")
+    ] = "",
+    variants: Annotated[str, typer.Option(help="Only these variants, with commas between.")] = "",
+    episodes: Annotated[int, typer.Option("-n", "--episodes", min=1, help="Of each variant.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the episodes.")] = 0,
+    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 1.0,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest response.  [default: 40 compact, 512 paper]")
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="compact|paper",
+            help="Form of the prompt.  [default: compact for a vocabulary under 2,000, else paper]",
+        ),
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Option of the environment.")
+    ] = None,
+    reward: Annotated[
+        list[str] | None, typer.Option("--reward", metavar="KEY=VALUE", help="Option of the verifier.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Episodes played at once.")] = 64,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results.  [default: a name under runs/eval]")
+    ] = None,
+    list_suites: Annotated[bool, typer.Option("--list", help="Show the suites and stop.")] = False,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="A B", help="Two evaluations (eval.json or folder), episode by episode."),
+    ] = None,
+) -> None:
+    """Measure a policy on a suite: what it was trained on, and what it never saw.
+
+    Plays the episodes through the real services and writes eval.json, eval.md, a figure and the episodes.
+    Needs no Redis and no trainer.
+    """
+    if list_suites:
+        console.print(_suites())
+        return
+    if compare:
+        run(lambda _: _compare(*compare))
+        return
+    wanted = {
+        "suite": suite,
+        "environment_name": env,
+        "variants": _names(variants),
+        "episodes": episodes,
+        "seed": seed,
+        "temperature": temperature,
+        "max_new_tokens": max_new_tokens,
+        "prompt": prompt,
+    }
+    texts = {"options": tuple(option or ()), "rewards": tuple(reward or ())}
+    who = {"policy": policy, "environment": environment, "verifier": verifier, "concurrency": concurrency}
+    run(lambda interruptible: _evaluate(wanted, texts, who, model, out, interruptible))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+async def _evaluate(
+    wanted: dict[str, Any],
+    texts: dict[str, tuple[str, ...]],
+    who: dict[str, Any],
+    model: Path | None,
+    out: Path | None,
+    interruptible: Interruptible,
+) -> None:
+    from farfield_cli.evaluation import wording
+    from farfield_cli.evaluation.session import evaluated
+    from farfield_cli.evaluation.settings import Players, Settings
+    from farfield_cli.evaluation.view import table
+
+    given = {name: pairs(pairs_of) for name, pairs_of in texts.items()}
+    settings = parse(Settings, wanted | given, "evaluation")
+    players = Players(model=checkpoint(model) if model else None, **who)
+    folder = out or _folder(settings, players)
+
+    def made(supervisor: Supervisor) -> None:
+        interruptible.hurry = supervisor.kill
+        if names := ", ".join(child.program.name for child in supervisor.children):
+            say(f"starting {names}; logs in {folder / 'logs'} …")
+
+    result = await evaluated(settings, players, folder, made)
+    console.print(table(wording.results(result)))
+    say(f"{wording.conditions(result.about)}; {seconds(result.about['seconds'])}; in {folder}")
+
+
+def _folder(settings: "Settings", players: "Players") -> Path:
+    """Named after who is measured on what; the same question has the same folder."""
+    who = label(players.model) if players.model else players.policy.replace(":", "-")
+    what = settings.suite or settings.environment_name
+    return Path("runs/eval") / f"{what}-{who}-{settings.digest(str(players.model), players.policy)}"
+
+
+def _suites() -> Table:
+    from farfield_cli.evaluation.suites import LABELS, SUITES
+
+    table = Table("suite", "variants", "what", box=None, header_style="bold")
+    for suite in SUITES.values():
+        variants = "\n".join(f"{part.variant} ({LABELS[part.shift]})" for part in suite.parts)
+        options = ", ".join(f"{key}={value}" for key, value in suite.options.items())
+        table.add_row(suite.name, Text(variants), Text(f"{suite.summary}\n{suite.environment}: {options}"))
+    return table
+
+
+async def _compare(first: Path, second: Path) -> None:
+    from farfield_cli.evaluation import comparison
+    from farfield_cli.evaluation.result import read
+    from farfield_cli.evaluation.view import table
+
+    console.print(table(comparison.grid(comparison.paired(read(first), read(second)))))

@@ -1,0 +1,65 @@
+"""Episodes played by a rollout worker in this process, over a queue in its memory: no trainer, no Redis."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
+from farfield_cli.evaluation.place import Place
+from farfield_kernel.client import ClientConfig
+from farfield_kernel.queue.memory import MemoryQueue
+from farfield_kernel.server import ServerConfig
+from farfield_rollout.config import PolicyConfig, RetryConfig, RolloutConfig
+from farfield_rollout.services import Services
+from farfield_rollout.worker import Worker
+
+_RUN = _LANE = "eval"
+_PATIENCE_SECONDS = 120
+"""How long a service that is away is waited for, before its episodes count as failed."""
+_LOOK_SECONDS = 0.2
+
+
+def rollout_config(place: Place, concurrency: int) -> RolloutConfig:
+    return RolloutConfig(
+        lane=_LANE,
+        worker="eval",
+        server=ServerConfig(drain_seconds=0),
+        environment=ClientConfig(address=place.environment),
+        verifier=ClientConfig(address=place.verifier),
+        policy=PolicyConfig(address=place.policy),
+        concurrency=concurrency,
+        retry=RetryConfig(patience_seconds=_PATIENCE_SECONDS),
+    )
+
+
+async def played(
+    config: RolloutConfig, specs: Sequence[EpisodeSpec], news: Callable[[Trajectory], None]
+) -> list[Trajectory]:
+    """One trajectory for each episode, in the order of the plan; `news` is told of each as it is finished."""
+    queue, services = MemoryQueue(), Services.connect(config)
+    worker = Worker(config, queue, services)
+    await queue.plan(_RUN, specs)
+    await queue.activate(_LANE, _RUN)
+    working = asyncio.ensure_future(worker.run())
+    try:
+        arrived = await _collected(queue, len(specs), news, working)
+    finally:
+        working.cancel()
+        await asyncio.wait({working})
+        await worker.drain()
+        await services.close()
+    return [arrived[spec.episode_id] for spec in specs]
+
+
+async def _collected(
+    queue: MemoryQueue, count: int, news: Callable[[Trajectory], None], working: asyncio.Future[None]
+) -> dict[str, Trajectory]:
+    arrived: dict[str, Trajectory] = {}
+    while len(arrived) < count:
+        if working.done():
+            working.result()
+        batch = await queue.collect(_RUN, count, _LOOK_SECONDS)
+        await queue.acknowledge(_RUN, [one.entry_id for one in batch])
+        for one in batch:
+            arrived[one.trajectory.spec.episode_id] = one.trajectory
+            news(one.trajectory)
+    return arrived
