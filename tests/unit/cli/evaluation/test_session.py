@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from farfield_cli.evaluation.cast import check_playable, meet
+from farfield_cli.evaluation.place import place
+from farfield_cli.evaluation.plan import planned
 from farfield_cli.evaluation.session import evaluated
 from farfield_cli.evaluation.settings import Players, Settings
 from farfield_cli.evaluation.suites import SUITES
+from farfield_cli.services import Services
 from farfield_environment import service as environment_service
 from farfield_environment.config import EnvironmentConfig
 from farfield_generalpoints.environment import GeneralPoints
@@ -77,18 +81,29 @@ async def test_any_environment_with_the_roles_that_it_tells(players: Players, tm
     assert {name: one.shift for name, one in result.variants.items()} == {"ood": "ood", "rank": "other"}
 
 
-@pytest.mark.parametrize("suite", [name for name in SUITES if not name.endswith("-vl")])
+@pytest.mark.parametrize("suite", SUITES)
 async def test_the_table_of_suites_agrees_with_the_environments(
     players: Players, tmp_path: Path, suite: str
 ) -> None:
     result = await play(players, tmp_path, suite=suite, episodes=1)
     assert list(result.variants) == [part.variant for part in SUITES[suite].parts]
+    assert all(not one.failed for one in result.variants.values())
+    seeing = suite != "gp-l"
+    assert all(("recognition" in one.measures) == seeing for one in result.variants.values())
 
 
-@pytest.mark.parametrize("suite", [name for name in SUITES if name.endswith("-vl")])
-async def test_pictures_need_a_policy_that_takes_them(players: Players, tmp_path: Path, suite: str) -> None:
-    with pytest.raises(FailedPrecondition, match=f"variant {SUITES[suite].parts[0].variant} shows pictures"):
-        await play(players, tmp_path, suite=suite, episodes=1)
+@pytest.mark.parametrize("name", ["gp-vl", "virl-vl"])
+async def test_pictures_need_a_policy_that_takes_them(players: Players, tmp_path: Path, name: str) -> None:
+    suite = SUITES[name]
+    async with (
+        place(players, tmp_path, lambda supervisor: None) as at,
+        Services.at(at.environment, at.verifier) as services,
+    ):
+        company = await meet(at, services, suite.environment)
+        company.policy.capabilities.images = False
+        plan = planned(Settings(suite=name), suite, company.environment, company.policy)
+        with pytest.raises(FailedPrecondition, match=f"variant {suite.parts[0].variant} shows pictures"):
+            await check_playable(services, company, plan)
 
 
 @pytest.mark.parametrize(
