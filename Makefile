@@ -13,7 +13,7 @@ TORCH_UNITS := tests/unit/policy tests/unit/trainer
 TWO_AT_A_TIME := $(MAKE) --no-print-directory --keep-going -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench base-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench base-model vl-base-model constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,7 +81,10 @@ bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 	  echo "==> benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 base-model: $(READY) ## Pre-train the small model that the demo starts from (about 10 minutes)
-	@$(BIN)/python examples/tiny/pretrain.py --output examples/tiny/checkpoint
+	@PYTHONPATH=examples $(BIN)/python examples/tiny/pretrain.py --output examples/tiny/checkpoint
+
+vl-base-model: $(READY) ## Pre-train the small model that sees cards, from the one above (about 10 minutes)
+	@PYTHONPATH=examples $(BIN)/python examples/tiny-vl/pretrain.py --output examples/tiny-vl/checkpoint
 
 constraints: $(READY) ## Rewrite constraints.txt from what is installed
 	@{ head -1 constraints.txt; $(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools \

@@ -3,10 +3,13 @@
 J, Q and K get a random value each. Two rules never occur: all three 10, and 11, 12, 13.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from farfield_generalpoints.cards import RULES, deal_ranks, hand_of, rank_values
+from tiny_models.transcript import Transcript
+
+from farfield_generalpoints.cards import RULES, Hand, deal_ranks, hand_of, rank_values
 from farfield_generalpoints.demonstrations import right_attempt, wrong_attempt
 from farfield_generalpoints.judging import Problem
 from farfield_generalpoints.prompts import feedback, task
@@ -23,51 +26,56 @@ FAILURE_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
-class Transcript:
-    """A conversation as words, with the loss weight of each word."""
+class Question:
+    """A problem as the user puts it."""
 
-    words: list[str]
-    weights: list[float]
-
-    def add(self, role: str, text: str, weight: float) -> None:
-        opening, body = [f"<{role}>"], [*text.split(), "<end>"]
-        self.words.extend(opening + body)
-        self.weights.extend([0.0] * len(opening) + [weight] * len(body))
+    problem: Problem
+    text: str
+    images: tuple[bytes, ...] = ()
 
 
-def transcripts(rng: Random, attempts: int) -> list[Transcript]:
+def in_words(rng: Random) -> Question:
+    """A hand whose cards are named."""
+    hand, faces = random_hand(rng)
+    problem = Problem(hand.faces, hand.values, faces, TARGET, "compact")
+    return Question(problem, task(problem))
+
+
+def transcripts(rng: Random, attempts: int, ask: Callable[[Random], Question] = in_words) -> list[Transcript]:
     """As many transcripts of equal turns as make up about this many attempts."""
     turns = rng.choice(TURNS)
     failure_rate = FAILURE_RATE if turns > 1 else 0.0
-    return [_transcript(rng, turns, failure_rate) for _ in range(round(attempts / turns))]
+    return [_transcript(rng, turns, failure_rate, ask) for _ in range(round(attempts / turns))]
 
 
-def _transcript(rng: Random, turns: int, failure_rate: float) -> Transcript:
+def _transcript(
+    rng: Random, turns: int, failure_rate: float, ask: Callable[[Random], Question]
+) -> Transcript:
     """After a failed attempt comes feedback and the same task, after a solution another task under
     another rule, so that nearly every turn has something to learn."""
-    transcript = Transcript([], [])
-    problem = _problem(rng)
-    message = task(problem)
+    transcript = Transcript()
+    question = ask(rng)
+    text, images = question.text, question.images
     for _ in range(turns):
-        transcript.add("user", message, 0.0)
+        transcript.add("user", text, 0.0, images)
         if rng.random() < failure_rate:
-            response, faults = wrong_attempt(problem, rng)
+            response, faults = wrong_attempt(question.problem, rng)
             transcript.add("assistant", response, FAILURE_WEIGHT)
-            message = feedback(problem, faults)
+            text, images = feedback(question.problem, faults), ()
         else:
-            transcript.add("assistant", right_attempt(problem, rng), 1.0)
-            problem = _problem(rng)
-            message = task(problem)
+            transcript.add("assistant", right_attempt(question.problem, rng), 1.0)
+            question = ask(rng)
+            text, images = question.text, question.images
     return transcript
 
 
-def _problem(rng: Random) -> Problem:
-    """A solvable hand under a random rule."""
+def random_hand(rng: Random) -> tuple[Hand, tuple[int, int, int]]:
+    """A solvable hand and the random rule that makes it so."""
     while True:
         faces = _random_rule(rng)
         hand = hand_of(deal_ranks(rng, "uniform"), rank_values(faces), rng)
         if solvable(tuple(sorted(hand.values)), TARGET):
-            return Problem(hand.faces, hand.values, faces, TARGET, "compact")
+            return hand, faces
 
 
 def _random_rule(rng: Random) -> tuple[int, int, int]:

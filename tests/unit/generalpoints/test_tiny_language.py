@@ -1,7 +1,7 @@
 """The shipped tiny model speaks exactly the compact language of the game."""
 
+import importlib
 import json
-import sys
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -23,11 +23,8 @@ UNKNOWN = TOKENIZER.token_to_id("<unk>")
 
 @pytest.fixture
 def corpus(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(TINY))
-    import corpus
-
-    monkeypatch.delitem(sys.modules, "corpus")
-    return corpus
+    monkeypatch.syspath_prepend(str(TINY.parent))
+    return importlib.import_module("tiny.corpus")
 
 
 def conversation(seed: int, faces: str) -> list[dict[str, str]]:

@@ -1,0 +1,73 @@
+"""Gives the tiny model of the demo eyes: a vision tower, and pre-training on pictures of cards.
+
+    PYTHONPATH=examples python examples/tiny-vl/pretrain.py --output /tmp/tiny-vl
+
+First it names cards, then it plays. Deterministic for a seed, a thread count and a torch build.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import torch
+from corpus import EYE, in_pictures, recognition
+from tiny.corpus import transcripts
+from tiny.vocabulary import WORDS as KNOWN
+from tiny_models.training import Inputs, Schedule, collate, train
+from tiny_models.transcript import Transcript
+from tiny_models.vision import IMAGE_MARKS, build_model, build_processor, pixels, save
+from torch import Tensor
+from transformers import LlamaForCausalLM
+
+TEXT_BASE = Path(__file__).parents[1] / "tiny" / "checkpoint"
+WORDS = (*KNOWN, "shown", *IMAGE_MARKS)
+WORD_IDS = {word: i for i, word in enumerate(WORDS)}
+LONGEST = 512
+
+NAMING = Schedule(steps=500, over=500, rate=2e-3)
+HANDS = 128
+"""Of a step of naming."""
+PLAYING = Schedule(steps=200, over=400, rate=1e-3)
+"""Stopped early, as the text base: what the model can do it does not yet always do."""
+ATTEMPTS = 128
+"""Of a step of playing."""
+
+
+class Pretraining:
+    """The model, its processor, and batches for it."""
+
+    def __init__(self, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.model = build_model(LlamaForCausalLM.from_pretrained(TEXT_BASE), WORDS, EYE)
+        self.processor = build_processor(WORDS, EYE, LONGEST)
+        self._rng = Random(f"pictures {seed}")
+
+    def naming(self) -> tuple[Tensor, Tensor, Inputs]:
+        return self._batch([recognition(self._rng) for _ in range(HANDS)])
+
+    def playing(self) -> tuple[Tensor, Tensor, Inputs]:
+        return self._batch(transcripts(self._rng, ATTEMPTS, in_pictures))
+
+    def _batch(self, drawn: Sequence[Transcript]) -> tuple[Tensor, Tensor, Inputs]:
+        shown = (image for transcript in drawn for image in transcript.images)
+        return *collate(drawn, WORD_IDS), pixels(self.processor, shown)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    pretraining = Pretraining(arguments.seed)
+    print(f"{sum(p.numel() for p in pretraining.model.parameters()):,} parameters; naming cards", flush=True)
+    train(pretraining.model, NAMING, pretraining.naming)
+    print("playing", flush=True)
+    train(pretraining.model, PLAYING, pretraining.playing)
+    save(pretraining.model, pretraining.processor, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

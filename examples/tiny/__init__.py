@@ -1,0 +1,1 @@
+"""The tiny model of the demo, in words alone."""

@@ -1,0 +1,1 @@
+"""What the tiny models of these examples are built and pre-trained with."""
