@@ -1,5 +1,6 @@
 """Checks of a run before it starts, by asking those who will have to serve it."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.verifier.v1.verifier_pb2 import RewardPlan, VerifyRequest
 from farfield.verifier.v1.verifier_pb2_grpc import VerifierServiceStub
 from farfield_kernel.errors import FailedPrecondition, FarfieldError, translated
+from farfield_kernel.images import images_of
 from farfield_kernel.seeds import evaluation_seed
 from farfield_kernel.weights import MANIFEST, verify
 from farfield_trainer.run_config import RunConfig
@@ -39,25 +41,36 @@ class Preflight:
             )
         for number, (place, ref) in enumerate(_environments(config)):
             with _at(place):
-                await self._check_environment(f"preflight/{run_id}/{number}", ref)
+                await self._check_environment(f"preflight/{run_id}/{number}", ref, config.base)
         for place, plan in _rewards(config):
             with _at(place):
                 await self._check_reward(plan)
 
-    async def _check_environment(self, session: str, ref: EnvironmentRef) -> None:
+    async def _check_environment(self, session: str, ref: EnvironmentRef, base: Path) -> None:
         if self._environment is None:
             return
         wanted = NewSession(session_id=session, seed=evaluation_seed(0, 0))
         request = CreateSessionsRequest(environment=ref, sessions=[wanted])
         async with translated():
-            await self._environment.CreateSessions(request, timeout=_SECONDS)
+            created = await self._environment.CreateSessions(request, timeout=_SECONDS)
             closing = CloseSessionsRequest(session_ids=[session])
             await self._environment.CloseSessions(closing, timeout=_SECONDS)
+        shown = [image for started in created.sessions for image in images_of(started.observation.messages)]
+        if shown and not has_eyes(base):
+            raise FailedPrecondition(
+                f"'{ref.name}' shows images and the model in {base} takes none: choose a "
+                "vision-language base or a variant in text"
+            )
 
     async def _check_reward(self, plan: RewardPlan) -> None:
         if self._verifier is not None:
             async with translated():
                 await self._verifier.Verify(VerifyRequest(plan=plan), timeout=_SECONDS)
+
+
+def has_eyes(base: Path) -> bool:
+    """Whether a checkpoint's config names a vision tower; torch is not needed to tell."""
+    return "vision_config" in json.loads((base / "config.json").read_text())
 
 
 def _environments(config: RunConfig) -> Iterator[tuple[str, EnvironmentRef]]:

@@ -6,7 +6,9 @@ import grpc.aio
 import pytest
 from sample_runs import ToyEnvironment, run_config, sft_config, suites
 
+from farfield.environment.v1.environment_pb2 import Observation
 from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
+from farfield.types.v1.types_pb2 import Image, Message, Part
 from farfield.verifier.v1 import verifier_pb2, verifier_pb2_grpc
 from farfield_kernel.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from farfield_kernel.server import Mount, running
@@ -54,6 +56,22 @@ async def test_mistakes_keep_their_code_and_say_where_they_are(preflight: Prefli
     suite = suites(ood=1)["ood"] | {"reward": {"leaf": {"verifier": "z"}}}
     with pytest.raises(NotFound, match=r"evaluation\.suites\.ood\.reward: no verifier 'z'"):
         await preflight.check("r", run_config(base=base, evaluation={"suites": {"ood": suite}}))
+
+
+async def test_images_need_a_base_with_eyes(base: Path) -> None:
+    class Pictures(ToyEnvironment):
+        async def CreateSessions(self, request: Any, context: Any) -> Any:
+            answer = await super().CreateSessions(request, context)
+            shown = Message(parts=[Part(image=Image(sha256="0" * 64))])
+            answer.sessions.add(observation=Observation(messages=[shown]))
+            return answer
+
+    async with running([Pictures().mount()]) as address, grpc.aio.insecure_channel(address) as channel:
+        preflight = Preflight(EnvironmentServiceStub(channel), None)
+        with pytest.raises(FailedPrecondition, match=r"shows images and the model in .* takes none"):
+            await preflight.check("r", run_config(base=base))
+        (base / "config.json").write_text('{"vision_config": {}}')
+        await preflight.check("r", run_config(base=base))
 
 
 async def test_without_services_nothing_is_asked_but_sft_is_refused(base: Path) -> None:
