@@ -12,7 +12,6 @@ from redis.exceptions import ResponseError
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield_kernel.errors import NotFound
-from farfield_kernel.images import NO_BLOBS, named_in
 from farfield_kernel.queue import redis_scripts
 from farfield_kernel.queue.contract import (
     LEASE_SECONDS,
@@ -31,6 +30,9 @@ from farfield_kernel.weights import Weights
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+_Entry = tuple[str, dict[bytes, bytes]]
+"""Of a stream: its id and its fields."""
 
 WORKERS, TRAINER = "workers", "trainer"
 """Consumer groups of the two streams."""
@@ -87,7 +89,7 @@ class RedisQueue:
             if claims or not seconds:
                 return claims
             entries = await self._link.run(lambda: self._read(key, WORKERS, worker, count, ">", seconds))
-            return [Claim(entry, EpisodeSpec.FromString(data), 1) for entry, data in entries]
+            return [Claim(entry, EpisodeSpec.FromString(fields[b"spec"]), 1) for entry, fields in entries]
 
         return await self._wait(look, block_seconds)
 
@@ -151,23 +153,25 @@ class RedisQueue:
         if caught_up:
             self._answer_lost.add(run_id)
             entries = await self._read(keys.trajectories, TRAINER, TRAINER, count, ">", seconds)
-        read = [(entry, Trajectory.FromString(data)) for entry, data in entries]
-        collected = await self._with_images(keys, read)
+        collected = await self._with_images(keys, entries)
         if caught_up:
             self._answer_lost.discard(run_id)
         if entries:
             self._last_collected[run_id] = entries[-1][0]
         return collected
 
-    async def _with_images(self, keys: Keys, read: list[tuple[str, Trajectory]]) -> list[Collected]:
+    async def _with_images(self, keys: Keys, entries: list[_Entry]) -> list[Collected]:
         """The trajectories whose images are all there; those of others are taken out of the stream."""
-        named = [named_in(trajectory) for _, trajectory in read]
+        named = [fields.get(b"images", b"").decode().split() for _, fields in entries]
         images = await self._images.find(keys.blobs, {digest for digests in named for digest in digests})
         collected: list[Collected] = []
         torn: list[str] = []
-        for (entry, trajectory), digests in zip(read, named, strict=True):
-            if images.keys() >= set(digests):
-                shown = Shown({digest: images[digest] for digest in digests}) if digests else NO_BLOBS
+        for (entry, fields), digests in zip(entries, named, strict=True):
+            trajectory = Trajectory.FromString(fields[b"trajectory"])
+            if not digests:
+                collected.append(Collected(entry, trajectory))
+            elif images.keys() >= set(digests):
+                shown = Shown({digest: images[digest] for digest in digests})
                 collected.append(Collected(entry, trajectory, shown))
             else:
                 torn += [entry, trajectory.spec.episode_id]
@@ -244,7 +248,7 @@ class RedisQueue:
 
     async def _read(
         self, key: str, group: str, consumer: str, count: int, after: str, seconds: float
-    ) -> list[tuple[str, bytes]]:
+    ) -> list[_Entry]:
         """Entries `after` an id, `>` for those delivered to nobody. Without a group (nothing planned
         yet, or a wiped Redis) there is nothing to read; a stream that exists gets its group."""
         block = max(1, round(seconds * 1000)) if seconds else None
@@ -257,7 +261,7 @@ class RedisQueue:
             await asyncio.sleep(min(0.1, seconds))
             return []
         entries = answer[0][1] if answer else ()
-        return [(entry.decode(), next(iter(fields.values()))) for entry, fields in entries if fields]
+        return [(entry.decode(), fields) for entry, fields in entries if fields]
 
     async def _wait(self, look: Callable[[float], Awaitable[T]], block_seconds: float) -> T:
         """Looks, each time for a slice of the time, until something is found or the time is over."""

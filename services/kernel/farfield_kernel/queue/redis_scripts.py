@@ -86,8 +86,8 @@ local function complete(digests)
   return true
 end
 
-local function keep(entry, digests)
-  if digests == '' then return end
+local function add_with_images(trajectory, digests)
+  local entry = redis.call('XADD', KEYS[2], '*', 'trajectory', trajectory, 'images', digests)
   redis.call('HSET', KEYS[5], entry, digests)
   for digest in string.gmatch(digests, '%S+') do
     redis.call('HINCRBY', KEYS[5], digest, 1)
@@ -97,8 +97,13 @@ end
 
 local function add(episode, trajectory, digests)
   if redis.call('HGET', KEYS[3], episode) == 'committed' then return 0 end
-  if not complete(digests) then return -1 end
-  keep(redis.call('XADD', KEYS[2], '*', 'trajectory', trajectory), digests)
+  if digests == '' then
+    redis.call('XADD', KEYS[2], '*', 'trajectory', trajectory)
+  elseif complete(digests) then
+    add_with_images(trajectory, digests)
+  else
+    return -1
+  end
   redis.call('HSET', KEYS[3], episode, 'committed')
   return 1
 end
