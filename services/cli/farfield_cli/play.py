@@ -36,6 +36,7 @@ async def play(
     the dynamics and the end, the verifier the reward and the words."""
     started = await services.create(ref, session_id, seed)
     facts = started.facts_json
+    await services.fill(started.observation.messages)
     table.show(started.observation.messages)
     turn = 0
     try:
@@ -49,6 +50,7 @@ async def play(
             table.judge(verdict, outcome)
             if outcome.state != types_pb2.STATE_CONTINUE:
                 return outcome.success
+            await services.fill(outcome.observation.messages)
             table.show(outcome.observation.messages)
             turn += 1
     finally:
@@ -67,10 +69,10 @@ def _attempt(session_id: str, response: str, facts: str, outcome: env.Outcome) -
 
 
 def text_of(message: types_pb2.Message) -> str:
-    """An image is named by its kind and digest: a terminal does not show it."""
-    return "".join(
-        part.text
-        if part.WhichOneof("kind") == "text"
-        else f"[{part.image.media_type} {part.image.sha256[:12]}]"
-        for part in message.parts
-    )
+    """The words alone."""
+    return "".join(part.text for part in message.parts)
+
+
+def pictures_of(message: types_pb2.Message) -> list[bytes]:
+    """Image files, in order."""
+    return [part.image.data for part in message.parts if part.WhichOneof("kind") == "image"]

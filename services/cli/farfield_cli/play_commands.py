@@ -15,8 +15,10 @@ from rich.text import Text
 from farfield.environment.v1 import environment_pb2 as env
 from farfield.types.v1 import types_pb2
 from farfield_cli.given import pairs
+from farfield_cli.pictures.easel import Easel
+from farfield_cli.pictures.terminal import Way, present
+from farfield_cli.play import pictures_of, text_of
 from farfield_cli.play import play as play_episode
-from farfield_cli.play import text_of
 from farfield_cli.services import Services, environment_ref, leaf_plan, services
 from farfield_cli.stack_commands import StateFolder
 from farfield_cli.terminal import console, interactive, run, say
@@ -37,6 +39,9 @@ def play(
         list[str] | None, typer.Option(help="Option of the verifier as KEY=VALUE.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Which episode.  [default: by chance]")] = None,
+    images: Annotated[
+        Way, typer.Option(help="How pictures are shown; `auto` takes the best that the terminal has.")
+    ] = Way.AUTO,
     state: StateFolder = Path(".farfield"),
 ) -> None:
     """Play an environment yourself: the policy's prompt, your answer, the verifier's words and reward.
@@ -48,10 +53,12 @@ def play(
     chosen = secrets.randbelow(2**31) if seed is None else seed
 
     async def work() -> None:
+        easel = Easel(present(), state / "pictures", console.file, images)
         async with services(state) as both:
             plan = leaf_plan(verifier or await _default_verifier(both, environment), given)
             say(f"{environment} {variant}  seed {chosen}   (/quit to stop)")
-            solved = await play_episode(both, Terminal(), ref, plan, f"play-{secrets.token_hex(4)}", chosen)
+            session = f"play-{secrets.token_hex(4)}"
+            solved = await play_episode(both, Terminal(easel), ref, plan, session, chosen)
         say({True: "Solved.", False: "Not solved.", None: "Left the table."}[solved])
 
     run(lambda _: work())
@@ -69,11 +76,16 @@ async def _default_verifier(both: Services, environment: str) -> str:
 class Terminal:
     """The table of a person at a terminal; without one, answers are the lines of standard input."""
 
+    def __init__(self, easel: Easel) -> None:
+        self._easel = easel
+
     def show(self, messages: Sequence[types_pb2.Message]) -> None:
         for message in messages:
-            console.print(
-                Panel(Text(text_of(message)), title=_SPEAKERS.get(message.role, ""), title_align="left")
-            )
+            for picture in pictures_of(message):
+                if line := self._easel.show(picture):
+                    say(line)
+            if text := text_of(message):
+                console.print(Panel(Text(text), title=_SPEAKERS.get(message.role, ""), title_align="left"))
 
     async def answer(self, turn: int) -> str | None:
         while True:

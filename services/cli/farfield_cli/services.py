@@ -1,6 +1,6 @@
 """The environment and the verifier as a person's commands call them."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,23 @@ class Services:
         )
         async with translated():
             return (await self._environment.CreateSessions(request)).sessions[0]
+
+    async def fill(self, messages: Iterable[types_pb2.Message]) -> None:
+        """Fetches the images that were sent by digest alone."""
+        images = [
+            part.image
+            for message in messages
+            for part in message.parts
+            if part.WhichOneof("kind") == "image" and not part.image.data
+        ]
+        if not images:
+            return
+        request = env.GetBlobsRequest(sha256=sorted({image.sha256 for image in images}))
+        async with translated():
+            answers = self._environment.GetBlobs(request)
+            found = {answer.image.sha256: answer.image.data async for answer in answers}
+        for image in images:
+            image.data = found[image.sha256]
 
     async def step(self, session_id: str, turn: int, response: str) -> env.Outcome:
         action = env.Action(session_id=session_id, turn=turn, response=response)

@@ -1,17 +1,22 @@
 """Against the real services, in this process."""
 
+import io
 import itertools
 import json
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from farfield.environment.v1 import environment_pb2 as env
 from farfield.types.v1 import types_pb2
-from farfield_cli.play import play, text_of
+from farfield_cli.play import pictures_of, play, text_of
 from farfield_cli.services import Services, environment_ref, leaf_plan
 from farfield_environment import service as environment_service
 from farfield_environment.config import EnvironmentConfig
+from farfield_generalpoints.answers import compose
+from farfield_generalpoints.solver import solutions
 from farfield_kernel import plugins
 from farfield_kernel.errors import FarfieldError, NotFound
 from farfield_kernel.server import running
@@ -40,10 +45,12 @@ class Sitting:
     def __init__(self, *answers: str) -> None:
         self._answers = list(answers)
         self.shown: list[str] = []
+        self.pictures: list[bytes] = []
         self.verdicts: list[types_pb2.Verdict] = []
 
     def show(self, messages: Sequence[types_pb2.Message]) -> None:
         self.shown += map(text_of, messages)
+        self.pictures += [picture for message in messages for picture in pictures_of(message)]
 
     async def answer(self, turn: int) -> str | None:
         return self._answers.pop(0) if self._answers else None
@@ -87,6 +94,38 @@ async def test_a_wrong_answer_then_the_right_one(services: Services) -> None:
     assert [verdict.correct for verdict in person.verdicts] == [False, True]
     assert person.verdicts[0].feedback
     assert person.verdicts[1].reward == 5
+
+
+async def peeked(services: Services, chosen: env.EnvironmentRef) -> dict[str, Any]:
+    """The facts of seed 1, which a person does not see."""
+    started = await services.create(chosen, "peek", 1)
+    await services.close("peek")
+    return json.loads(started.facts_json)
+
+
+async def test_cards_in_a_picture(services: Services) -> None:
+    chosen = environment_ref("generalpoints", "vl-id", {})
+    facts = await peeked(services, chosen)
+    values = facts["values"]
+    formula = solutions(tuple(sorted(values)), 24)[0]
+    right = compose("paper", facts["cards"], values, formula, 24, True)
+    misread = right.replace(f'"{facts["cards"][0]}"', '"X"')
+    person = Sitting(misread, right)
+    assert await play(services, person, chosen, PLAN, "game", 1) is True
+    assert [Image.open(io.BytesIO(one)).size for one in person.pictures] == [(600, 240)]
+    assert [verdict.reward for verdict in person.verdicts] == [-1.5, 5.0]
+
+
+async def test_streets_in_pictures(services: Services) -> None:
+    chosen = environment_ref("virl", "id_views", {"view_size": 1000})
+    first = (await peeked(services, chosen))["targets"][0]
+    said = {"current observation": "streets", "current instruction": "go"}
+    right = json.dumps(said | {"action": first["action"]})
+    person = Sitting(json.dumps(said | {"action": "stop()"}), right)
+    await play(services, person, chosen, leaf_plan("virl", {}), "game", 1)
+    assert [verdict.correct for verdict in person.verdicts] == [False, True]
+    assert len(person.pictures) == 2, "a right step shows the next place"
+    assert all(len(picture) > 64 * 1024 for picture in person.pictures), "too large to come inline"
 
 
 async def test_the_budget_ends_the_game(services: Services) -> None:
