@@ -1,10 +1,14 @@
 """Episodes as a report shows them, from the trajectories that trainers keep."""
 
+import base64
+import mimetypes
 from collections.abc import Iterable
 from typing import Any
 
 from farfield_cli.run_folder import Json, RunFolder
 
+MOST_BYTES = 24 << 20
+"""Of images in one page."""
 _STATES = {"STATE_TERMINATED": "ended", "STATE_TRUNCATED": "cut off"}
 _ROLES = {"ROLE_SYSTEM": "system", "ROLE_USER": "user", "ROLE_ASSISTANT": "assistant"}
 
@@ -46,11 +50,38 @@ def _turn(turn: Json) -> Json:
 
 
 def _message(message: Json) -> Json:
-    return {"role": _ROLES.get(message.get("role", ""), "?"), "text": _text(message.get("parts", []))}
+    return {
+        "role": _ROLES.get(message.get("role", ""), "?"),
+        "parts": list(map(_part, message.get("parts", []))),
+    }
 
 
-def _text(parts: Iterable[Json]) -> str:
-    return "".join(part.get("text", "[image]") for part in parts)
+def _part(part: Json) -> Json:
+    """Text, or an image by its digest."""
+    return {"image": part["image"].get("sha256", "")} if "image" in part else {"text": part.get("text", "")}
+
+
+def pictures(
+    shelved: Iterable[Json], runs: Iterable[RunFolder], most_bytes: int = MOST_BYTES
+) -> dict[str, str]:
+    """The images that these shelves show, as data URLs by digest; those that still fit into the page."""
+    shown = dict.fromkeys(
+        part["image"]
+        for shelf in shelved
+        for episode in shelf["episodes"]
+        for turn in episode["turns"]
+        for message in turn["messages"]
+        for part in message["parts"]
+        if "image" in part
+    )
+    files = {path.stem: path for run in runs for path in run.pictures()}
+    found: dict[str, str] = {}
+    for digest in shown:
+        if digest in files and (most_bytes := most_bytes - files[digest].stat().st_size) >= 0:
+            kind = mimetypes.guess_type(files[digest].name)[0] or "image/png"
+            data = base64.b64encode(files[digest].read_bytes()).decode()
+            found[digest] = f"data:{kind};base64,{data}"
+    return found
 
 
 def _verdict(verdict: Json) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from farfield_cli.chart import Chart, chart
 from farfield_cli.points import Point, shown
-from farfield_cli.reading import shelves
+from farfield_cli.reading import pictures, shelves
 from farfield_cli.run_folder import Json, RunFolder
 from farfield_cli.terminal import seconds, size
 from farfield_cli.verdict import Verdict
@@ -48,6 +48,8 @@ class Page:
     tables: tuple[Facts, ...]
     episodes: list[Json] = field(default_factory=list)
     """Shelves as `reading` makes them."""
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    """Images of the episodes as data URLs, by digest."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """What names are called for people."""
     verdict: Verdict | None = None
@@ -61,7 +63,8 @@ def render(page: Page) -> str:
     environment = Environment(
         loader=PackageLoader("farfield_cli"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    data = json.dumps({"shelves": page.episodes, "labels": dict(page.labels)}, ensure_ascii=False)
+    shown = {"shelves": page.episodes, "labels": dict(page.labels), "pictures": dict(page.pictures)}
+    data = json.dumps(shown, ensure_ascii=False)
     safe = data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     template = environment.get_template("report.html.j2")
     return template.render(page=page, data=Markup(safe), version=version("farfield"))  # noqa: S704 - see above
@@ -73,6 +76,7 @@ def runs_page(folders: Sequence[Path]) -> Page:
     suites = list(dict.fromkeys(suite for run in runs.values() for suite in run.suites))
     curves = {suite: {name: run.curve(suite) for name, run in runs.items()} for suite in suites}
     series = tuple((name, name) for name in runs)
+    episodes = [shelf for name, run in runs.items() for shelf in shelves(name, run, last_only=False)]
     return Page(
         title="Farfield runs" if len(runs) > 1 else f"Run {next(iter(runs))}",
         subtitle=", ".join(
@@ -82,7 +86,8 @@ def runs_page(folders: Sequence[Path]) -> Page:
         series=series,
         results=_last_results(runs, suites),
         tables=(ledger(runs), phases({name: run.summary.get("seconds", {}) for name, run in runs.items()})),
-        episodes=[shelf for name, run in runs.items() for shelf in shelves(name, run, last_only=False)],
+        episodes=episodes,
+        pictures=pictures(episodes, runs.values()),
     )
 
 

@@ -66,6 +66,10 @@ class RunFolder:
             raise NotFound(f"{self.path} has no evaluation of suite '{suite}'")
         return curve[-1].point
 
+    def pictures(self) -> Iterator[Path]:
+        """Files of the images that kept episodes show, named by digest."""
+        return (self.path / "episodes" / "blobs").glob("*.*")
+
     def episodes(self) -> Iterator[tuple[str, int, list[Json]]]:
         """Suite, version and the episodes that were kept to be read."""
         for path in sorted((self.path / "episodes").glob("*/*.json")):

@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -8,7 +10,7 @@ import pytest
 
 from farfield_cli.chart import chart
 from farfield_cli.points import CurvePoint, binomial
-from farfield_cli.reading import episode
+from farfield_cli.reading import episode, pictures
 from farfield_cli.report import render, runs_page
 from farfield_cli.run_folder import RunFolder, trained_compute
 from farfield_kernel.errors import NotFound
@@ -106,3 +108,31 @@ def test_a_chart_holds_every_error_bar() -> None:
         assert drawn.left <= dot.x <= drawn.right
         assert 0 <= dot.high <= dot.y <= dot.low <= drawn.bottom
     assert [tick.label for tick in drawn.x_ticks] == ["0", "1T", "2T", "3T", "4T"]
+
+
+def with_picture(run: Path, data: bytes) -> str:
+    """Has the first kept episode show a picture, whose digest is returned."""
+    digest = hashlib.sha256(data).hexdigest()
+    blobs = run / "episodes" / "blobs"
+    blobs.mkdir(exist_ok=True)
+    (blobs / f"{digest}.png").write_bytes(data)
+    kept = next((run / "episodes" / "id").glob("*.json"))
+    (first, *others) = json.loads(kept.read_text())
+    parts = [{"image": {"mediaType": "image/png", "sha256": digest}}, {"text": "What is it?"}]
+    first["turns"][0]["messages"] = [{"role": "ROLE_USER", "parts": parts}]
+    kept.write_text(json.dumps([first, *others]))
+    return digest
+
+
+def test_pictures_are_in_the_page(run: Path) -> None:
+    digest = with_picture(run, b"png")
+    page = runs_page([run])
+    (message,) = page.episodes[0]["episodes"][0]["turns"][0]["messages"]
+    assert message["parts"] == [{"image": digest}, {"text": "What is it?"}]
+    assert page.pictures == {digest: "data:image/png;base64," + base64.b64encode(b"png").decode()}
+    assert page.pictures[digest] in render(page)
+
+
+def test_more_pictures_than_a_page_holds_are_left_out(run: Path) -> None:
+    with_picture(run, bytes(100))
+    assert pictures(runs_page([run]).episodes, [RunFolder.at(run)], most_bytes=99) == {}
