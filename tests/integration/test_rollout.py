@@ -14,6 +14,7 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from redis.asyncio import Redis
 
 from farfield.environment.v1.environment_pb2 import EnvironmentRef
 from farfield.trajectory.v1 import trajectory_pb2 as pb
@@ -22,8 +23,10 @@ from farfield.verifier.v1.verifier_pb2 import Leaf, RewardPlan
 from farfield_generalpoints.environment import GeneralPoints
 from farfield_generalpoints.options import GeneralPointsOptions
 from farfield_kernel import weights
-from farfield_kernel.queue.contract import Backlog, Queue
+from farfield_kernel.images import named_in
+from farfield_kernel.queue.contract import Backlog, Collected, Queue
 from farfield_kernel.queue.opening import connect
+from farfield_sdk import Image
 
 RUN, LANE = "run", "lane"
 OPTIONS = {"prompt": "compact"}
@@ -141,8 +144,8 @@ async def queue(stack: Stack) -> AsyncIterator[Queue]:
     await queue.close()
 
 
-def specs(count: int) -> list[pb.EpisodeSpec]:
-    environment = EnvironmentRef(name="generalpoints", variant="id")
+def specs(count: int, variant: str = "id") -> list[pb.EpisodeSpec]:
+    environment = EnvironmentRef(name="generalpoints", variant=variant)
     environment.options.update(OPTIONS)
     return [
         pb.EpisodeSpec(
@@ -160,10 +163,14 @@ def specs(count: int) -> list[pb.EpisodeSpec]:
 
 
 async def collect(queue: Queue, count: int) -> list[pb.Trajectory]:
-    found: list[pb.Trajectory] = []
+    return [one.trajectory for one in await collect_items(queue, count)]
+
+
+async def collect_items(queue: Queue, count: int) -> list[Collected]:
+    found: list[Collected] = []
     async with asyncio.timeout(100):
         while len(found) < count:
-            found += [one.trajectory for one in await queue.collect(RUN, count - len(found), 5)]
+            found += await queue.collect(RUN, count - len(found), 5)
     return found
 
 
@@ -222,6 +229,37 @@ async def test_every_service_may_be_killed_in_the_middle(stack: Stack, queue: Qu
     assert sum(one.provenance.restores for one in trajectories) > 0
     assert await queue.backlog(RUN) == Backlog(0, 0, 0, 80)
     assert max(one.provenance.attempt for one in trajectories) > 1
+
+
+async def test_pictures_come_with_the_episodes_that_show_them(stack: Stack, queue: Queue) -> None:
+    """Whatever is killed: each picture is held once, is what was painted, and goes with its last episode."""
+    planned = specs(80, "vl-id")
+    await queue.plan(RUN, planned)
+    workers = [stack.worker(), stack.worker()]
+    items = await collect_items(queue, 5)
+    workers[0].kill()
+    stack.environment.kill()
+    stack.environment.start()
+    stack.redis.kill()
+    stack.redis.start()
+    items += await collect_items(queue, 75)
+    check([item.trajectory for item in items], planned)
+    for item in items:
+        (digest,) = named_in(item.trajectory)
+        assert dict(item.blobs) == {digest: painted(item.trajectory.spec.environment_seed)}
+    assert len({id(data) for item in items for data in item.blobs.values()}) == len(SEEDS)
+    async with Redis.from_url(stack.redis.url) as client:
+        assert await client.hlen(f"farfield:{{{RUN}}}:blobs") == len(SEEDS)
+        await queue.acknowledge(RUN, [item.entry_id for item in items])
+        assert not await client.exists(f"farfield:{{{RUN}}}:blobs", f"farfield:{{{RUN}}}:references")
+
+
+def painted(seed: int) -> bytes:
+    """The picture that the environment's own code paints of a hand."""
+    options = {**GeneralPoints.variants["vl-id"].options, **OPTIONS}
+    start = GeneralPoints(GeneralPointsOptions.model_validate(options)).reset(seed)
+    (picture,) = [p for p in start.observation.messages[0].parts if isinstance(p, Image)]
+    return picture.data
 
 
 async def test_a_worker_that_is_told_to_stop_leaves_nothing_to_wait_for(stack: Stack, queue: Queue) -> None:

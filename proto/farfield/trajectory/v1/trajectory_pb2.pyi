@@ -149,7 +149,11 @@ Global___EpisodeSpec: _TypeAlias = EpisodeSpec  # noqa: Y015
 
 @_typing.final
 class Trajectory(_message.Message):
-    """A finished episode, committed exactly once."""
+    """A finished episode, committed exactly once. Its messages name images by digest; their bytes travel
+    beside it. The queue stores them once per run, together with the first trajectory that names them, and
+    frees them with the last one that is acknowledged. A trajectory whose images the queue has lost is never
+    delivered: its episode is played again.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -255,7 +259,9 @@ class Turn(_message.Message):
 
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Message]:
-        """The messages that were new in this turn's prompt, images by digest."""
+        """The messages that were new in this turn's prompt. Images have `media_type` and `sha256`, and never
+        `data`.
+        """
 
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]: ...
