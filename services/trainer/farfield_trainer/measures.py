@@ -2,7 +2,8 @@
 
 Success = the environment says solved, at least once within the verification budget. A failed episode has no
 grade: it is counted, and is not in any mean. Error bars of shares of episodes are sqrt(p (1 - p) / n); that
-of the share of right steps knows that steps of one episode hang together.
+of the share of right steps knows that steps of one episode hang together. `metric/NAME` is the mean of the
+environment's own metric over every turn that carries it, with such an error.
 """
 
 import json
@@ -33,7 +34,17 @@ def measures(trajectories: Sequence[Trajectory]) -> dict[str, float]:
         "turns_mean": len(turns) / max(len(graded), 1),
         "reward_mean": sum(verdict.reward for verdict in judged) / max(len(graded), 1),
         "response_tokens_mean": _mean([len(turn.response_ids) / _ID_BYTES for turn in turns]),
+        **_metrics(graded),
     }
+
+
+def _metrics(graded: Sequence[Trajectory]) -> dict[str, float]:
+    names = sorted({name for item in graded for turn in item.turns for name in turn.metrics})
+    found: dict[str, float] = {}
+    for name in names:
+        carried = [[turn.metrics[name] for turn in item.turns if name in turn.metrics] for item in graded]
+        found |= _with_error(f"metric/{name}", clustered([(sum(one), len(one)) for one in carried]))
+    return found
 
 
 def _with_error(name: str, estimate: Estimate) -> dict[str, float]:

@@ -38,6 +38,16 @@ def test_a_right_step_is_not_a_solved_task() -> None:
     assert measures([episode(True, success=False)])["success"] == 0.0
 
 
+def test_metrics_of_the_environment_are_means_over_the_turns_that_carry_them() -> None:
+    played = [episode(True, True), episode(False, True)]
+    for one in played:
+        one.turns[0].metrics["per_step_correct"] = 1.0
+    played[1].turns[1].metrics["per_step_correct"] = 0.0
+    figures = measures(played)
+    assert figures["metric/per_step_correct"] == pytest.approx(2 / 3)
+    assert figures["metric/per_step_correct_stderr"] == pytest.approx(2 / 9)
+
+
 def test_nothing_graded() -> None:
     assert measures([episode(False, failure=FAILURE_ENVIRONMENT)])["success"] == 0.0
 
