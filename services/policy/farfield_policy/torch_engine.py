@@ -10,18 +10,9 @@ from functools import partial
 
 import torch
 
-from farfield_kernel.errors import (
-    CONTEXT_FULL,
-    Exhausted,
-    FailedPrecondition,
-    FarfieldError,
-    InvalidArgument,
-    PluginFailure,
-    Unavailable,
-)
-from farfield_model.chat import Chat, images_of
+from farfield_kernel.errors import Exhausted, FarfieldError, Unavailable
+from farfield_model.chat import Chat
 from farfield_model.loading import end_ids, load_tokenizer
-from farfield_model.vision import Picture
 from farfield_policy import meters
 from farfield_policy.config import TorchConfig
 from farfield_policy.decode import Decoder, Settings
@@ -37,11 +28,10 @@ from farfield_policy.engine import (
     Swapped,
     Version,
 )
-from farfield_policy.gallery import Gallery
 from farfield_policy.model import Model, load, load_beside
+from farfield_policy.reading import Reader
 from farfield_policy.rows import Request
-from farfield_policy.scoring import Seen, score
-from farfield_policy.sight import Sight, sight_of
+from farfield_policy.scoring import score
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +42,13 @@ class TorchEngine:
     def __init__(self, config: TorchConfig, model: Model, chat: Chat, eos_ids: tuple[int, ...]) -> None:
         self._config = config
         self._model = model
-        self._chat = chat
         self._eos_ids = eos_ids
         self._version = Version()
         self._max_context = min(config.max_context, model.max_context)
         self._pending = 0
         self._closed = False
-        self._gallery = Gallery(model.vision, config.kept_image_bytes) if model.vision else None
-        self._looking = ThreadPoolExecutor(1, thread_name_prefix="images")  # decoding them takes its time
+        self._reader = Reader(chat, model, eos_ids, self._max_context, config.kept_image_bytes)
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._loading = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         settings = Settings(
@@ -81,7 +70,7 @@ class TorchEngine:
             engine="torch",
             capabilities=Capabilities(
                 score=True,
-                images=self._gallery is not None,
+                images=self._reader.sees,
                 weight_update_from_disk=True,
                 deterministic=self._config.deterministic,
             ),
@@ -98,19 +87,19 @@ class TorchEngine:
         taken = [pair for pair in zip(prompts, futures, strict=True) if self._takes(pair[1])]
         if not taken:
             return futures
-        if self._gallery is None:
-            self._enter(taken, [self._read(prompt) for prompt, _ in taken])
-        else:
-            asked = [prompt for prompt, _ in taken]
-            reading = self._looking.submit(lambda: [self._read(prompt) for prompt in asked])
+        asked = [prompt for prompt, _ in taken]
+        if self._reader.sees:  # to decode images takes its time
+            reading = self._reading.submit(self._reader.read, asked)
             reading.add_done_callback(lambda done: self._post(self._enter, taken, done.result()))
+        else:
+            self._enter(taken, self._reader.read(asked))
         return futures
 
     async def score(self, items: Sequence[Forced]) -> Scored:
         self._check_open()
         future: asyncio.Future[Scored] = self._loop.create_future()
         most = 0 if self._config.deterministic else self._config.prefill_tokens
-        sights = await self._loop.run_in_executor(self._looking, lambda: [*map(self._sight, items)])
+        sights = await self._loop.run_in_executor(self._reading, self._reader.sights, items)
 
         def run() -> None:
             # Between two steps, and so on one version; a failure is the caller's, not the batch's.
@@ -152,7 +141,7 @@ class TorchEngine:
         self._closed = True
         async with self._loading:
             await asyncio.to_thread(self._thread.stop)
-        self._looking.shutdown(cancel_futures=True)
+        self._reading.shutdown(cancel_futures=True)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -175,48 +164,6 @@ class TorchEngine:
     def _settled(self, future: asyncio.Future[Completion]) -> None:
         self._pending -= 1
 
-    def _read(self, prompt: Prompt) -> Request | FarfieldError:
-        """The prompt by its ids; knows nothing of the event loop."""
-        try:
-            prompt.sampling.validate()
-            ids, sight = self._ids(prompt)
-            self._check_ids(ids)
-        except FarfieldError as error:
-            return error
-        except Exception:
-            log.exception("a prompt could not be read")
-            return PluginFailure(
-                "the model's processor failed on this prompt; the service's log has the details"
-            )
-        stops = tuple(sorted({*self._eos_ids, *prompt.sampling.stop_token_ids}))
-        return Request(ids, prompt.sampling, prompt.seed, stops, sight)
-
-    def _ids(self, prompt: Prompt) -> tuple[list[int], Sight | None]:
-        new = images_of(prompt.messages)
-        if self._gallery is None or not (new or prompt.prefix_images):
-            if new or prompt.prefix_images:
-                raise FailedPrecondition("this model takes no images (capabilities.images is false)")
-            return self._chat.build(prompt.prefix_ids, prompt.messages), None
-        pictures = self._gallery.pictures([*prompt.prefix_images, *new])
-        messages = tuple(map(self._gallery.complete, prompt.messages))
-        ids = self._chat.build(prompt.prefix_ids, messages)
-        return ids, self._sight_of(ids, pictures)
-
-    def _sight_of(self, ids: Sequence[int], pictures: Sequence[Picture]) -> Sight:
-        model = self._model
-        assert model.vision is not None  # noqa: S101 - a gallery has a model with eyes
-        return sight_of(ids, pictures, model.vision, model.module, model.vocabulary)
-
-    def _sight(self, item: Forced) -> Seen:
-        if not item.images:
-            return None
-        if self._gallery is None:
-            return FailedPrecondition("this model takes no images (capabilities.images is false)")
-        try:
-            return self._sight_of(item.prompt_ids, self._gallery.pictures(item.images))
-        except FarfieldError as error:
-            return error
-
     def _enter(
         self,
         taken: Sequence[tuple[Prompt, asyncio.Future[Completion]]],
@@ -236,18 +183,6 @@ class TorchEngine:
     def _withdraw(self, ticket: Ticket, future: asyncio.Future[Completion]) -> None:
         if future.cancelled():
             self._thread.cancel(ticket)
-
-    def _check_ids(self, ids: list[int]) -> None:
-        if not ids:
-            raise InvalidArgument("the prompt is empty: give prefix_ids, messages or both")
-        if min(ids) < 0 or max(ids) >= self._model.vocabulary:
-            raise InvalidArgument(f"prefix_ids go beyond the vocabulary of {self._model.vocabulary} ids")
-        if len(ids) >= self._max_context:
-            raise FailedPrecondition(
-                f"the prompt has {len(ids)} tokens; the context holds {self._max_context}, "
-                "and at least one is needed for the response",
-                reason=CONTEXT_FULL,
-            )
 
     def _done(self, future: asyncio.Future[Completion]) -> Callable[[Ticket, object], None]:
         return lambda ticket, result: self._post(_settle, future, result)

@@ -130,15 +130,17 @@ async def test_wrong_images_are_refused_one_by_one(engine: TorchEngine, make_png
                 look(ImageFile.of(b"not an image"), "a"),
                 look(broken, "a"),
                 look("a", prefix_ids=(5,), prefix_images=(image,)),
+                look("a", prefix_ids=(engine._model.vision.image_token, 5)),
                 look(image, "a"),
             ]
         ),
         return_exceptions=True,
     )
-    assert [type(one) for one in outcomes] == [InvalidArgument] * 3 + [Completion]
+    assert [type(one) for one in outcomes] == [InvalidArgument] * 4 + [Completion]
     assert "none of PNG" in str(outcomes[0])
     assert "damaged" in str(outcomes[1])
     assert "prefix_images" in str(outcomes[2])
+    assert "prefix_images" in str(outcomes[3])
 
 
 async def test_a_message_must_not_pretend_to_hold_an_image(

@@ -1,14 +1,11 @@
 """The learner: a policy, its optimizer, and what one update does to them."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
@@ -29,8 +26,7 @@ from farfield_trainer.learning.optimizer import Optimizer
 from farfield_trainer.learning.packing import MicroBatch, pack
 from farfield_trainer.learning.samples import Batch, gather
 from farfield_trainer.learning.sft import SupervisedSample
-
-TENSORS, COUNTERS = "learner.safetensors", "learner.json"
+from farfield_trainer.learning.state import check_same, read, write
 
 
 class Learner:
@@ -235,7 +231,7 @@ class Learner:
 
     def load_state(self, state: dict[str, Any]) -> None:
         weights = self._weights()
-        _check_same(weights, state["weights"])
+        check_same(weights, state["weights"])
         with torch.no_grad():
             for name, item in weights.items():
                 item.copy_(state["weights"][name])
@@ -246,27 +242,11 @@ class Learner:
 
     def save(self, folder: Path) -> None:
         """Writes `state()` into a folder, made if need be: safetensors and JSON, not fsynced."""
-        folder.mkdir(parents=True, exist_ok=True)
-        state = self.state()
-        tensors = {
-            f"{part}:{name}": item.contiguous().cpu()
-            for part in ("weights", "optimizer")
-            for name, item in state.pop(part).items()
-        }
-        save_file(tensors, folder / TENSORS)
-        (folder / COUNTERS).write_text(json.dumps(state))
+        write(folder, self.state())
 
     def load(self, folder: Path) -> None:
         """Takes up the state that `save` wrote. DataLoss when a file is missing, torn or of another model."""
-        try:
-            tensors = load_file(folder / TENSORS, device=str(self._device))
-            state = json.loads((folder / COUNTERS).read_text())
-        except (OSError, SafetensorError, ValueError) as error:
-            raise DataLoss(f"the learner's state in {folder} cannot be read: {error}") from error
-        for part in ("weights", "optimizer"):
-            names = [name for name in tensors if name.startswith(part + ":")]
-            state[part] = {name.partition(":")[2]: tensors[name] for name in names}
-        self.load_state(state)
+        self.load_state(read(folder, self._device))
 
     def save_pretrained(self, folder: Path) -> None:
         """Writes the policy in Hugging Face format, with tokenizer and chat template (and image processor),
@@ -291,13 +271,3 @@ def _chat(tokenizer: Any, policy: Policy) -> Chat:
 
 def _means(steps: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: sum(step[name] for step in steps) / len(steps) for name in steps[0]}
-
-
-def _check_same(mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
-    wrong = sorted(
-        name
-        for name in mine.keys() | theirs.keys()
-        if name not in mine or name not in theirs or mine[name].shape != theirs[name].shape
-    )
-    if wrong:
-        raise DataLoss(f"the state belongs to another model or algorithm; see {', '.join(wrong[:5])}")
