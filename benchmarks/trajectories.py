@@ -19,7 +19,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from farfield_kernel.queue.opening import connect
 SIZES = {"4 KB": (4_000, 2048), "20 KB": (20_000, 1024), "500 KB": (500_000, 64)}
 """Payload bytes and trajectories per round."""
 PLAIN, PICTURED = "20 KB", "20 KB and an image of 60 KB"
+WITHOUT = "queue without images"
 IMAGE_BYTES, GROUP = 60_000, 4
 BATCH = 32
 RUN = "bench"
@@ -157,26 +158,45 @@ async def queue_round(queue: Queue, trajectories: list[Trajectory], blobs: dict,
     await queue.drop(RUN)
 
 
+Ways = dict[str, Callable[[Clock], Awaitable[None]]]
+
+
 async def measure(url: str, server: psutil.Process, rounds: int) -> dict[str, dict]:
     client, queue = Redis.from_url(url, socket_timeout=60), connect(url)
     results = {}
-    for name, (size, count) in {**SIZES, PICTURED: SIZES[PLAIN]}.items():
-        trajectories = [episode(number, size) for number in range(count)]
-        blobs = shown_in_groups(trajectories) if name == PICTURED else {}
-        clocks: dict[str, list[Clock]] = {"redis-py": [], "queue": []}
-        for _ in range(rounds + 1):
-            for way, taken in clocks.items():
-                taken.append(Clock(server))
-                if way == "queue":
-                    await queue_round(queue, trajectories, blobs, taken[-1])
-                else:
-                    await bare_round(client, trajectories, blobs, taken[-1])
-        # the first round of each only warms up
-        results[name] = summary({way: taken[1:] for way, taken in clocks.items()}, count)
-        print(f"{name}: {json.dumps(results[name])}", flush=True)
+    for name, (size, count) in SIZES.items():
+        plain = [episode(number, size) for number in range(count)]
+        ways = {"redis-py": bare(client, plain, {}), "queue": through(queue, plain, {})}
+        results[name] = await compared(name, ways, server, rounds, count)
+    size, count = SIZES[PLAIN]
+    plain, shown = ([episode(number, size) for number in range(count)] for _ in range(2))
+    blobs = shown_in_groups(shown)
+    ways = {"redis-py": bare(client, shown, blobs), "queue": through(queue, shown, blobs)}
+    ways[WITHOUT] = through(queue, plain, {})
+    results[PICTURED] = await compared(PICTURED, ways, server, rounds, count)
     await queue.close()
     await client.aclose()
     return results
+
+
+def bare(client: Redis, trajectories: list[Trajectory], blobs: dict[str, bytes]) -> Callable:
+    return lambda clock: bare_round(client, trajectories, blobs, clock)
+
+
+def through(queue: Queue, trajectories: list[Trajectory], blobs: dict[str, bytes]) -> Callable:
+    return lambda clock: queue_round(queue, trajectories, blobs, clock)
+
+
+async def compared(name: str, ways: Ways, server: psutil.Process, rounds: int, count: int) -> dict:
+    clocks: dict[str, list[Clock]] = {way: [] for way in ways}
+    for _ in range(rounds + 1):
+        for way, taken in clocks.items():
+            taken.append(Clock(server))
+            await ways[way](taken[-1])
+    # the first round of each only warms up
+    result = summary({way: taken[1:] for way, taken in clocks.items()}, count)
+    print(f"{name}: {json.dumps(result)}", flush=True)
+    return result
 
 
 def summary(clocks: dict[str, list[Clock]], count: int) -> dict:
@@ -215,9 +235,8 @@ def main() -> None:
     shares = ("share_of_redis_py_by_cpu", "share_of_redis_py")
     by_cpu = min(results[name][shares[0]] for name in SIZES)
     by_clock = min(results[name][shares[1]]["through"] for name in SIZES)
-    with_image, without = (
-        results[name]["trajectories_per_second"]["queue"]["through"] for name in (PICTURED, PLAIN)
-    )
+    rates = results[PICTURED]["trajectories_per_second"]
+    with_image, without = (rates[way]["through"] for way in ("queue", WITHOUT))
     report = {
         "batch": BATCH,
         "rounds": arguments.rounds,
@@ -225,7 +244,6 @@ def main() -> None:
         "results": results,
         "worst_share": by_clock,
         "worst_share_by_cpu": by_cpu,
-        "share_with_image": round(with_image / without, 2),
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(report, indent=1) + "\n")

@@ -172,6 +172,7 @@ class MemoryQueue:
         return Backlog(len(run.work) - claimed, claimed, len(run.trajectories) - delivered, delivered)
 
     async def drop(self, run_id: str) -> None:
+        """What is committed to the run afterwards lives as long as the queue."""
         self._runs.pop(run_id, None)
 
     async def activate(self, lane: str, run_id: str) -> None:
