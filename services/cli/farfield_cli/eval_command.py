@@ -43,7 +43,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Decides the episodes.")] = 0,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 1.0,
     max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Longest response.  [default: 40 compact, 512 paper]")
+        int | None, typer.Option(min=1, help="Longest response.  [default: the suite's, by prompt]")
     ] = None,
     prompt: Annotated[
         str | None,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -99,12 +100,22 @@ class Terminal:
 
     def judge(self, verdict: types_pb2.Verdict, outcome: env.Outcome) -> None:
         mark = "[green]correct[/green]" if verdict.correct else "[red]wrong[/red]"
-        terms = "".join(f", {name} {value:+g}" for name, value in sorted(verdict.terms.items()))
-        console.print(f"{mark}   reward {verdict.reward:+g}   [dim]{terms.removeprefix(', ')}[/dim]")
+        console.print(f"{mark}   reward {verdict.reward:+g}   [dim]{terms_of(verdict)}[/dim]")
         if verdict.feedback:
             console.print(Panel(Text(verdict.feedback), title="verifier", title_align="left"))
         if outcome.state == types_pb2.STATE_TRUNCATED:
             say("The budget is spent.")
+
+
+def terms_of(verdict: types_pb2.Verdict) -> str:
+    """What the reward is made of, without the verifier's name where there is one alone, nor the sum again."""
+    leaves = {name.rpartition("/")[0] for name in verdict.terms}
+    shown = {
+        name.rpartition("/")[2] if len(leaves) == 1 else name: value
+        for name, value in sorted(verdict.terms.items())
+        if not name.endswith("/reward")
+    }
+    return escape(", ".join(f"{name} {value:+g}" for name, value in shown.items()))
 
 
 def _line(prompt: str) -> str | None:

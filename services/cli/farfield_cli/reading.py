@@ -3,6 +3,7 @@
 import base64
 import mimetypes
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from farfield_cli.run_folder import Json, RunFolder
@@ -61,10 +62,9 @@ def _part(part: Json) -> Json:
     return {"image": part["image"].get("sha256", "")} if "image" in part else {"text": part.get("text", "")}
 
 
-def pictures(
-    shelved: Iterable[Json], runs: Iterable[RunFolder], most_bytes: int = MOST_BYTES
-) -> dict[str, str]:
-    """The images that these shelves show, as data URLs by digest; those that still fit into the page."""
+def pictures(shelved: Iterable[Json], files: Iterable[Path], most_bytes: int = MOST_BYTES) -> dict[str, str]:
+    """The images that these shelves show, as data URLs by digest; those that still fit into the page. `files`
+    are named by their digests."""
     shown = dict.fromkeys(
         part["image"]
         for shelf in shelved
@@ -74,12 +74,12 @@ def pictures(
         for part in message["parts"]
         if "image" in part
     )
-    files = {path.stem: path for run in runs for path in run.pictures()}
+    kept = {path.stem: path for path in files}
     found: dict[str, str] = {}
     for digest in shown:
-        if digest in files and (most_bytes := most_bytes - files[digest].stat().st_size) >= 0:
-            kind = mimetypes.guess_type(files[digest].name)[0] or "image/png"
-            data = base64.b64encode(files[digest].read_bytes()).decode()
+        if digest in kept and (most_bytes := most_bytes - kept[digest].stat().st_size) >= 0:
+            kind = mimetypes.guess_type(kept[digest].name)[0] or "image/png"
+            data = base64.b64encode(kept[digest].read_bytes()).decode()
             found[digest] = f"data:{kind};base64,{data}"
     return found
 

@@ -87,7 +87,7 @@ def runs_page(folders: Sequence[Path]) -> Page:
         results=_last_results(runs, suites),
         tables=(ledger(runs), phases({name: run.summary.get("seconds", {}) for name, run in runs.items()})),
         episodes=episodes,
-        pictures=pictures(episodes, runs.values()),
+        pictures=pictures(episodes, (path for run in runs.values() for path in run.pictures())),
     )
 
 

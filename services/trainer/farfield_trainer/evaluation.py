@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec
+from farfield_kernel.trajectories import keep_images
 from farfield_kernel.weights import Weights
 from farfield_trainer import planning
 from farfield_trainer.collecting import Collector
 from farfield_trainer.failures import check_failures
 from farfield_trainer.measures import keep_episodes, measures
-from farfield_trainer.pictures import keep_images
 from farfield_trainer.progress import Progress
 from farfield_trainer.reports import Reports
 from farfield_trainer.run_config import RunConfig

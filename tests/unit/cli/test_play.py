@@ -12,6 +12,7 @@ from PIL import Image
 from farfield.environment.v1 import environment_pb2 as env
 from farfield.types.v1 import types_pb2
 from farfield_cli.play import pictures_of, play, text_of
+from farfield_cli.play_commands import terms_of
 from farfield_cli.services import Services, environment_ref, leaf_plan
 from farfield_environment import service as environment_service
 from farfield_environment.config import EnvironmentConfig
@@ -144,3 +145,10 @@ async def test_mistakes_are_told_as_the_services_tell_them(services: Services) -
         await services.environment("generalpoint")
     with pytest.raises(FarfieldError, match="targett"):
         await play(services, Sitting("x"), ref(targett=3), PLAN, "game", 1)
+
+
+def test_a_sum_is_not_told_among_its_parts() -> None:
+    alone = types_pb2.Verdict(reward=5, terms={"cards/reward": 5, "cards/solved": 5, "cards/recognition": 1})
+    assert terms_of(alone) == "recognition +1, solved +5"
+    two = types_pb2.Verdict(reward=4, terms={"cards/solved": 5, "length/long": -1})
+    assert terms_of(two) == "cards/solved +5, length/long -1"

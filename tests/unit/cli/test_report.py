@@ -135,4 +135,4 @@ def test_pictures_are_in_the_page(run: Path) -> None:
 
 def test_more_pictures_than_a_page_holds_are_left_out(run: Path) -> None:
     with_picture(run, bytes(100))
-    assert pictures(runs_page([run]).episodes, [RunFolder.at(run)], most_bytes=99) == {}
+    assert pictures(runs_page([run]).episodes, RunFolder.at(run).pictures(), most_bytes=99) == {}

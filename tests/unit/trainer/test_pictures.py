@@ -14,9 +14,9 @@ from farfield.types.v1.types_pb2 import Image, Message, Part
 from farfield_kernel.images import Blobs, named_in
 from farfield_kernel.queue.contract import Collected
 from farfield_kernel.queue.memory import MemoryQueue
+from farfield_kernel.trajectories import keep_images
 from farfield_kernel.weights import Weights
 from farfield_trainer.control import End
-from farfield_trainer.pictures import keep_images
 
 CARDS = [b"ace", b"king"]
 BLOBS = {hashlib.sha256(card).hexdigest(): card for card in CARDS}

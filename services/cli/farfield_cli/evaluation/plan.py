@@ -10,7 +10,7 @@ from farfield.trajectory.v1.trajectory_pb2 import PURPOSE_EVAL, EpisodeSpec
 from farfield.types.v1.types_pb2 import Sampling
 from farfield.verifier.v1.verifier_pb2 import RewardPlan
 from farfield_cli.evaluation.settings import Settings
-from farfield_cli.evaluation.suites import LONGEST, PromptForm, Suite
+from farfield_cli.evaluation.suites import PromptForm, Suite
 from farfield_cli.services import environment_ref, leaf_plan
 from farfield_kernel.seeds import evaluation_sampling_seed, evaluation_seed
 
@@ -61,7 +61,7 @@ class EvalPlan:
 def planned(settings: Settings, suite: Suite, info: EnvironmentInfo, policy: DescribeResponse) -> EvalPlan:
     prompt = _prompt(settings, info, policy)
     options: dict[str, Any] = {**suite.options, **({"prompt": prompt} if prompt else {}), **settings.options}
-    longest = settings.max_new_tokens or LONGEST[prompt or "paper"]
+    longest = settings.max_new_tokens or suite.longest[prompt or "paper"]
     return EvalPlan(
         suite=suite,
         environments={

@@ -1,7 +1,8 @@
 """Episodes played by a rollout worker in this process, over a queue in its memory: no trainer, no Redis."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield_cli.evaluation.place import Place
@@ -12,10 +13,20 @@ from farfield_rollout.config import PolicyConfig, RetryConfig, RolloutConfig
 from farfield_rollout.services import Services
 from farfield_rollout.worker import Worker
 
+WITH_PICTURES = 6
+"""Episodes of each variant whose pictures are kept to be looked at."""
 _RUN = _LANE = "eval"
 _PATIENCE_SECONDS = 120
 """How long a service that is away is waited for, before its episodes count as failed."""
 _LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """`pictures`: files by SHA-256, where they are kept."""
+
+    trajectory: Trajectory
+    pictures: Mapping[str, bytes]
 
 
 def rollout_config(place: Place, concurrency: int) -> RolloutConfig:
@@ -33,8 +44,8 @@ def rollout_config(place: Place, concurrency: int) -> RolloutConfig:
 
 async def played(
     config: RolloutConfig, specs: Sequence[EpisodeSpec], news: Callable[[Trajectory], None]
-) -> list[Trajectory]:
-    """One trajectory for each episode, in the order of the plan; `news` is told of each as it is finished."""
+) -> list[Episode]:
+    """One for each planned episode, in the order of the plan; `news` is told of each as it is finished."""
     queue, services = MemoryQueue(), Services.connect(config)
     worker = Worker(config, queue, services)
     await queue.plan(_RUN, specs)
@@ -52,14 +63,17 @@ async def played(
 
 async def _collected(
     queue: MemoryQueue, count: int, news: Callable[[Trajectory], None], working: asyncio.Future[None]
-) -> dict[str, Trajectory]:
-    arrived: dict[str, Trajectory] = {}
+) -> dict[str, Episode]:
+    arrived: dict[str, Episode] = {}
     while len(arrived) < count:
         if working.done():
             working.result()
         batch = await queue.collect(_RUN, count, _LOOK_SECONDS)
         await queue.acknowledge(_RUN, [one.entry_id for one in batch])
         for one in batch:
-            arrived[one.trajectory.spec.episode_id] = one.trajectory
+            spec = one.trajectory.spec
+            arrived[spec.episode_id] = Episode(
+                one.trajectory, one.blobs if spec.index < WITH_PICTURES else {}
+            )
             news(one.trajectory)
     return arrived

@@ -5,12 +5,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from farfield.trajectory.v1.trajectory_pb2 import Trajectory
 from farfield_cli.evaluation import cast, files, suites
 from farfield_cli.evaluation.cast import Cast
 from farfield_cli.evaluation.place import Place, place
 from farfield_cli.evaluation.plan import EvalPlan, planned
-from farfield_cli.evaluation.play import played, rollout_config
+from farfield_cli.evaluation.play import Episode, played, rollout_config
 from farfield_cli.evaluation.result import Json, Result, about, result_of
 from farfield_cli.evaluation.settings import Players, Settings
 from farfield_cli.evaluation.suites import Suite
@@ -38,15 +37,16 @@ async def evaluated(
         plan = planned(settings, suite, company.environment, company.policy)
         await cast.check_playable(services, company, plan)
         began = time.monotonic()
-        trajectories = await at.supervisor.beside(_play(at, plan, players))
+        episodes = await at.supervisor.beside(_play(at, plan, players))
         seconds = time.monotonic() - began
         await _check_same_weights(at, plan)
+    trajectories = [one.trajectory for one in episodes]
     result = result_of(plan, trajectories, about(settings, plan, company, checkpoint, seconds))
-    files.write(out, result, trajectories)
+    files.write(out, result, episodes)
     return result
 
 
-async def _play(at: Place, plan: EvalPlan, players: Players) -> list[Trajectory]:
+async def _play(at: Place, plan: EvalPlan, players: Players) -> list[Episode]:
     view = EvalView(console, plan)
     with view.showing():
         specs = plan.specs(secrets.token_hex(4))

@@ -6,7 +6,7 @@ never saw (`rule`), a look that it never saw (`look`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from farfield_kernel.errors import InvalidArgument, NotFound
@@ -25,7 +25,7 @@ LABELS: Mapping[Shift, str] = {
 ROLES: Mapping[Shift, str] = {"id": "id", "rule": "ood", "look": "ood", "ood": "ood", "other": "other"}
 """The role that an environment gives a variant with this shift."""
 LONGEST: Mapping[PromptForm, int] = {"compact": 40, "paper": 512}
-"""Tokens of a response, by the prompt's form."""
+"""Tokens of a response by the prompt's form, where a suite does not say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Suite:
     """Of the environment, for every part."""
     rewards: Mapping[str, Any] = field(default_factory=dict)
     """Of the verifier, which is named as the environment."""
+    longest: Mapping[PromptForm, int] = field(default_factory=lambda: LONGEST)
 
 
 _CARDS = {"split": "heldout", "max_turns": 5}
@@ -68,6 +69,7 @@ SUITES = {
             (Part("vl-id", "id"), Part("vl-ood", "rule"), Part("vl-red", "look")),
             _CARDS,
             _PAPER,
+            {"compact": 48, "paper": 512},
         ),
         Suite(
             "virl-l",
@@ -101,4 +103,4 @@ def some_of(suite: Suite, variants: tuple[str, ...]) -> Suite:
     if unknown := [name for name in variants if name not in known]:
         raise InvalidArgument(f"suite {suite.name} has no variant '{unknown[0]}'; it has {', '.join(known)}")
     parts = tuple(known[name] for name in variants) or suite.parts
-    return Suite(suite.name, suite.summary, suite.environment, parts, suite.options, suite.rewards)
+    return replace(suite, parts=parts)

@@ -45,9 +45,17 @@ class EvalView:
         outcomes = self._outcomes[variant]
         outcomes.append(Outcome.of(trajectory))
         if variant in self._tasks:
-            self._progress.update(self._tasks[variant], completed=len(outcomes), figures=figures(outcomes))
+            self._progress.update(self._tasks[variant], completed=len(outcomes), figures=so_far(outcomes))
         elif len(outcomes) == self._plan.episodes:
             self._console.print(f"{variant}: {figures(outcomes)}", markup=False, soft_wrap=True)
+
+
+def so_far(outcomes: list[Outcome]) -> str:
+    """A count and no share: easy episodes end first, so early shares flatter."""
+    broken = failures(outcomes)
+    return f"{sum(one.success for one in outcomes)} solved" + (
+        f", failed: {failed(broken)}" if broken else ""
+    )
 
 
 def figures(outcomes: list[Outcome]) -> str:

@@ -1,11 +1,11 @@
 """Shows pictures in the way that was chosen."""
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 from farfield_cli.pictures import blocks, iterm, kitty, sixel
+from farfield_cli.pictures.kept import keep
 from farfield_cli.pictures.raster import fitted, opened
 from farfield_cli.pictures.terminal import Terminal, Way, best
 
@@ -30,10 +30,10 @@ class Easel:
         a sign in a street, is in the file."""
         image = opened(data)
         if self.way is Way.FILE:
-            return f"picture, {image.width} x {image.height}: {self._kept(data)}{self._note}"
+            return f"picture, {image.width} x {image.height}: {keep(self._folder, data)}{self._note}"
         if self.way is Way.BLOCKS:
             self._draw(blocks.encode(image, self._terminal.columns))
-            return f"sharper: {self._kept(data)}{self._note}"
+            return f"sharper: {keep(self._folder, data)}{self._note}"
         self._draw(_BY_PROTOCOL[self.way](fitted(image, self._room)))
         return ""
 
@@ -49,10 +49,3 @@ class Easel:
     @property
     def _room(self) -> int:
         return self._terminal.columns * _PIXELS_PER_COLUMN
-
-    def _kept(self, data: bytes) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        kind = "jpg" if data.startswith(b"\xff\xd8") else "png"
-        path = self._folder / f"{hashlib.sha256(data).hexdigest()[:12]}.{kind}"
-        path.write_bytes(data)
-        return path.resolve()

@@ -1,0 +1,47 @@
+"""The report of an evaluation: its table, where it comes from, and episodes to read."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from farfield_cli.evaluation import files, wording
+from farfield_cli.evaluation.result import Json, read
+from farfield_cli.evaluation.wording import Grid
+from farfield_cli.reading import episode, pictures
+from farfield_cli.report import Facts, Page, Row
+
+_READ = 60
+"""Most episodes of a variant on the page."""
+
+
+def eval_page(folder: Path) -> Page:
+    result = read(folder)
+    note = "± is one standard error. A failed episode has no grade and is in no figure."
+    origin = Grid(("", ""), tuple(wording.provenance(result.about)))
+    episodes = _shelves(folder, result.suite, result.about["policy"]["weights"]["version"])
+    return Page(
+        title=f"{result.suite}: {result.about['summary']}",
+        subtitle=f"{wording.subject(result.about)}; {wording.conditions(result.about)}.",
+        charts=(),
+        series=(),
+        results=_facts("Results", note, wording.results(result)),
+        tables=(_facts("Where it comes from", "", origin),),
+        episodes=episodes,
+        pictures=pictures(episodes, files.pictures(folder)),
+    )
+
+
+def _facts(title: str, note: str, grid: Grid) -> Facts:
+    return Facts(title, note, grid.heading[1:], tuple(Row(row[0], row[1:]) for row in grid.rows))
+
+
+def _shelves(folder: Path, suite: str, version: int) -> list[Json]:
+    """A shelf for each variant."""
+    by_variant: dict[str, list[Json]] = defaultdict(list)
+    for trajectory in files.episodes(folder):
+        shelf = by_variant[trajectory["spec"]["suite"]]
+        if len(shelf) < _READ:
+            shelf.append(episode(trajectory))
+    return [
+        {"branch": suite, "suite": variant, "version": version, "episodes": episodes}
+        for variant, episodes in by_variant.items()
+    ]
