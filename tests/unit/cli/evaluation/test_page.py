@@ -4,9 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
+from typer.testing import CliRunner
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_POLICY, EpisodeSpec, Trajectory
 from farfield.types.v1.types_pb2 import ROLE_USER, Image, Message, Part
+from farfield_cli.__main__ import app
 from farfield_cli.evaluation import files
 from farfield_cli.evaluation.page import eval_page
 from farfield_cli.evaluation.plan import EvalPlan
@@ -65,3 +67,11 @@ def test_a_log_has_a_line_for_each_variant() -> None:
         assert out.getvalue() == ""
         view.observe(failed)
     assert out.getvalue() == "id: 100.0 ± 0.0 % solved, failed: 1 policy\n"
+
+
+def test_farfield_report_takes_an_evaluation(tmp_path: Path, make_result: Callable[..., Result]) -> None:
+    files.write(tmp_path / "eval", make_result(), [episode(0, {DIGEST: PICTURE})])
+    page = tmp_path / "page.html"
+    done = CliRunner().invoke(app, ["report", str(tmp_path / "eval"), "-o", str(page)])
+    assert done.exit_code == 0, done.output
+    assert DIGEST in page.read_text()
