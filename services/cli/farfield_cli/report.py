@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from farfield_cli.chart import Chart, chart
-from farfield_cli.points import Point, shown
+from farfield_cli.points import Point, percent, shown
 from farfield_cli.reading import pictures, shelves
 from farfield_cli.run_folder import Json, RunFolder
 from farfield_cli.terminal import seconds, size
@@ -85,7 +85,11 @@ def runs_page(folders: Sequence[Path]) -> Page:
         charts=tuple(chart(suite, {n: c for n, c in lines.items() if c}) for suite, lines in curves.items()),
         series=series,
         results=_last_results(runs, suites),
-        tables=(ledger(runs), phases({name: run.summary.get("seconds", {}) for name, run in runs.items()})),
+        tables=(
+            *measured(runs, suites),
+            ledger(runs),
+            phases({name: run.summary.get("seconds", {}) for name, run in runs.items()}),
+        ),
         episodes=episodes,
         pictures=pictures(episodes, (path for run in runs.values() for path in run.pictures())),
     )
@@ -99,6 +103,34 @@ def _last_results(runs: Mapping[str, RunFolder], suites: Sequence[str]) -> Facts
     return Facts(
         "Success, %", "Of the last evaluated version, ± one standard error.", tuple(suites), tuple(rows)
     )
+
+
+def measured(runs: Mapping[str, RunFolder], suites: Sequence[str]) -> list[Facts]:
+    """Right steps, and what the environment itself measured; no table where nothing was."""
+    rows = []
+    for name, run in runs.items():
+        found = {suite: run.last_metrics(suite) for suite in suites}
+        names = dict.fromkeys(
+            key for metrics in found.values() for key in metrics if f"{key}_stderr" in metrics
+        )
+        for key in (key for key in names if key not in ("success", "first_attempt")):
+            cells = tuple(_measure(metrics, key) for metrics in found.values())
+            rows.append(Row(f"{name} · {_named(key)}", cells))
+    note = "Of the last evaluated version, over all turns, ± one standard error; shares in percent."
+    return [Facts("Measures", note, tuple(suites), tuple(rows))] if rows else []
+
+
+def _named(key: str) -> str:
+    return "right steps" if key == "step_accuracy" else key.removeprefix("metric/").replace("_", " ")
+
+
+def _measure(metrics: Json, key: str) -> str:
+    if key not in metrics:
+        return "–"
+    value, error = metrics[key], metrics[f"{key}_stderr"]
+    if 0 <= value <= 1:
+        return f"{percent(value)} ± {percent(error)}"
+    return f"{value:.2f} ± {error:.2f}"
 
 
 def success(point: Point) -> str:

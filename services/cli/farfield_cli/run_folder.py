@@ -66,6 +66,11 @@ class RunFolder:
             raise NotFound(f"{self.path} has no evaluation of suite '{suite}'")
         return curve[-1].point
 
+    def last_metrics(self, suite: str) -> Json:
+        """Of the suite's last evaluation; empty where there is none."""
+        found = [report for report in self.evaluations if report["suite"] == suite]
+        return dict(found[-1]["metrics"]) if found else {}
+
     def pictures(self) -> Iterator[Path]:
         """Files of the images that kept episodes show, named by digest."""
         return (self.path / "episodes" / "blobs").glob("*.*")

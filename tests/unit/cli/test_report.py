@@ -136,3 +136,16 @@ def test_pictures_are_in_the_page(run: Path) -> None:
 def test_more_pictures_than_a_page_holds_are_left_out(run: Path) -> None:
     with_picture(run, bytes(100))
     assert pictures(runs_page([run]).episodes, RunFolder.at(run).pictures(), most_bytes=99) == {}
+
+
+def test_right_steps_and_the_environments_own_measures_are_shown(run: Path) -> None:
+    reports = (run / "reports.jsonl").read_text().splitlines()
+    last = json.loads(next(line for line in reversed(reports[:-1]) if '"id"' in line))
+    last["metrics"] |= {"step_accuracy": 0.5, "step_accuracy_stderr": 0.02}
+    last["metrics"] |= {"metric/recognition": 0.875, "metric/recognition_stderr": 0.01}
+    (run / "reports.jsonl").write_text("\n".join([*reports[:-1], json.dumps(last)]) + "\n")
+    table = runs_page([run]).tables[0]
+    assert [(row.name, row.cells[0]) for row in table.rows] == [
+        ("tried · right steps", "50.0 ± 2.0"),
+        ("tried · recognition", "87.5 ± 1.0"),
+    ]
