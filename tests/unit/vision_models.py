@@ -10,6 +10,10 @@ from transformers import (
     LlavaForConditionalGeneration,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
@@ -17,6 +21,9 @@ from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
 from transformers.models.llava.processing_llava import LlavaProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.qwen2_vl.processing_qwen2_vl import Qwen2VLProcessor
+from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
+from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
+from transformers.models.smolvlm.processing_smolvlm import SmolVLMProcessor
 
 TEMPLATE = """\
 {%- for message in messages -%}
@@ -101,11 +108,9 @@ def llava(tokenizer: Any, seed: int = 0) -> tuple[Any, Any]:
     return LlavaForConditionalGeneration(config).eval(), processor
 
 
-class ImagesAlone(Qwen2VLProcessor):
-    """Without the half for video, which needs torchvision."""
-
-    def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> None:
-        """Anything goes."""
+def images_alone(kind: type) -> type:
+    """A processor without its half for video, which needs torchvision."""
+    return type("ImagesAlone", (kind,), {"check_argument_for_proper_class": lambda *arguments: None})
 
 
 def qwen2_vl(tokenizer: Any, seed: int = 0) -> tuple[Any, Any]:
@@ -113,7 +118,7 @@ def qwen2_vl(tokenizer: Any, seed: int = 0) -> tuple[Any, Any]:
     marks = ("<|vision_start|>", "<|vision_end|>", "<|video_pad|>")
     ids = with_words(tokenizer, "<|image_pad|>", *marks)
     pixels = Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=28 * 28 * 8)
-    processor = ImagesAlone(pixels, tokenizer, chat_template=tokenizer.chat_template)
+    processor = images_alone(Qwen2VLProcessor)(pixels, tokenizer, chat_template=tokenizer.chat_template)
     tower = {"embed_dim": 32, "hidden_size": 32, "depth": 2, "num_heads": 4, "mlp_ratio": 2}
     config = Qwen2VLConfig(
         image_token_id=ids["<|image_pad|>"],
@@ -133,6 +138,61 @@ def qwen2_vl(tokenizer: Any, seed: int = 0) -> tuple[Any, Any]:
     )
     torch.manual_seed(seed)
     return Qwen2VLForConditionalGeneration(config).eval(), processor
+
+
+def smolvlm(tokenizer: Any, seed: int = 0) -> tuple[Any, Any]:
+    """As Idefics3, with a processor of its own."""
+    others = ("<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
+    ids = with_words(tokenizer, "<image>", *others)
+    size = {"longest_edge": 64}
+    pixels = SmolVLMImageProcessorPil(do_image_splitting=False, size=size, max_image_size=size)
+
+    processor = images_alone(SmolVLMProcessor)(
+        pixels, tokenizer, None, image_seq_len=16, chat_template=tokenizer.chat_template
+    )
+    config = SmolVLMConfig(
+        image_token_id=ids["<image>"],
+        scale_factor=2,
+        pad_token_id=0,
+        vision_config={**TOWER, "image_size": 64, "patch_size": 8},
+        text_config={"model_type": "llama", "vocab_size": len(tokenizer), **TEXT},
+    )
+    torch.manual_seed(seed)
+    return SmolVLMForConditionalGeneration(config).eval(), processor
+
+
+def qwen3_vl(tokenizer: Any, seed: int = 0) -> tuple[Any, Any]:
+    """Puts features of images into deeper layers too."""
+    marks = ("<|vision_start|>", "<|vision_end|>", "<|video_pad|>")
+    ids = with_words(tokenizer, "<|image_pad|>", *marks)
+    pixels = Qwen2VLImageProcessorPil(min_pixels=32 * 32, max_pixels=32 * 32 * 8, patch_size=16)
+
+    processor = images_alone(Qwen3VLProcessor)(pixels, tokenizer, chat_template=tokenizer.chat_template)
+    rotation = {
+        "rope_type": "default",
+        "rope_theta": 10000.0,
+        "mrope_section": [1, 1, 2],
+        "mrope_interleaved": True,
+    }
+    config = Qwen3VLConfig(
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        vision_config={
+            "hidden_size": 32,
+            "out_hidden_size": 32,
+            "depth": 3,
+            "num_heads": 4,
+            "intermediate_size": 64,
+            "deepstack_visual_indexes": [0, 1],
+            "num_position_embeddings": 64,
+            "initializer_range": SPREAD,
+        },
+        text_config={"vocab_size": len(tokenizer), **TEXT, "head_dim": 8, "rope_parameters": rotation},
+    )
+    torch.manual_seed(seed)
+    return Qwen3VLForConditionalGeneration(config).eval(), processor
 
 
 ARCHITECTURES = {"idefics3": idefics3, "llava": llava, "qwen2_vl": qwen2_vl}

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -63,3 +64,16 @@ def test_a_model_without_a_tower_is_refused(seeing: tuple[Any, Any]) -> None:
             Vision(processor, module)
     finally:
         del module.get_image_features
+
+
+def test_smolvlm_is_served(vision_models: ModuleType, make_word_tokenizer: Callable[[], Any]) -> None:
+    module, processor = vision_models.smolvlm(make_word_tokenizer())
+    assert Vision(processor, module).axes == 1
+
+
+def test_features_in_deeper_layers_are_found_out(
+    vision_models: ModuleType, make_word_tokenizer: Callable[[], Any]
+) -> None:
+    module, processor = vision_models.qwen3_vl(make_word_tokenizer())
+    with pytest.raises(FailedPrecondition, match="qwen3_vl mixes images and text in a way"):
+        Vision(processor, module)
