@@ -1,5 +1,6 @@
 """`farfield eval`: a policy measured on a named suite."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,6 +116,7 @@ async def _evaluate(
     settings = parse(Settings, wanted | given, "evaluation")
     players = Players(model=checkpoint(model) if model else None, **who)
     folder = out or _folder(settings, players)
+    _log_into(folder / "logs")
 
     def made(supervisor: Supervisor) -> None:
         interruptible.hurry = supervisor.kill
@@ -124,6 +126,13 @@ async def _evaluate(
     result = await evaluated(settings, players, folder, made)
     console.print(table(wording.results(result)))
     say(f"{wording.conditions(result.about)}; {seconds(result.about['seconds'])}; in {folder}")
+
+
+def _log_into(folder: Path) -> None:
+    """What the worker in this process warns of goes beside the services' logs, not through the live lines."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(filename=folder / "worker.log", level=logging.WARNING, format=shape, force=True)
 
 
 def _folder(settings: "Settings", players: "Players") -> Path:
