@@ -2,72 +2,77 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from farfield_cli.checkpoints import checkpoint, label
+from farfield_cli.evaluation.settings import Players, Settings
+from farfield_cli.evaluation.suites import LABELS, SUITES
 from farfield_cli.given import pairs
 from farfield_cli.interrupts import Interruptible
 from farfield_cli.supervisor import Supervisor
 from farfield_cli.terminal import console, run, say, seconds
 from farfield_kernel.config import parse
 
-if TYPE_CHECKING:
-    from farfield_cli.evaluation.settings import Players, Settings
+SuiteName = Annotated[str, typer.Option(help="Suite to play; --list shows them.")]
+EnvironmentName = Annotated[
+    str, typer.Option("--env", metavar="NAME", help="Instead of a suite: variants of this environment.")
+]
+Variants = Annotated[str, typer.Option(help="Only these variants, with commas between.")]
+Model = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="A checkpoint, or a run (its newest weights): a policy is started."),
+]
+Policy = Annotated[str, typer.Option(metavar="HOST:PORT", help="A running policy service, of any engine.")]
+Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="One that runs.  [default: starts one]")]
+Episodes = Annotated[int, typer.Option("-n", "--episodes", min=1, help="Of each variant.")]
+MaxNewTokens = Annotated[
+    int | None, typer.Option(min=1, help="Longest response.  [default: the suite's, by prompt]")
+]
+Prompt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="compact|paper",
+        help="Form of the prompt.  [default: compact for a vocabulary under 2,000, else paper]",
+    ),
+]
+Option = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Option of the environment; may be repeated."),
+]
+Reward = Annotated[
+    list[str] | None,
+    typer.Option("--reward", metavar="KEY=VALUE", help="Option of the verifier; may be repeated."),
+]
+Out = Annotated[Path | None, typer.Option(help="Folder of the results.  [default: a name under runs/eval]")]
+Compare = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(metavar="A B", help="Two evaluations (eval.json or folder), episode by episode."),
+]
 
 
 def evaluate(
-    suite: Annotated[str, typer.Option(help="Suite to play; --list shows them.")] = "",
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="A checkpoint, or a run (its newest weights): a policy is started."
-        ),
-    ] = None,
-    policy: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="A running policy service, of any engine.")
-    ] = "",
-    environment: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="A running environment service.  [default: starts one]")
-    ] = "",
-    verifier: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="A running verifier service.  [default: starts one]")
-    ] = "",
-    env: Annotated[
-        str, typer.Option("--env", metavar="NAME", help="Instead of a suite: variants of this environment.")
-    ] = "",
-    variants: Annotated[str, typer.Option(help="Only these variants, with commas between.")] = "",
-    episodes: Annotated[int, typer.Option("-n", "--episodes", min=1, help="Of each variant.")] = 300,
+    suite: SuiteName = "",
+    model: Model = None,
+    policy: Policy = "",
+    environment: Address = "",
+    verifier: Address = "",
+    env: EnvironmentName = "",
+    variants: Variants = "",
+    episodes: Episodes = 300,
     seed: Annotated[int, typer.Option(min=0, help="Decides the episodes.")] = 0,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 1.0,
-    max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Longest response.  [default: the suite's, by prompt]")
-    ] = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option(
-            metavar="compact|paper",
-            help="Form of the prompt.  [default: compact for a vocabulary under 2,000, else paper]",
-        ),
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Option of the environment.")
-    ] = None,
-    reward: Annotated[
-        list[str] | None, typer.Option("--reward", metavar="KEY=VALUE", help="Option of the verifier.")
-    ] = None,
+    max_new_tokens: MaxNewTokens = None,
+    prompt: Prompt = None,
+    option: Option = None,
+    reward: Reward = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Episodes played at once.")] = 64,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the results.  [default: a name under runs/eval]")
-    ] = None,
+    out: Out = None,
     list_suites: Annotated[bool, typer.Option("--list", help="Show the suites and stop.")] = False,
-    compare: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(metavar="A B", help="Two evaluations (eval.json or folder), episode by episode."),
-    ] = None,
+    compare: Compare = None,
 ) -> None:
     """Measure a policy on a suite: what it was trained on, and what it never saw.
 
@@ -80,19 +85,30 @@ def evaluate(
     if compare:
         run(lambda _: _compare(*compare))
         return
-    wanted = {
-        "suite": suite,
-        "environment_name": env,
-        "variants": _names(variants),
-        "episodes": episodes,
-        "seed": seed,
-        "temperature": temperature,
-        "max_new_tokens": max_new_tokens,
-        "prompt": prompt,
-    }
-    texts = {"options": tuple(option or ()), "rewards": tuple(reward or ())}
-    who = {"policy": policy, "environment": environment, "verifier": verifier, "concurrency": concurrency}
-    run(lambda interruptible: _evaluate(wanted, texts, who, model, out, interruptible))
+
+    async def work(interruptible: Interruptible) -> None:
+        asked = {
+            "suite": suite,
+            "environment_name": env,
+            "variants": _names(variants),
+            "episodes": episodes,
+            "seed": seed,
+            "temperature": temperature,
+            "max_new_tokens": max_new_tokens,
+            "prompt": prompt,
+            "options": pairs(tuple(option or ())),
+            "rewards": pairs(tuple(reward or ())),
+        }
+        players = Players(
+            model=checkpoint(model) if model else None,
+            policy=policy,
+            environment=environment,
+            verifier=verifier,
+            concurrency=concurrency,
+        )
+        await _evaluate(parse(Settings, asked, "evaluation"), players, out, interruptible)
+
+    run(work)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -100,21 +116,12 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 async def _evaluate(
-    wanted: dict[str, Any],
-    texts: dict[str, tuple[str, ...]],
-    who: dict[str, Any],
-    model: Path | None,
-    out: Path | None,
-    interruptible: Interruptible,
+    settings: Settings, players: Players, out: Path | None, interruptible: Interruptible
 ) -> None:
     from farfield_cli.evaluation import wording
     from farfield_cli.evaluation.session import evaluated
-    from farfield_cli.evaluation.settings import Players, Settings
     from farfield_cli.evaluation.view import table
 
-    given = {name: pairs(pairs_of) for name, pairs_of in texts.items()}
-    settings = parse(Settings, wanted | given, "evaluation")
-    players = Players(model=checkpoint(model) if model else None, **who)
     folder = out or _folder(settings, players)
     _log_into(folder / "logs")
 
@@ -125,6 +132,8 @@ async def _evaluate(
 
     result = await evaluated(settings, players, folder, made)
     console.print(table(wording.results(result)))
+    for reason in wording.reasons(result):
+        say(reason)
     say(f"{wording.conditions(result.about)}; {seconds(result.about['seconds'])}; in {folder}")
 
 
@@ -135,7 +144,7 @@ def _log_into(folder: Path) -> None:
     logging.basicConfig(filename=folder / "worker.log", level=logging.WARNING, format=shape, force=True)
 
 
-def _folder(settings: "Settings", players: "Players") -> Path:
+def _folder(settings: Settings, players: Players) -> Path:
     """Named after who is measured on what; the same question has the same folder."""
     who = label(players.model) if players.model else players.policy.replace(":", "-")
     what = settings.suite or settings.environment_name
@@ -143,8 +152,6 @@ def _folder(settings: "Settings", players: "Players") -> Path:
 
 
 def _suites() -> Table:
-    from farfield_cli.evaluation.suites import LABELS, SUITES
-
     table = Table("suite", "variants", "what", box=None, header_style="bold")
     for suite in SUITES.values():
         variants = "\n".join(f"{part.variant} ({LABELS[part.shift]})" for part in suite.parts)

@@ -31,11 +31,13 @@ class Outcome:
     """Turns that saw rightly; None where the environment does not measure it."""
     reward: float
     failure: str = ""
-    """Its class; then the rest means nothing."""
+    """Its class; then the figures mean nothing."""
+    detail: str = ""
+    """What failed."""
 
     def data(self) -> dict[str, Any]:
         if self.failure:
-            return {"index": self.index, "failure": self.failure}
+            return {"index": self.index, "failure": self.failure, "detail": self.detail}
         seen = {} if self.seen is None else {"seen": self.seen}
         return {
             "index": self.index,
@@ -55,7 +57,8 @@ class Outcome:
     def of(cls, trajectory: Trajectory) -> "Outcome":
         index = trajectory.spec.index
         if trajectory.failure != FAILURE_UNSPECIFIED:
-            return cls.of_data({"index": index, "failure": failure_class(trajectory)})
+            failure, detail = failure_class(trajectory), trajectory.failure_detail
+            return cls.of_data({"index": index, "failure": failure, "detail": detail})
         seen = [value for turn in trajectory.turns for value in _seen(turn)]
         return cls(
             index=index,

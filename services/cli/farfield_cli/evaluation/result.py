@@ -22,8 +22,8 @@ variants      by name:
                 recognised), turns, reward. n: episodes. Errors of shares of episodes are sqrt(p (1 - p) / n),
                 of step_accuracy and recognition clustered by episode, of means sd / sqrt(n)
     outcomes    one for each episode: index, success, turns, right (turns that were), seen (turns that
-                recognised rightly), reward; or index and failure. The index names the episode: at the same
-                seed the same start
+                recognised rightly), reward; or index, failure and detail. The index names the episode: at the
+                same seed the same start
 differences   ID minus each other variant: {from, to, measure, value, stderr}, as of independent samples
 """
 

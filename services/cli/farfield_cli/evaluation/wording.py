@@ -61,6 +61,17 @@ def failed(classes: dict[str, int]) -> str:
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in classes.items()) or "0"
 
 
+def reasons(result: Result) -> list[str]:
+    """An example of every class of failure."""
+    first = {
+        (name, outcome.failure): outcome.detail
+        for name, one in result.variants.items()
+        for outcome in reversed(one.outcomes)
+        if outcome.failure
+    }
+    return [f"{name}, failed ({kind.replace('_', ' ')}): {detail}" for (name, kind), detail in first.items()]
+
+
 def subject(about: Json) -> str:
     """Who was measured, in a few words."""
     policy = about["policy"]

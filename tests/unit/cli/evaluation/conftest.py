@@ -31,7 +31,7 @@ ABOUT = {
 
 def outcome(index: int, letter: str) -> Outcome:
     if letter == "x":
-        return Outcome.of_data({"index": index, "failure": "environment"})
+        return Outcome.of_data({"index": index, "failure": "environment", "detail": "gone"})
     solved = letter == "1"
     return Outcome(index, solved, turns=1, right=int(solved), seen=None, reward=5.0 if solved else -1.0)
 

@@ -54,6 +54,10 @@ def test_no_figure_stands_for_nothing(make_result: Make) -> None:
     assert wording.GAP not in rows
 
 
+def test_every_class_of_failure_has_an_example(make_result: Make) -> None:
+    assert wording.reasons(make_result("1x0x", "1000")) == ["id, failed (environment): gone"]
+
+
 def test_markdown_has_the_table_and_where_it_comes_from(make_result: Make) -> None:
     text = wording.markdown(make_result())
     assert "| solved, % | 75.0 ± 21.7 | 25.0 ± 21.7 |" in text
