@@ -1,6 +1,7 @@
 """The verifier contract, over a real server and channel."""
 
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+import yaml
 from google.rpc import code_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -22,6 +24,7 @@ from farfield.types.v1 import types_pb2
 from farfield.verifier.v1 import verifier_pb2 as pb
 from farfield.verifier.v1 import verifier_pb2_grpc
 from farfield_generalpoints import GeneralPoints, GeneralPointsVerifier
+from farfield_kernel.reward_plans import reward_plan
 from farfield_kernel.server import running
 from farfield_kernel.wire import struct_from
 from farfield_verifier.config import VerifierConfig
@@ -176,6 +179,43 @@ async def test_a_plan_that_cannot_be_resolved(
         await verify(stub, plan, pb.Attempt(response="x"))
     assert failed.value.code() == code
     assert says in failed.value.details()
+
+
+def documented_plans() -> list[dict[str, Any]]:
+    """The plans of docs/rewards.md, as they stand in a run's YAML."""
+    text = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text()
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    return [*(block["reward"] for block in blocks if "reward" in block), *blocks[-1]["plans"].values()]
+
+
+async def test_the_plans_of_the_documentation() -> None:
+    plans = documented_plans()
+    assert len(plans) >= 3
+    usual = {"usual": plans[-1]}
+    async with hosting(plans=usual) as channel:
+        facts, answer = hand()
+        attempt = pb.Attempt(response=answer, facts_json=facts, turn=2, response_tokens=90)
+        for data in plans:
+            (result,) = await verify(Stub(channel), reward_plan(data), attempt)
+            assert result.WhichOneof("result") == "verdict", result.error.message
+            assert result.verdict.correct
+
+
+async def test_a_length_penalty_behind_a_gate_on_the_form(stub: Stub) -> None:
+    facts, answer = hand()
+    plan = reward_plan(documented_plans()[0])
+    attempts = [
+        pb.Attempt(response=text, facts_json=facts, response_tokens=tokens)
+        for text, tokens in ((answer, 10), (answer, 84), ("1 : 1 = 24", 84), ("I do not know.", 10))
+    ]
+    solved, long, wrong, malformed = [one.verdict for one in await verify(stub, plan, *attempts)]
+    assert (solved.reward, solved.correct) == (1.0, True)
+    assert (long.reward, long.correct) == (1.0 - 0.2, True)
+    assert long.terms["length/reward"] == pytest.approx(-0.2)
+    assert wrong.correct is False
+    assert wrong.feedback
+    assert (malformed.reward, malformed.parseable) == (-1.0, False)
+    assert "length/reward" not in malformed.terms
 
 
 async def test_an_empty_batch_still_checks_its_plan(stub: Stub) -> None:

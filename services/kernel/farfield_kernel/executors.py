@@ -1,8 +1,8 @@
-"""Where plugin code runs when the event loop must not wait for it: a loop or a thread of its own.
+"""Where plugin code runs when the event loop must not wait for it: a loop or threads of the plugin's own.
 
 Every run has a deadline. Past it the caller gets DeadlineExceeded: a coroutine is cancelled, a thread is
 abandoned and replaced, since it cannot be stopped (`processes` can stop what it runs). What the plugin
-raises is raised here.
+raises is raised here; what would end an interpreter, such as SystemExit, is a RuntimeError.
 """
 
 import asyncio
@@ -12,7 +12,10 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from farfield_kernel.errors import DeadlineExceeded
+from farfield_kernel.errors import DeadlineExceeded, PluginFailure
+
+MOST_LOST = 64
+"""Abandoned threads that a plugin may have hanging before it gets no more."""
 
 
 async def within(timeout: float, awaitable: Awaitable[Any]) -> Any:
@@ -41,8 +44,13 @@ class Loop:
 
     async def run(self, function: Callable[..., Any], *args: Any, timeout: float) -> Any:
         async def call() -> Any:
-            answer = function(*args)
-            return await answer if inspect.isawaitable(answer) else answer
+            try:
+                answer = function(*args)
+                return await answer if inspect.isawaitable(answer) else answer
+            except (Exception, asyncio.CancelledError):
+                raise
+            except BaseException as error:  # it would end the loop, and with it the plugin's other calls
+                raise RuntimeError(repr(error)) from error
 
         future = asyncio.run_coroutine_threadsafe(call(), self._loop)
         return await within(timeout, asyncio.wrap_future(future))
@@ -88,10 +96,14 @@ class Threads:
     def __init__(self, count: int) -> None:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._room = asyncio.Semaphore(count)
-        self._threads = self._busy = 0
+        self._threads = self._busy = self._lost = 0
 
     async def run(self, function: Callable[..., Any], *args: Any, timeout: float) -> Any:
         async with self._room:
+            if self._lost >= MOST_LOST:
+                raise PluginFailure(
+                    f"{self._lost} of its calls hang in threads, which nobody can stop: host it in processes"
+                )
             job = _Job(function, args)
             self._busy += 1
             if self._threads < self._busy:
@@ -104,6 +116,7 @@ class Threads:
                 self._busy -= 1
                 if job.future.cancelled():
                     self._threads -= 1
+                    self._lost += 1
 
     def close(self) -> None:
         for _ in range(self._threads):
@@ -114,4 +127,34 @@ class Threads:
             if not job.future.cancelled():
                 job.run()
             if job.future.cancelled():
+                if not job.loop.is_closed():
+                    job.loop.call_soon_threadsafe(self._came_back)
                 return
+
+    def _came_back(self) -> None:
+        self._lost -= 1
+
+
+class Pools:
+    """Threads and a loop for each plugin: what hangs in one keeps no other waiting."""
+
+    def __init__(self, threads: int) -> None:
+        self._count = threads
+        self._threads: dict[str, Threads] = {}
+        self._loops: dict[str, Loop] = {}
+
+    def threads(self, plugin: str) -> Threads:
+        if plugin not in self._threads:
+            self._threads[plugin] = Threads(self._count)
+        return self._threads[plugin]
+
+    def loop(self, plugin: str) -> Loop:
+        if plugin not in self._loops:
+            self._loops[plugin] = Loop(plugin)
+        return self._loops[plugin]
+
+    def close(self) -> None:
+        for threads in self._threads.values():
+            threads.close()
+        for loop in self._loops.values():
+            loop.close()

@@ -7,9 +7,9 @@ from typing import Any
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield.environment.v1 import environment_pb2_grpc
 from farfield.types.v1.types_pb2 import Image
+from farfield_kernel.batching import Batcher, by_key
 from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.errors import PluginFailure, Unavailable, error_of, translated
-from farfield_rollout.batching import Batcher, by_key
 from farfield_rollout.exchange import Exchange
 
 _Created = tuple[pb.Started, pb.EnvironmentRef]

@@ -190,6 +190,7 @@ class Episode:
             turn=number,
             state=outcome.state,
             success=outcome.success,
+            response_tokens=len(turn.response_ids) // 4,
         )
         plan, verifier = self._spec.reward, self._services.verifier
         with failing_as(Stage.VERIFY), meters.timed("verify") as timer:

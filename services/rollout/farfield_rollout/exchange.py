@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from contextvars import Context
 from typing import Any, Generic, TypeVar
 
+from farfield_kernel.batching import settle
 from farfield_kernel.errors import (
     DeadlineExceeded,
     FarfieldError,
@@ -14,7 +15,6 @@ from farfield_kernel.errors import (
     Unimplemented,
     translated,
 )
-from farfield_rollout.batching import settle
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

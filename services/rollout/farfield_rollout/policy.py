@@ -8,10 +8,10 @@ from typing import Any
 from farfield.policy.v1 import policy_pb2 as pb
 from farfield.policy.v1 import policy_pb2_grpc
 from farfield.types.v1.types_pb2 import Image
+from farfield_kernel.batching import Batcher
 from farfield_kernel.client import channel
 from farfield_kernel.errors import IMAGES_UNKNOWN, FailedPrecondition, error_of, translated
 from farfield_kernel.images import images_of
-from farfield_rollout.batching import Batcher
 from farfield_rollout.config import PolicyConfig
 from farfield_rollout.exchange import Exchange
 

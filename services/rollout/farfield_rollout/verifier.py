@@ -6,6 +6,7 @@ from typing import Any
 from farfield.types.v1.types_pb2 import Verdict
 from farfield.verifier.v1 import verifier_pb2 as pb
 from farfield.verifier.v1 import verifier_pb2_grpc
+from farfield_kernel.batching import Batcher, by_key
 from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.errors import (
     FarfieldError,
@@ -15,7 +16,6 @@ from farfield_kernel.errors import (
     error_of,
     translated,
 )
-from farfield_rollout.batching import Batcher, by_key
 
 _Item = tuple[pb.RewardPlan, pb.Attempt]
 

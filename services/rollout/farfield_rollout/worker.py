@@ -14,10 +14,10 @@ from typing import TypeVar
 from farfield.trajectory.v1 import trajectory_pb2 as pb
 from farfield.types.v1 import types_pb2
 from farfield_kernel import logs
+from farfield_kernel.batching import Batcher, by_key
 from farfield_kernel.errors import Exhausted, Unavailable
 from farfield_kernel.queue.contract import Claim, Played, Queue
 from farfield_rollout import meters
-from farfield_rollout.batching import Batcher, by_key
 from farfield_rollout.config import RolloutConfig
 from farfield_rollout.episode import begun, fail, play
 from farfield_rollout.services import Services

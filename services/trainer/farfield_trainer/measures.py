@@ -3,11 +3,12 @@
 Success = the environment says solved, at least once within the verification budget. A failed episode has no
 grade: it is counted, and is not in any mean. Error bars of shares of episodes are sqrt(p (1 - p) / n); that
 of the share of right steps knows that steps of one episode hang together. `metric/NAME` is the mean of the
-environment's own metric over every turn that carries it, with such an error.
+environment's own metric over every turn that carries it, `term/NAME` that of a term of the reward, both with
+such an error.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, Trajectory
@@ -34,16 +35,18 @@ def measures(trajectories: Sequence[Trajectory]) -> dict[str, float]:
         "turns_mean": len(turns) / max(len(graded), 1),
         "reward_mean": sum(verdict.reward for verdict in judged) / max(len(graded), 1),
         "response_tokens_mean": _mean([len(turn.response_ids) / _ID_BYTES for turn in turns]),
-        **_metrics(graded),
+        **_means("metric", [[turn.metrics for turn in item.turns] for item in graded]),
+        **_means("term", [[turn.verdict.terms for turn in item.turns] for item in graded]),
     }
 
 
-def _metrics(graded: Sequence[Trajectory]) -> dict[str, float]:
-    names = sorted({name for item in graded for turn in item.turns for name in turn.metrics})
+def _means(kind: str, episodes: Sequence[Sequence[Mapping[str, float]]]) -> dict[str, float]:
+    """Of figures by name, which every turn of every episode may carry."""
+    names = sorted({name for turns in episodes for figures in turns for name in figures})
     found: dict[str, float] = {}
     for name in names:
-        carried = [[turn.metrics[name] for turn in item.turns if name in turn.metrics] for item in graded]
-        found |= _with_error(f"metric/{name}", clustered([(sum(one), len(one)) for one in carried]))
+        carried = [[figures[name] for figures in turns if name in figures] for turns in episodes]
+        found |= _with_error(f"{kind}/{name}", clustered([(sum(one), len(one)) for one in carried]))
     return found
 
 

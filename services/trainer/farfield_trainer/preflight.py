@@ -65,7 +65,12 @@ class Preflight:
     async def _check_reward(self, plan: RewardPlan) -> None:
         if self._verifier is not None:
             async with translated():
-                await self._verifier.Verify(VerifyRequest(plan=plan), timeout=_SECONDS)
+                answer = await self._verifier.Verify(VerifyRequest(plan=plan), timeout=_SECONDS)
+            if answer.whole_groups:
+                raise FailedPrecondition(
+                    "a verifier of this plan compares whole groups, and a run judges each turn as it is "
+                    "played: take verifiers that judge an attempt by itself"
+                )
 
 
 def has_eyes(base: Path) -> bool:

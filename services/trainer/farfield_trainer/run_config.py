@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from google.protobuf import json_format
 from pydantic import Field, field_validator, model_validator
 
 from farfield.environment.v1.environment_pb2 import EnvironmentRef
@@ -12,13 +11,12 @@ from farfield.types.v1.types_pb2 import Sampling
 from farfield.verifier.v1.verifier_pb2 import RewardPlan
 from farfield_kernel.config import Config, parse
 from farfield_kernel.errors import InvalidArgument
+from farfield_kernel.reward_plans import EXAMPLE, reward_plan
 from farfield_kernel.wire import struct_from
 from farfield_trainer.learning.algorithm_config import LearnerConfig, OptimizerConfig
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=32)]
 Plan = dict[str, Any]
-
-_REWARD_EXAMPLE = "{leaf: {verifier: generalpoints}}"
 
 
 class EnvironmentChoice(Config):
@@ -214,7 +212,7 @@ class RunConfig(Config):
         elif estimator in ("grpo", "rloo") and self.batch.group_size < 2:
             wrong.append(f"{estimator} compares the episodes of a group: write batch.group_size: 2 or more")
         if not self.reward:
-            wrong.append(f"rl needs a reward: write reward: {_REWARD_EXAMPLE}")
+            wrong.append(f"rl needs a reward: write reward: {EXAMPLE}")
         if self.sampling is None:
             wrong.append("rl needs sampling: write sampling: {max_new_tokens: 64, temperature: 1}")
         elif self.sampling.temperature <= 0:
@@ -229,23 +227,18 @@ class RunConfig(Config):
             if suite.sampling is None and self.sampling is None:
                 wrong.append(f"suite {name} needs sampling: write sampling: {{max_new_tokens: 64}}")
             if suite.reward is None and not self.reward:
-                wrong.append(f"suite {name} needs a reward: write reward: {_REWARD_EXAMPLE}")
+                wrong.append(f"suite {name} needs a reward: write reward: {EXAMPLE}")
         return wrong
 
     def reward_plan(self) -> RewardPlan:
-        return json_format.ParseDict(self.reward, RewardPlan())
+        return reward_plan(self.reward)
 
     def suite_reward(self, suite: SuiteConfig) -> RewardPlan:
-        return json_format.ParseDict(suite.reward or self.reward, RewardPlan())
+        return reward_plan(suite.reward or self.reward)
 
 
 def _checked_plan(value: Plan) -> Plan:
-    try:
-        plan = json_format.ParseDict(value, RewardPlan())
-    except json_format.ParseError as error:
-        raise ValueError(f"not a RewardPlan: {error}; write for example {_REWARD_EXAMPLE}") from None
-    if plan.WhichOneof("node") is None:
-        raise ValueError(f"an empty RewardPlan: write for example {_REWARD_EXAMPLE}")
+    reward_plan(value)
     return value
 
 

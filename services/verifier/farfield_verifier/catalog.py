@@ -3,18 +3,20 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from farfield.verifier.v1 import verifier_pb2 as pb
 from farfield_kernel import plugins
 from farfield_kernel.config import parse
 from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound, PluginFailure
-from farfield_kernel.executors import Threads
+from farfield_kernel.executors import Pools
+from farfield_kernel.promptness import SLOW_SECONDS, Promptness
 from farfield_kernel.wire import struct_to_dict
 from farfield_sdk import Options, Verifier
 from farfield_sdk.environment import Executor
 from farfield_verifier.config import VerifierConfig
+from farfield_verifier.many import kind_of
 from farfield_verifier.meters import Meters
 
 log = logging.getLogger(__name__)
@@ -23,25 +25,39 @@ GROUP = "farfield.verifiers"
 EXECUTORS = get_args(Executor)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hosted:
-    """One plugin as this service runs it."""
+    """One plugin as this service runs it. `method` is the one that it writes."""
 
     cls: type[Verifier]
     executor: str
+    method: str
     meters: Meters
     info: pb.VerifierInfo
+    promptness: Promptness = field(default_factory=Promptness)
 
     @property
     def name(self) -> str:
         return self.cls.name
 
+    def took(self, seconds: float) -> None:
+        """Of an inline call. A plugin that keeps the event loop gets threads from now on."""
+        if not self.promptness.took(seconds):
+            return
+        self.meters.slow.inc()
+        if self.promptness.broken and self.executor == "inline":
+            log.warning(
+                "verifier %s is inline and took more than %g s in %d of %d calls: it is moved to threads",
+                self.name, SLOW_SECONDS, self.promptness.slow, self.promptness.calls,
+            )  # fmt: skip
+            self.executor = self.info.executor = "thread"
+
 
 class Catalog:
     """Plugins by name. One that is malformed is shown as broken and hurts nobody else."""
 
-    def __init__(self, loaded: plugins.Loaded, config: VerifierConfig, threads: Threads) -> None:
-        self._loaded, self._config, self._threads = loaded, config, threads
+    def __init__(self, loaded: plugins.Loaded, config: VerifierConfig, pools: Pools) -> None:
+        self._loaded, self._config, self._pools = loaded, config, pools
         self.hosted: dict[str, Hosted] = {}
         for name, plugin in sorted(loaded.plugins.items()):
             self._admit(name, plugin)
@@ -62,6 +78,7 @@ class Catalog:
     def _host(self, plugin: plugins.Plugin) -> Hosted:
         cls: type[Verifier] = plugin.cls
         executor: str = self._config.executors.get(cls.name, cls.executor)
+        method = kind_of(cls)
         info = pb.VerifierInfo(
             name=cls.name,
             version=cls.version,
@@ -69,8 +86,10 @@ class Catalog:
             summary=(cls.__doc__ or "").strip().partition("\n")[0],
             options_schema_json=json.dumps(cls.Options.model_json_schema(), sort_keys=True),
             executor=executor,
+            whole_groups=method == "verify_group",
+            max_batch=cls.max_batch if method == "verify_batch" else 1,
         )
-        return Hosted(cls, executor, Meters(cls.name), info)
+        return Hosted(cls, executor, method, Meters(cls.name), info)
 
     async def resolve(self, leaf: pb.Leaf) -> tuple[Hosted, Options]:
         """The plugin that a leaf names, and its options validated."""
@@ -89,7 +108,8 @@ class Catalog:
         """On a thread: a validator is the plugin's code and may take its time."""
         what, timeout = f"the set of options of '{hosted.name}'", self._config.options_timeout_seconds
         try:
-            return await self._threads.run(parse, hosted.cls.Options, given, what, timeout=timeout)
+            threads = self._pools.threads(hosted.name)
+            return await threads.run(parse, hosted.cls.Options, given, what, timeout=timeout)
         except FarfieldError:
             raise
         except Exception as error:
@@ -106,5 +126,7 @@ def check(name: str, cls: Any) -> None:
         raise TypeError(f"{cls.__name__} lacks the class attributes {', '.join(missing)}")
     if cls.name != name:
         raise TypeError(f"{cls.__name__}.name is '{cls.name}' but its entry point is '{name}'")
+    if not isinstance(cls.max_batch, int) or cls.max_batch < 1:
+        raise TypeError(f"{cls.__name__}.max_batch is {cls.max_batch!r}: a batch has at least one attempt")
     if cls.executor not in EXECUTORS:
         raise TypeError(f"{cls.__name__}.executor is '{cls.executor}'; known are {', '.join(EXECUTORS)}")

@@ -1,11 +1,12 @@
 """From a RewardPlan message to nodes. An error says where in the plan it is."""
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from farfield.verifier.v1 import verifier_pb2 as pb
-from farfield_kernel.errors import FarfieldError, InvalidArgument
+from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound
 from farfield_verifier import plans
 from farfield_verifier.plans import Node
 
@@ -15,14 +16,19 @@ MOST_NODES = 64
 FindJudge = Callable[[pb.Leaf], Awaitable[Any]]
 
 
-async def compiled(plan: pb.RewardPlan, find_judge: FindJudge) -> Node:
-    """The plan as a tree of nodes; `find_judge` says who judges a leaf, or raises."""
-    return await _Compiler(find_judge).node(plan, "plan", 1)
+Named = Mapping[str, pb.RewardPlan]
+_NONE: Named = MappingProxyType({})
+
+
+async def compiled(plan: pb.RewardPlan, find_judge: FindJudge, named: Named = _NONE) -> Node:
+    """The plan as a tree of nodes; `find_judge` says who judges a leaf, or raises. `named`: the plans that a
+    plan may name."""
+    return await _Compiler(find_judge, named).node(plan, "plan", 1)
 
 
 class _Compiler:
-    def __init__(self, find_judge: FindJudge) -> None:
-        self._find_judge = find_judge
+    def __init__(self, find_judge: FindJudge, named: Named) -> None:
+        self._find_judge, self._named_plans = find_judge, named
         self._nodes = 0
         self._labels: set[str] = set()
 
@@ -44,7 +50,7 @@ class _Compiler:
             judge = await self._find_judge(leaf)
         except FarfieldError as error:
             raise type(error)(f"{where}: {error}") from error
-        return plans.Leaf(self._label(leaf.label or leaf.verifier, where), judge)
+        return plans.Leaf(self._label(leaf.label or leaf.verifier, where), judge, self._nodes)
 
     def _label(self, label: str, where: str) -> str:
         if label in self._labels:
@@ -60,7 +66,10 @@ class _Compiler:
     async def _gate(self, node: pb.Gate, where: str, depth: int) -> Node:
         otherwise = _finite(node.otherwise, f"{where}.otherwise")
         condition = await self.node(node.condition, f"{where}.condition", depth)
-        return plans.Gate(condition, await self.node(node.plan, f"{where}.plan", depth), otherwise)
+        if node.opens not in pb.Gate.On.values():
+            raise InvalidArgument(f"{where}.opens is {node.opens}: it takes ON_CORRECT or ON_PARSEABLE")
+        inner = await self.node(node.plan, f"{where}.plan", depth)
+        return plans.Gate(condition, inner, otherwise, node.opens == pb.Gate.ON_PARSEABLE)
 
     async def _clip(self, node: pb.Clip, where: str, depth: int) -> Node:
         low, high = _finite(node.low, f"{where}.low"), _finite(node.high, f"{where}.high")
@@ -77,7 +86,23 @@ class _Compiler:
     async def _shaping(self, node: pb.Shaping, where: str, depth: int) -> Node:
         per_turn = _finite(node.per_turn, f"{where}.per_turn")
         inner = await self.node(node.plan, f"{where}.plan", depth)
-        return plans.Shaping(inner, per_turn, self._label("shaping", where))
+        return plans.Shaping(inner, per_turn, self._label(node.label or "shaping", where))
+
+    async def _length(self, node: pb.Length, where: str, depth: int) -> Node:
+        per_token, most = _finite(node.per_token, f"{where}.per_token"), _finite(node.most, f"{where}.most")
+        if node.free_tokens < 0 or most < 0:
+            raise InvalidArgument(
+                f"{where}: free_tokens is {node.free_tokens} and most {most:g}: neither is negative"
+            )
+        inner = await self.node(node.plan, f"{where}.plan", depth)
+        label = self._label(node.label or "length", where)
+        return plans.Length(inner, per_token, node.free_tokens, most or math.inf, label)
+
+    async def _named(self, name: str, where: str, depth: int) -> Node:
+        if name not in self._named_plans:
+            known = ", ".join(sorted(self._named_plans)) or "none"
+            raise NotFound(f"{where}: this service has no plan '{name}'; its configuration names: {known}")
+        return await self.node(self._named_plans[name], f"{where}({name})", depth)
 
     async def _list(self, found: Sequence[pb.RewardPlan], where: str, inner: str, depth: int) -> list[Node]:
         if not found:

@@ -1,10 +1,12 @@
 """What the verifier service can be told."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from farfield.verifier.v1.verifier_pb2 import RewardPlan
 from farfield_kernel.config import Config
+from farfield_kernel.reward_plans import reward_plan
 from farfield_kernel.server import ServerConfig
 
 MIB = 1024 * 1024
@@ -19,17 +21,32 @@ class VerifierConfig(Config):
     """Names of the plugins to host; empty hosts all that are installed."""
     executors: dict[str, Literal["inline", "async", "thread", "process"]] = Field(default={})
     """Executor by plugin, in place of the one that the plugin declares."""
+    plans: dict[str, dict[str, Any]] = Field(default={})
+    """Reward plans by name, in their JSON form: a run that says {named: NAME} takes the one that is here."""
     options_timeout_seconds: float = Field(default=60, gt=0)
     """Longest that a plugin may take to validate options."""
     verify_timeout_seconds: float = Field(default=30, gt=0)
-    """Longest that a plugin may take to judge one attempt."""
+    """Longest that a plugin may take to judge an attempt, a batch or a group."""
     threads: int = Field(default=16, ge=1)
-    """Most threads that plugins run on."""
+    """Most threads that each plugin runs on."""
     processes: int = Field(default=4, ge=1)
-    """Most child processes that judge at once."""
+    """Most child processes of each plugin that judge at once."""
     max_response_bytes: int = Field(default=MIB, ge=1)
     """Longest response that is judged."""
     max_facts_bytes: int = Field(default=MIB, ge=2)
     """Largest facts that are read."""
     max_feedback_bytes: int = Field(default=64 * 1024, ge=1)
     """Longest feedback that a plugin may give."""
+
+    @field_validator("plans")
+    @classmethod
+    def _are_plans(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, plan in value.items():
+            try:
+                reward_plan(plan)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return value
+
+    def named_plans(self) -> dict[str, RewardPlan]:
+        return {name: reward_plan(plan) for name, plan in self.plans.items()}

@@ -7,6 +7,7 @@ A child imports this module and what the plugin itself needs, so it stays small.
 import importlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +17,7 @@ IN_CHILD = "farfield_verifier.inline:in_child"
 _NUMBERS = (int, float)
 LONGEST_TERM = 256
 """Bytes of a term's name."""
+MOST_TERMS = 64
 
 
 class Nonsense(Exception):
@@ -24,6 +26,8 @@ class Nonsense(Exception):
 
 def checked(given: Any, max_feedback_bytes: int) -> Verdict:
     """The verdict, if it is one."""
+    if isinstance(given, Nonsense):
+        raise given
     if not isinstance(given, Verdict):
         raise Nonsense(f"answered {type(given).__name__} where Verdict is asked for")
     if not _finite(given.reward):
@@ -32,10 +36,27 @@ def checked(given: Any, max_feedback_bytes: int) -> Verdict:
         raise Nonsense(f"correct is {given.correct!r} and parseable {given.parseable!r}: both must be bool")
     if not _text(given.feedback, max_feedback_bytes):
         raise Nonsense(f"the feedback is no text of at most {max_feedback_bytes} bytes")
-    for name, value in dict(given.terms).items():
+    terms = dict(given.terms)
+    if len(terms) > MOST_TERMS:
+        raise Nonsense(f"{len(terms)} terms; at most {MOST_TERMS} are taken")
+    for name, value in terms.items():
         if not _text(name, LONGEST_TERM) or not _finite(value):
             raise Nonsense(f"the term {name!r} is {value!r}: terms are finite numbers by name")
     return given
+
+
+def each_checked(given: Any, max_feedback_bytes: int) -> list[Verdict | Nonsense]:
+    """The answer to several attempts: where one has no verdict, the reason stands in its place."""
+    if not isinstance(given, list | tuple):
+        raise Nonsense(f"answered {type(given).__name__} where a list of verdicts is asked for")
+    return [_one_checked(one, max_feedback_bytes) for one in given]
+
+
+def _one_checked(given: Any, max_feedback_bytes: int) -> Verdict | Nonsense:
+    try:
+        return checked(given, max_feedback_bytes)
+    except Nonsense as error:
+        return error
 
 
 def _text(value: Any, most: int) -> bool:
@@ -61,6 +82,10 @@ class Inline:
     def verify(self, attempt: Attempt) -> Verdict:
         return checked(self._verifier.verify(attempt), self._max_feedback_bytes)
 
+    def ask_many(self, method: str, attempts: Sequence[Attempt]) -> list[Verdict | Nonsense]:
+        """`method` is `verify_batch` or `verify_group`."""
+        return each_checked(getattr(self._verifier, method)(attempts), self._max_feedback_bytes)
+
 
 def in_child(argument: bytes) -> "Child":
     module, name, given, max_feedback_bytes = json.loads(argument)
@@ -77,6 +102,21 @@ class Child:
     def verify(self, sent: bytes) -> bytes:
         return packed(self._judge.verify(Attempt(**json.loads(sent))))
 
+    def verify_batch(self, sent: bytes) -> bytes:
+        return self._many("verify_batch", sent)
+
+    def verify_group(self, sent: bytes) -> bytes:
+        return self._many("verify_group", sent)
+
+    def _many(self, method: str, sent: bytes) -> bytes:
+        given = self._judge.ask_many(method, [Attempt(**one) for one in json.loads(sent)])
+        return json.dumps([str(one) if isinstance(one, Nonsense) else asdict(one) for one in given]).encode()
+
 
 def packed(value: Attempt | Verdict) -> bytes:
     return json.dumps(asdict(value)).encode()
+
+
+def unpacked(answer: bytes) -> list[Any]:
+    """What a child answered to several attempts. Its verdicts have to be checked still."""
+    return [Nonsense(one) if isinstance(one, str) else Verdict(**one) for one in json.loads(answer)]

@@ -28,6 +28,8 @@ def attempt(message: pb.Attempt) -> Attempt:
         turn=message.turn,
         success=message.success,
         state=_STATES[message.state],
+        group=message.group,
+        response_tokens=message.response_tokens if message.HasField("response_tokens") else None,
     )
 
 

@@ -7,6 +7,18 @@ _verdicts = metrics.counter("verdicts_total", "Verdicts given.", ("plugin", "cor
 _failures = metrics.counter(
     "verifier_failures_total", "Plugins that raised, hung, crashed or answered nonsense.", ("plugin", "kind")
 )
+_batches = metrics.histogram(
+    "verify_batch_attempts",
+    "Attempts that a plugin was asked for in one go.",
+    ("plugin",),
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+_split = metrics.counter(
+    "verify_batches_split_total", "Batches that failed and were judged one by one.", ("plugin",)
+)
+_slow = metrics.counter(
+    "verifier_loop_blocked_total", "Calls in which an inline plugin kept the event loop.", ("plugin",)
+)
 
 KINDS = ("raised", "timeout", "crashed", "invalid")
 
@@ -18,4 +30,7 @@ class Meters:
         self.seconds = _seconds.labels(plugin)
         self.correct = _verdicts.labels(plugin, "true")
         self.incorrect = _verdicts.labels(plugin, "false")
+        self.batch = _batches.labels(plugin)
+        self.split = _split.labels(plugin)
+        self.slow = _slow.labels(plugin)
         self.failures = {kind: _failures.labels(plugin, kind) for kind in KINDS}

@@ -5,31 +5,34 @@ whose verdict it needs, is sent that verdict, and returns the combined one. So t
 that are not needed are never judged, and whoever drives the generator decides where leaves run.
 
 The combined verdict takes `correct`, `feedback` and `parseable` from the first leaf, except that `Max`
-takes those of the largest reward, and `Sequential` those of the last one judged. Every leaf's terms and
-reward stay in its terms under the leaf's label.
+takes those of the largest reward, `Sequential` those of the last one judged, and a `Gate` on the form those
+of the plan behind it. Every leaf's terms and reward stay in its terms under the leaf's label.
 """
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from farfield_sdk import Verdict
+from farfield_kernel.errors import FailedPrecondition
+from farfield_sdk import Attempt, Verdict
 
 Asking = Generator["Leaf", Verdict, Verdict]
 
 
 class Node(Protocol):
-    def ask(self, turn: int) -> Asking: ...
+    def ask(self, attempt: Attempt) -> Asking: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaf:
-    """A verifier with complete options; `judge` is whatever the driver needs to run it."""
+    """A verifier with complete options; `judge` is whatever the driver needs to run it, `order` its place
+    among the leaves as they are asked."""
 
     label: str
     judge: Any = field(repr=False)
+    order: int = 0
 
-    def ask(self, turn: int) -> Asking:
+    def ask(self, attempt: Attempt) -> Asking:
         verdict = yield self
         terms = {f"{self.label}/reward": verdict.reward}
         for name, value in verdict.terms.items():
@@ -44,26 +47,28 @@ class WeightedSum:
     weights: Sequence[float]
     nodes: Sequence[Node]
 
-    def ask(self, turn: int) -> Asking:
-        verdicts = yield from _ask_all(self.nodes, turn)
+    def ask(self, attempt: Attempt) -> Asking:
+        verdicts = yield from _ask_all(self.nodes, attempt)
         pairs = zip(self.weights, verdicts, strict=True)
         return _combined(verdicts[0], verdicts, sum(weight * one.reward for weight, one in pairs))
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The reward of `node` where `condition` is correct, else `otherwise`."""
+    """The reward of `node` where `condition` is correct (or, on the form, parseable), else `otherwise`."""
 
     condition: Node
     node: Node
     otherwise: float
+    on_form: bool = False
 
-    def ask(self, turn: int) -> Asking:
-        condition = yield from self.condition.ask(turn)
-        if not condition.correct:
+    def ask(self, attempt: Attempt) -> Asking:
+        condition = yield from self.condition.ask(attempt)
+        if not (condition.parseable if self.on_form else condition.correct):
             return replace(condition, reward=self.otherwise)
-        verdict = yield from self.node.ask(turn)
-        return _combined(condition, [condition, verdict], verdict.reward)
+        verdict = yield from self.node.ask(attempt)
+        lead = verdict if self.on_form else condition
+        return _combined(lead, [condition, verdict], verdict.reward)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,8 @@ class Clip:
     low: float
     high: float
 
-    def ask(self, turn: int) -> Asking:
-        verdict = yield from self.node.ask(turn)
+    def ask(self, attempt: Attempt) -> Asking:
+        verdict = yield from self.node.ask(attempt)
         return replace(verdict, reward=min(max(verdict.reward, self.low), self.high))
 
 
@@ -85,8 +90,8 @@ class Max:
 
     nodes: Sequence[Node]
 
-    def ask(self, turn: int) -> Asking:
-        verdicts = yield from _ask_all(self.nodes, turn)
+    def ask(self, attempt: Attempt) -> Asking:
+        verdicts = yield from _ask_all(self.nodes, attempt)
         best = max(verdicts, key=lambda verdict: verdict.reward)
         return _combined(best, verdicts, best.reward)
 
@@ -97,10 +102,10 @@ class Sequential:
 
     nodes: Sequence[Node]
 
-    def ask(self, turn: int) -> Asking:
+    def ask(self, attempt: Attempt) -> Asking:
         verdicts = []
         for node in self.nodes:
-            verdicts.append((yield from node.ask(turn)))
+            verdicts.append((yield from node.ask(attempt)))
             if not verdicts[-1].correct:
                 break
         return _combined(verdicts[-1], verdicts, sum(verdict.reward for verdict in verdicts))
@@ -114,19 +119,41 @@ class Shaping:
     per_turn: float
     label: str = "shaping"
 
-    def ask(self, turn: int) -> Asking:
-        verdict = yield from self.node.ask(turn)
-        added = self.per_turn * turn
-        return replace(
-            verdict, reward=verdict.reward + added, terms={**verdict.terms, f"{self.label}/reward": added}
-        )
+    def ask(self, attempt: Attempt) -> Asking:
+        verdict = yield from self.node.ask(attempt)
+        return _with_added(verdict, self.label, self.per_turn * attempt.turn)
 
 
-def _ask_all(nodes: Sequence[Node], turn: int) -> Generator[Leaf, Verdict, list[Verdict]]:
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Adds `per_token` × max(tokens − `free_tokens`, 0), at most `most` in size, to the reward of `node`."""
+
+    node: Node
+    per_token: float
+    free_tokens: int
+    most: float
+    label: str = "length"
+
+    def ask(self, attempt: Attempt) -> Asking:
+        if attempt.response_tokens is None:
+            raise FailedPrecondition(
+                "the plan prices the length of responses and this attempt has none: set response_tokens"
+            )
+        verdict = yield from self.node.ask(attempt)
+        added = self.per_token * max(attempt.response_tokens - self.free_tokens, 0)
+        return _with_added(verdict, self.label, min(max(added, -self.most), self.most))
+
+
+def _ask_all(nodes: Sequence[Node], attempt: Attempt) -> Generator[Leaf, Verdict, list[Verdict]]:
     verdicts = []
     for node in nodes:
-        verdicts.append((yield from node.ask(turn)))  # noqa: PERF401 — a comprehension cannot yield
+        verdicts.append((yield from node.ask(attempt)))  # noqa: PERF401 — a comprehension cannot yield
     return verdicts
+
+
+def _with_added(verdict: Verdict, label: str, added: float) -> Verdict:
+    terms = {**verdict.terms, f"{label}/reward": added}
+    return replace(verdict, reward=verdict.reward + added, terms=terms)
 
 
 def _combined(lead: Verdict, verdicts: Sequence[Verdict], reward: float) -> Verdict:

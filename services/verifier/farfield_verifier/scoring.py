@@ -5,8 +5,10 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from farfield.verifier.v1 import verifier_pb2 as pb
 from farfield_kernel.errors import DeadlineExceeded, FarfieldError, PluginFailure
@@ -16,8 +18,10 @@ from farfield_verifier import messages
 from farfield_verifier.catalog import Catalog, Hosted
 from farfield_verifier.compiling import compiled
 from farfield_verifier.config import VerifierConfig
+from farfield_verifier.groups import Groups
 from farfield_verifier.inline import Nonsense
 from farfield_verifier.judges import Bench, Judge
+from farfield_verifier.many import Batched, Many
 from farfield_verifier.plans import Asking, Leaf, Node
 
 log = logging.getLogger(__name__)
@@ -28,91 +32,169 @@ SHARE = 32
 """Inline verdicts after which other calls get their turn."""
 
 
+Judged = Verdict | FarfieldError
+
+
 @dataclass(frozen=True, slots=True)
 class Seated:
-    """Who judges a leaf."""
+    """Who judges a leaf: one attempt at a time, or where `many` is set the members of a group."""
 
     hosted: Hosted
-    judge: Judge
+    judge: Judge | Batched
+    many: Many | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled plan. `whole_groups`: it has a leaf that compares the members of a group."""
+
+    node: Node
+    whole_groups: bool
 
 
 class Scoring:
-    def __init__(self, config: VerifierConfig, catalog: Catalog, bench: Bench) -> None:
-        self._config, self._catalog, self._bench = config, catalog, bench
-        self._plans: OrderedDict[bytes, Node] = OrderedDict()
+    def __init__(
+        self,
+        config: VerifierConfig,
+        catalog: Catalog,
+        bench: Bench,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config, self._catalog, self._bench, self._clock = config, catalog, bench, clock
+        self._named = config.named_plans()
+        self._plans: OrderedDict[bytes, Plan] = OrderedDict()
 
-    async def verify(
-        self, plan: pb.RewardPlan, attempts: Sequence[pb.Attempt]
-    ) -> list[Verdict | FarfieldError]:
-        """What becomes of each attempt. Raises only for a plan that cannot be resolved."""
-        node = await self.compiled(plan)
-        judged: list[Verdict | FarfieldError | asyncio.Task[Verdict | FarfieldError]] = []
-        for number, attempt in enumerate(attempts, 1):
-            judged.append(self._begin(node, attempt))
-            if number % SHARE == 0:
+    async def verify(self, plan: Plan, attempts: Sequence[pb.Attempt]) -> list[Judged]:
+        """What becomes of each attempt."""
+        groups = Groups(attempts, self._compare) if plan.whole_groups else None
+        judged: list[Judged | asyncio.Task[Judged]] = []
+        at_once = 0
+        for attempt in attempts:
+            judged.append(self._begin(plan.node, attempt, groups))
+            at_once += not isinstance(judged[-1], asyncio.Task)
+            if at_once == SHARE:
+                at_once = 0
                 await asyncio.sleep(0)
         return [await one if isinstance(one, asyncio.Task) else one for one in judged]
 
-    async def compiled(self, plan: pb.RewardPlan) -> Node:
+    async def compiled(self, plan: pb.RewardPlan) -> Plan:
+        """Raises for a plan that cannot be resolved."""
         key = plan.SerializeToString(deterministic=True)
         if key not in self._plans:
-            self._plans[key] = await compiled(plan, self._seat)
+            self._plans[key] = await self._compile(plan)
             if len(self._plans) > REMEMBERED:
                 self._plans.popitem(last=False)
         self._plans.move_to_end(key)
         return self._plans[key]
 
+    async def _compile(self, plan: pb.RewardPlan) -> Plan:
+        seats: list[Seated] = []
+
+        async def seat(leaf: pb.Leaf) -> Seated:
+            seats.append(await self._seat(leaf))
+            return seats[-1]
+
+        node = await compiled(plan, seat, self._named)
+        return Plan(node, any(seated.many for seated in seats))
+
     async def _seat(self, leaf: pb.Leaf) -> Seated:
         hosted, options = await self._catalog.resolve(leaf)
         try:
-            return Seated(hosted, self._bench.judge(hosted.cls, hosted.executor, options))
+            judge = self._bench.judge(hosted.cls, hosted.executor, options)
         except Exception as error:  # an inline plugin's constructor
             raise plugin_error(hosted, error) from error
+        if hosted.method == "verify":
+            return Seated(hosted, judge, None)
+        many = Many(judge, hosted.method, hosted.meters, partial(self._took, hosted), self._clock)
+        if hosted.method == "verify_group":
+            return Seated(hosted, judge, many)
+        return Seated(hosted, Batched(many, hosted.cls, hosted.meters), None)
 
-    def _begin(
-        self, node: Node, message: pb.Attempt
-    ) -> Verdict | FarfieldError | asyncio.Task[Verdict | FarfieldError]:
+    def _begin(self, node: Node, message: pb.Attempt, groups: Groups | None) -> Judged | asyncio.Task[Judged]:
         """Judges as far as inline leaves go; a task does the rest."""
         config = self._config
         try:
             messages.check_sizes(message, config.max_response_bytes, config.max_facts_bytes)
+            if groups:
+                groups.check(message)
             attempt = messages.attempt(message)
-            asking = node.ask(message.turn)
+            asking = node.ask(attempt)
             leaf = _advance(asking, None)
-            while isinstance(leaf, Leaf) and leaf.judge.judge.inline:
+            while isinstance(leaf, Leaf) and _answers_at_once(leaf.judge):
                 leaf = _advance(asking, self._judge_now(leaf.judge, attempt))
         except FarfieldError as error:
-            return error
+            return _done(error, message, groups)
         if isinstance(leaf, Leaf):
-            return asyncio.create_task(self._finish(asking, leaf, attempt))
-        return _final(leaf)
+            return asyncio.create_task(self._finish(asking, leaf, attempt, groups))
+        return _done(_final(leaf), message, groups)
 
-    async def _finish(self, asking: Asking, leaf: Leaf, attempt: Attempt) -> Verdict | FarfieldError:
+    async def _finish(self, asking: Asking, leaf: Leaf, attempt: Attempt, groups: Groups | None) -> Judged:
         found: Leaf | Verdict = leaf
         try:
             while isinstance(found, Leaf):
-                found = _advance(asking, await self._judge_later(found.judge, attempt))
+                found = _advance(asking, await self._judge_later(found, attempt, groups))
+            return _final(found)
         except FarfieldError as error:
             return error
-        return _final(found)
+        finally:
+            if groups:
+                groups.done(attempt.group)
 
     def _judge_now(self, seated: Seated, attempt: Attempt) -> Verdict:
-        began = time.monotonic()
+        began = self._clock()
         try:
-            return _counted(seated.hosted, seated.judge.verify(attempt), began)
+            verdict: Any = seated.judge.verify(attempt)
         except BaseException as error:  # plugins may raise anything
             raise plugin_error(seated.hosted, error) from error
+        finally:
+            seconds = self._clock() - began
+            self._took(seated.hosted, seconds)
+        return _counted(seated.hosted, verdict, seconds)
 
-    async def _judge_later(self, seated: Seated, attempt: Attempt) -> Verdict:
+    async def _judge_later(self, leaf: Leaf, attempt: Attempt, groups: Groups | None) -> Verdict:
+        seated: Seated = leaf.judge
+        if groups and seated.many:
+            return await groups.verdict(leaf, attempt)
         if seated.judge.inline:
             return self._judge_now(seated, attempt)
-        began = time.monotonic()
+        began = self._clock()
         try:
-            return _counted(seated.hosted, await seated.judge.verify(attempt), began)
+            verdict = await seated.judge.verify(attempt)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
             raise plugin_error(seated.hosted, error) from error
+        return _counted(seated.hosted, verdict, self._clock() - began)
+
+    async def _compare(self, leaf: Leaf, attempts: Sequence[Attempt]) -> list[Judged]:
+        """The verdicts of a group's members. What the plugin raises fails them all."""
+        hosted, many = leaf.judge.hosted, leaf.judge.many
+        began = self._clock()
+        try:
+            given = await many.ask(attempts)
+        except Exception as error:
+            raise plugin_error(hosted, error) from error
+        seconds = self._clock() - began
+        return [
+            plugin_error(hosted, one) if isinstance(one, Nonsense) else _counted(hosted, one, seconds)
+            for one in given
+        ]
+
+    def _took(self, hosted: Hosted, seconds: float) -> None:
+        """Of an inline call. Who is moved off the event loop is no longer asked there."""
+        hosted.took(seconds)
+        if hosted.executor != "inline":
+            self._plans.clear()
+
+
+def _answers_at_once(seated: Seated) -> bool:
+    return seated.judge.inline and seated.many is None
+
+
+def _done(judged: Judged, message: pb.Attempt, groups: Groups | None) -> Judged:
+    if groups:
+        groups.done(message.group)
+    return judged
 
 
 def _advance(asking: Asking, verdict: Verdict | None) -> Leaf | Verdict:
@@ -123,15 +205,15 @@ def _advance(asking: Asking, verdict: Verdict | None) -> Leaf | Verdict:
         return stop.value
 
 
-def _final(verdict: Verdict) -> Verdict | FarfieldError:
+def _final(verdict: Verdict) -> Judged:
     """Finite leaves can still add up to more than a float holds."""
     if math.isfinite(verdict.reward):
         return verdict
     return PluginFailure(f"the plan's reward is {verdict.reward}: its leaves or weights are too large")
 
 
-def _counted(hosted: Hosted, verdict: Verdict, began: float) -> Verdict:
-    hosted.meters.seconds.observe(time.monotonic() - began)
+def _counted(hosted: Hosted, verdict: Verdict, seconds: float) -> Verdict:
+    hosted.meters.seconds.observe(seconds)
     (hosted.meters.correct if verdict.correct else hosted.meters.incorrect).inc()
     return verdict
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from farfield_kernel import plugins
-from farfield_kernel.executors import Threads
+from farfield_kernel.executors import Pools
 from farfield_kernel.server import Mount, serve
 from farfield_verifier.catalog import Catalog
 from farfield_verifier.config import VerifierConfig
@@ -27,9 +27,9 @@ class Service:
 @asynccontextmanager
 async def assembled(config: VerifierConfig, loaded: plugins.Loaded) -> AsyncIterator[Service]:
     """The service for the length of a block; its threads and processes end with it."""
-    threads = Threads(config.threads)
-    bench = Bench(config, threads)
-    catalog = Catalog(loaded, config, threads)
+    pools = Pools(config.threads)
+    bench = Bench(config, pools)
+    catalog = Catalog(loaded, config, pools)
     scoring = Scoring(config, catalog, bench)
     try:
         yield Service(mount(VerifierServicer(catalog, scoring), catalog), catalog, scoring)

@@ -25,9 +25,11 @@ class VerifierServicer(verifier_pb2_grpc.VerifierServiceServicer):
         )
 
     async def Verify(self, request: pb.VerifyRequest, context: Any) -> pb.VerifyResponse:
-        judged = await self._scoring.verify(request.plan, request.attempts)
+        plan = await self._scoring.compiled(request.plan)
+        judged = await self._scoring.verify(plan, request.attempts)
         pairs = zip(request.attempts, judged, strict=True)
-        return pb.VerifyResponse(results=[_result(attempt.attempt_id, one) for attempt, one in pairs])
+        results = [_result(attempt.attempt_id, one) for attempt, one in pairs]
+        return pb.VerifyResponse(results=results, whole_groups=plan.whole_groups)
 
 
 def _result(attempt_id: str, judged: Verdict | FarfieldError) -> pb.VerifyResult:

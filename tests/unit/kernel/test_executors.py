@@ -3,8 +3,9 @@ import threading
 
 import pytest
 
-from farfield_kernel.errors import DeadlineExceeded
-from farfield_kernel.executors import Loop, Threads, within
+from farfield_kernel import executors
+from farfield_kernel.errors import DeadlineExceeded, PluginFailure
+from farfield_kernel.executors import Loop, Pools, Threads, within
 
 
 async def test_within_tells_its_own_timeout_from_the_callers() -> None:
@@ -71,6 +72,44 @@ async def test_a_hung_thread_is_replaced_and_ends_when_it_comes_back() -> None:
     gate.set()
     assert await asyncio.to_thread(left.wait, 10)
     threads.close()
+
+
+async def test_a_plugin_with_too_many_hung_threads_gets_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "MOST_LOST", 2)
+    threads, gate = Threads(4), threading.Event()
+    for _ in range(2):
+        with pytest.raises(DeadlineExceeded):
+            await threads.run(lambda: gate.wait(60), timeout=0.01)
+    with pytest.raises(PluginFailure, match="2 of its calls hang in threads"):
+        await threads.run(lambda: 1, timeout=10)
+    gate.set()
+    while threads._lost:  # noqa: ASYNC110 — threads, not tasks, are waited for
+        await asyncio.sleep(0.001)
+    assert await threads.run(lambda: 7, timeout=10) == 7
+    threads.close()
+
+
+async def test_a_plugin_that_holds_all_its_threads_holds_no_others() -> None:
+    pools, gate = Pools(1), threading.Event()
+    held = asyncio.ensure_future(pools.threads("hung").run(lambda: gate.wait(60), timeout=60))
+    assert await pools.threads("other").run(lambda: 7, timeout=10) == 7
+    assert pools.threads("hung") is pools.threads("hung")
+    assert pools.loop("hung") is pools.loop("hung")
+    gate.set()
+    assert await held
+    pools.close()
+
+
+async def test_an_exit_in_a_loop_is_an_error_of_the_call() -> None:
+    loop = Loop("test")
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        await loop.run(leave, timeout=10)
+    assert await loop.run(lambda: 5, timeout=10) == 5
+    loop.close()
 
 
 class Leaves:

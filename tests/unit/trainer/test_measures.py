@@ -48,6 +48,16 @@ def test_metrics_of_the_environment_are_means_over_the_turns_that_carry_them() -
     assert figures["metric/per_step_correct_stderr"] == pytest.approx(2 / 9)
 
 
+def test_terms_of_the_reward_are_means_over_the_turns_that_carry_them() -> None:
+    played = [episode(True, True), episode(False), episode(True, failure=FAILURE_ENVIRONMENT)]
+    for value, turn in enumerate(turn for one in played for turn in one.turns):
+        turn.verdict.terms["format/reward"] = float(value)
+    played[0].turns[1].verdict.terms["judge/score"] = 0.5
+    figures = measures(played)
+    assert figures["term/format/reward"] == pytest.approx(1.0)
+    assert figures["term/judge/score"] == 0.5
+
+
 def test_nothing_graded() -> None:
     assert measures([episode(False, failure=FAILURE_ENVIRONMENT)])["success"] == 0.0
 

@@ -19,9 +19,9 @@ from farfield_trainer.preflight import Preflight, check_base
 class ToyVerifier(verifier_pb2_grpc.VerifierServiceServicer):
     async def Verify(self, request: Any, context: Any) -> Any:
         name = request.plan.leaf.verifier
-        if name != "toy":
+        if name not in ("toy", "ranking"):
             raise NotFound(f"no verifier '{name}'; hosted: toy")
-        return verifier_pb2.VerifyResponse()
+        return verifier_pb2.VerifyResponse(whole_groups=name == "ranking")
 
     def mount(self) -> Mount:
         return Mount(
@@ -56,6 +56,11 @@ async def test_mistakes_keep_their_code_and_say_where_they_are(preflight: Prefli
     suite = suites(ood=1)["ood"] | {"reward": {"leaf": {"verifier": "z"}}}
     with pytest.raises(NotFound, match=r"evaluation\.suites\.ood\.reward: no verifier 'z'"):
         await preflight.check("r", run_config(base=base, evaluation={"suites": {"ood": suite}}))
+
+
+async def test_a_verifier_of_whole_groups_is_refused(preflight: Preflight, base: Path) -> None:
+    with pytest.raises(FailedPrecondition, match="reward: a verifier of this plan compares whole groups"):
+        await preflight.check("r", run_config(base=base, reward={"leaf": {"verifier": "ranking"}}))
 
 
 async def test_images_need_a_base_with_eyes(base: Path) -> None:

@@ -1,11 +1,12 @@
 """The verifier service without its server, for tests."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from farfield.verifier.v1 import verifier_pb2 as pb
-from farfield_kernel.executors import Threads
+from farfield_kernel.executors import Pools
 from farfield_kernel.plugins import Loaded, Plugin
 from farfield_kernel.wire import struct_from
 from farfield_verifier.catalog import Catalog
@@ -15,12 +16,12 @@ from farfield_verifier.scoring import Scoring
 
 
 class Core:
-    def __init__(self, *classes: type, **config: object) -> None:
+    def __init__(self, *classes: type, clock: Callable[[], float] = time.monotonic, **config: object) -> None:
         self.config = VerifierConfig.model_validate(config)
-        threads = Threads(self.config.threads)
-        self.bench = Bench(self.config, threads)
-        self.catalog = Catalog(loaded(*classes), self.config, threads)
-        self.scoring = Scoring(self.config, self.catalog, self.bench)
+        pools = Pools(self.config.threads)
+        self.bench = Bench(self.config, pools)
+        self.catalog = Catalog(loaded(*classes), self.config, pools)
+        self.scoring = Scoring(self.config, self.catalog, self.bench, clock)
 
 
 def loaded(*classes: type) -> Loaded:
@@ -31,7 +32,7 @@ OpenCore = Callable[..., AbstractAsyncContextManager[Core]]
 
 
 @asynccontextmanager
-async def opened(*classes: type, **config: object) -> AsyncIterator[Core]:
+async def opened(*classes: type, **config: Any) -> AsyncIterator[Core]:
     core = Core(*classes, **config)
     try:
         yield core
@@ -49,4 +50,4 @@ def attempt(response: str = "42", facts: str = '{"answer":"42"}', **fields: Any)
 
 
 async def judge(core: Core, plan: pb.RewardPlan, *attempts: pb.Attempt) -> list[Any]:
-    return await core.scoring.verify(plan, attempts or [attempt()])
+    return await core.scoring.verify(await core.scoring.compiled(plan), attempts or [attempt()])

@@ -1,9 +1,11 @@
 """Small verifiers for tests: one that behaves, on every executor, and one for every way to misbehave."""
 
 import asyncio
+import ctypes
 import os
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from farfield_sdk import Attempt, Options, Verdict, Verifier
 
@@ -78,6 +80,106 @@ class FaultyThread(Faulty):
     executor = "thread"
 
 
+class MatchBatch(Verifier[MatchOptions]):
+    """Judges what comes together in one go; its term says how many came."""
+
+    name = "match-batch"
+    version = "1.0.0"
+    Options = MatchOptions
+    executor = "inline"
+    max_batch = 8
+
+    def verify_batch(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
+        responses = [attempt.response for attempt in attempts]
+        if "short answer" in responses:
+            return []
+        if "no answer" in responses:
+            return None  # type: ignore[return-value]
+        return [self._judge(attempt, len(attempts)) for attempt in attempts]
+
+    def _judge(self, attempt: Attempt, count: int) -> Any:
+        if attempt.response in FAULTS:
+            return FAULTS[attempt.response](attempt)
+        correct = attempt.response == attempt.facts["answer"]
+        return Verdict(float(correct), correct, terms={"batch": count})
+
+
+class MatchBatchThread(MatchBatch):
+    name = "match-batch-thread"
+    executor = "thread"
+
+
+class MatchBatchProcess(MatchBatch):
+    name = "match-batch-process"
+    executor = "process"
+
+
+class MatchBatchAsync(MatchBatch):
+    name = "match-batch-async"
+    executor = "async"
+
+    async def verify_batch(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
+        await asyncio.sleep(0)
+        return super().verify_batch(attempts)
+
+
+class Longest(Verifier[Options]):
+    """Of a group the longest response wins; its terms say how many were compared."""
+
+    name = "longest"
+    version = "1.0.0"
+    Options = Options
+    executor = "inline"
+
+    def verify_group(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
+        responses = [attempt.response for attempt in attempts]
+        if "one too many" in responses:
+            return [Verdict(0.0, False)] * (len(responses) + 1)
+        longest = max(map(len, responses))
+        return [
+            FAULTS[one.response](one)
+            if one.response in FAULTS
+            else Verdict(float(len(one.response) == longest), True, terms={"members": len(attempts)})
+            for one in attempts
+        ]
+
+
+class LongestThread(Longest):
+    name = "longest-thread"
+    executor = "thread"
+
+
+class LongestProcess(Longest):
+    name = "longest-process"
+    executor = "process"
+
+
+class LongestAsync(Longest):
+    name = "longest-async"
+    executor = "async"
+
+    async def verify_group(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
+        await asyncio.sleep(0)
+        return super().verify_group(attempts)
+
+
+class Unwritten(Verifier[Options]):
+    name = "unwritten"
+    version = "1.0.0"
+    Options = Options
+
+
+class Clocked(Match):
+    """Takes as long as its response says, on a clock that the tests read too."""
+
+    name = "clocked"
+    now: ClassVar[float] = 0.0
+
+    def verify(self, attempt: Attempt) -> Verdict:
+        Clocked.now += float(attempt.response)
+        return Verdict(1.0, True)
+
+
 class Unmakeable(Match):
     name = "unmakeable"
 
@@ -101,6 +203,10 @@ def _die(attempt: Attempt) -> Any:
     os._exit(7)
 
 
+def _segfault(attempt: Attempt) -> Any:
+    ctypes.string_at(0)
+
+
 def _hang(attempt: Attempt) -> Any:
     time.sleep(3600)
 
@@ -110,6 +216,7 @@ FAULTS: dict[str, Any] = {
     "raise surrogate": _raise_surrogate,
     "exit": _exit,
     "die": _die,
+    "segfault": _segfault,
     "hang": _hang,
     "nan": lambda _: Verdict(float("nan"), True),
     "inf": lambda _: Verdict(float("inf"), True),
@@ -126,6 +233,7 @@ FAULTS: dict[str, Any] = {
     "bad term": lambda _: Verdict(1.0, True, terms={1: 1.0}),
     "surrogate term": lambda _: Verdict(1.0, True, terms={"\ud800": 1.0}),
     "bad terms": lambda _: Verdict(1.0, True, terms=7),
+    "many terms": lambda _: Verdict(1.0, True, terms={f"x{number}": 1.0 for number in range(65)}),
     "huge number": lambda _: Verdict(10**400, True),
 }
-BROKEN = sorted(set(FAULTS) - {"die", "hang"})
+BROKEN = sorted(set(FAULTS) - {"die", "segfault", "hang"})

@@ -52,6 +52,40 @@ async def test_every_kind_of_node() -> None:
     assert gate.condition.nodes[0].judge == "judge of a"
 
 
+async def test_gates_and_prices() -> None:
+    length = pb.Length(plan=leaf("b"), per_token=-0.5, free_tokens=8, label="long")
+    gate = pb.Gate(condition=leaf("a"), plan=pb.RewardPlan(length=length), opens=pb.Gate.ON_PARSEABLE)
+    node = await compiled(pb.RewardPlan(gate=gate), find_judge)
+    assert isinstance(node, plans.Gate)
+    assert node.on_form
+    assert isinstance(node.node, plans.Length)
+    assert (node.node.free_tokens, node.node.most, node.node.label) == (8, float("inf"), "long")
+    assert node.condition.order < node.node.node.order
+
+
+async def test_a_plan_by_its_name() -> None:
+    named = {"usual": pb.RewardPlan(clip=pb.Clip(plan=leaf(), high=1)), "loop": pb.RewardPlan(named="loop")}
+    node = await compiled(total((1, pb.RewardPlan(named="usual")), (2, leaf("b"))), find_judge, named)
+    assert isinstance(node.nodes[0], plans.Clip)
+    with pytest.raises(
+        NotFound, match=r"plan\.named: this service has no plan 'usuall'.* names: loop, usual"
+    ):
+        await compiled(pb.RewardPlan(named="usuall"), find_judge, named)
+    with pytest.raises(InvalidArgument, match="at most 16 deep"):
+        await compiled(pb.RewardPlan(named="loop"), find_judge, named)
+    wrong = {"usual": pb.RewardPlan(max=pb.Max())}
+    with pytest.raises(InvalidArgument, match=r"plan\.named\(usual\)\.max\.plans is empty"):
+        await compiled(pb.RewardPlan(named="usual"), find_judge, wrong)
+
+
+async def test_two_shapings_have_labels_of_their_own() -> None:
+    inner = pb.RewardPlan(shaping=pb.Shaping(plan=leaf(), per_turn=1))
+    with pytest.raises(InvalidArgument, match="the label 'shaping' is taken"):
+        await compiled(pb.RewardPlan(shaping=pb.Shaping(plan=inner)), find_judge)
+    node = await compiled(pb.RewardPlan(shaping=pb.Shaping(plan=inner, label="late")), find_judge)
+    assert (node.label, node.node.label) == ("late", "shaping")
+
+
 async def test_labels() -> None:
     node = await compiled(total((1, leaf()), (1, leaf(label="again"))), find_judge)
     assert [one.label for one in node.nodes] == ["match", "again"]
@@ -75,6 +109,10 @@ NAN, INF = float("nan"), float("inf")
         (pb.RewardPlan(gate=pb.Gate(otherwise=INF)), r"plan\.gate\.otherwise is inf"),
         (pb.RewardPlan(clip=pb.Clip(plan=leaf(), low=1, high=0)), r"plan\.clip: low is 1 and high 0"),
         (pb.RewardPlan(clip=pb.Clip(plan=leaf(), low=-INF)), r"plan\.clip\.low is -inf"),
+        (pb.RewardPlan(gate=pb.Gate(condition=leaf(), plan=leaf("b"), opens=9)), r"plan\.gate\.opens is 9"),
+        (pb.RewardPlan(length=pb.Length(plan=leaf(), per_token=INF)), r"plan\.length\.per_token is inf"),
+        (pb.RewardPlan(length=pb.Length(plan=leaf(), free_tokens=-1)), r"plan\.length: free_tokens is -1"),
+        (pb.RewardPlan(length=pb.Length()), r"plan\.length\.plan is empty"),
         (pb.RewardPlan(shaping=pb.Shaping(plan=leaf(), per_turn=NAN)), r"plan\.shaping\.per_turn is nan"),
     ],
 )

@@ -4,17 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farfield_sdk import Verdict
-from farfield_verifier.plans import Clip, Gate, Leaf, Max, Node, Sequential, Shaping, WeightedSum
+from farfield_kernel.errors import FailedPrecondition
+from farfield_sdk import Attempt, Verdict
+from farfield_verifier.plans import Clip, Gate, Leaf, Length, Max, Node, Sequential, Shaping, WeightedSum
 
 A, B, C = Leaf("a", None), Leaf("b", None), Leaf("c", None)
 GOOD = Verdict(2.0, True, "well done", {"x": 1.5})
 BAD = Verdict(-1.0, False, "try again", {"x": -3.0}, parseable=False)
 
 
-def run(node: Node, verdicts: dict[str, Verdict], turn: int = 0) -> tuple[Verdict, list[str]]:
+def run(
+    node: Node, verdicts: dict[str, Verdict], turn: int = 0, tokens: int | None = None
+) -> tuple[Verdict, list[str]]:
     """The combined verdict, and the leaves that were judged for it."""
-    asking, asked = node.ask(turn), []
+    asking, asked = node.ask(Attempt("", {}, turn, response_tokens=tokens)), []
     sent = None
     while True:
         try:
@@ -74,6 +77,28 @@ def test_shaping_prices_late_success() -> None:
     verdict, _ = run(Shaping(A, -0.25), {"a": GOOD}, turn=3)
     assert verdict.reward == 2.0 - 0.75
     assert verdict.terms["shaping/reward"] == -0.75
+
+
+def test_a_gate_on_the_form_opens_for_the_parseable() -> None:
+    gate = Gate(A, B, otherwise=-7.0, on_form=True)
+    shut, asked = run(gate, {"a": BAD, "b": GOOD})
+    assert (shut.reward, shut.correct, shut.parseable, asked) == (-7.0, False, False, ["a"])
+    wrong = replace(BAD, parseable=True)
+    opened, asked = run(gate, {"a": wrong, "b": GOOD})
+    assert (opened.reward, opened.correct, opened.feedback, asked) == (2.0, True, "well done", ["a", "b"])
+
+
+@pytest.mark.parametrize(("tokens", "added"), [(0, 0.0), (10, 0.0), (14, -1.0), (1000, -2.0)])
+def test_length_prices_tokens_beyond_the_free_ones(tokens: int, added: float) -> None:
+    node = Length(A, per_token=-0.25, free_tokens=10, most=2.0, label="long")
+    verdict, _ = run(node, {"a": GOOD}, tokens=tokens)
+    assert verdict.reward == 2.0 + added
+    assert verdict.terms["long/reward"] == added
+
+
+def test_length_needs_to_know_the_tokens() -> None:
+    with pytest.raises(FailedPrecondition, match="set response_tokens"):
+        run(Length(A, -1.0, 0, 1.0), {"a": GOOD})
 
 
 def test_nodes_nest() -> None:

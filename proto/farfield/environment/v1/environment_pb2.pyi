@@ -104,6 +104,7 @@ class EnvironmentInfo(_message.Message):
     MODALITIES_FIELD_NUMBER: _builtins.int
     DEMONSTRATION_STYLES_FIELD_NUMBER: _builtins.int
     EXECUTOR_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     """Semantic version of the dynamics."""
@@ -114,6 +115,8 @@ class EnvironmentInfo(_message.Message):
     """JSON Schema of the options."""
     executor: _builtins.str
     """Where the plugin runs: "inline", "async", "thread" or "process"."""
+    slots: _builtins.int
+    """How many sessions one object of the plugin holds and steps together; 1 where each has its own."""
     @_builtins.property
     def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Variant]: ...
     @_builtins.property
@@ -136,10 +139,11 @@ class EnvironmentInfo(_message.Message):
         modalities: _abc.Iterable[_builtins.str] | None = ...,
         demonstration_styles: _abc.Iterable[_builtins.str] | None = ...,
         executor: _builtins.str = ...,
+        slots: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["demonstration_styles", b"demonstration_styles", "distribution", b"distribution", "executor", b"executor", "modalities", b"modalities", "name", b"name", "options_schema_json", b"options_schema_json", "summary", b"summary", "variants", b"variants", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["demonstration_styles", b"demonstration_styles", "distribution", b"distribution", "executor", b"executor", "modalities", b"modalities", "name", b"name", "options_schema_json", b"options_schema_json", "slots", b"slots", "summary", b"summary", "variants", b"variants", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -179,7 +183,9 @@ Global___Variant: _TypeAlias = Variant  # noqa: Y015
 
 @_typing.final
 class EnvironmentRef(_message.Message):
-    """Which environment to play. `options` are laid over the variant's."""
+    """Which environment to play. `options` are laid over the variant's key by key: a key that is given replaces
+    the variant's value whole, nested ones too.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -14,6 +14,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
@@ -75,12 +76,18 @@ class VerifierInfo(_message.Message):
     SUMMARY_FIELD_NUMBER: _builtins.int
     OPTIONS_SCHEMA_JSON_FIELD_NUMBER: _builtins.int
     EXECUTOR_FIELD_NUMBER: _builtins.int
+    WHOLE_GROUPS_FIELD_NUMBER: _builtins.int
+    MAX_BATCH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     distribution: _builtins.str
     summary: _builtins.str
     options_schema_json: _builtins.str
     executor: _builtins.str
+    whole_groups: _builtins.bool
+    """Compares the members of a group: a call must carry them all."""
+    max_batch: _builtins.int
+    """Most attempts that it judges in one go; 1 where it judges each by itself."""
     def __init__(
         self,
         *,
@@ -90,10 +97,12 @@ class VerifierInfo(_message.Message):
         summary: _builtins.str = ...,
         options_schema_json: _builtins.str = ...,
         executor: _builtins.str = ...,
+        whole_groups: _builtins.bool = ...,
+        max_batch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["distribution", b"distribution", "executor", b"executor", "name", b"name", "options_schema_json", b"options_schema_json", "summary", b"summary", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distribution", b"distribution", "executor", b"executor", "max_batch", b"max_batch", "name", b"name", "options_schema_json", b"options_schema_json", "summary", b"summary", "version", b"version", "whole_groups", b"whole_groups"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -104,7 +113,8 @@ class RewardPlan(_message.Message):
     """A reward as data. Leaves are verifiers; inner nodes combine their verdicts. The combined verdict
     takes `correct`, `feedback` and `parseable` from the first leaf, unless a node says otherwise. Its terms
     are those of every leaf that was judged, and the leaf's reward, as "label/term" and "label/reward".
-    A plan has at most 64 nodes and is at most 16 deep.
+    Nodes that add to a reward have their part as "label/reward" too. A plan has at most 64 nodes and is at
+    most 16 deep.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -116,6 +126,10 @@ class RewardPlan(_message.Message):
     MAX_FIELD_NUMBER: _builtins.int
     SEQUENTIAL_FIELD_NUMBER: _builtins.int
     SHAPING_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    NAMED_FIELD_NUMBER: _builtins.int
+    named: _builtins.str
+    """A plan of the service's own configuration, by its name there."""
     @_builtins.property
     def leaf(self) -> Global___Leaf: ...
     @_builtins.property
@@ -130,6 +144,8 @@ class RewardPlan(_message.Message):
     def sequential(self) -> Global___Sequential: ...
     @_builtins.property
     def shaping(self) -> Global___Shaping: ...
+    @_builtins.property
+    def length(self) -> Global___Length: ...
     def __init__(
         self,
         *,
@@ -140,12 +156,14 @@ class RewardPlan(_message.Message):
         max: Global___Max | None = ...,
         sequential: Global___Sequential | None = ...,
         shaping: Global___Shaping | None = ...,
+        length: Global___Length | None = ...,
+        named: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["clip", b"clip", "gate", b"gate", "leaf", b"leaf", "max", b"max", "node", b"node", "sequential", b"sequential", "shaping", b"shaping", "weighted_sum", b"weighted_sum"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clip", b"clip", "gate", b"gate", "leaf", b"leaf", "length", b"length", "max", b"max", "named", b"named", "node", b"node", "sequential", b"sequential", "shaping", b"shaping", "weighted_sum", b"weighted_sum"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip", b"clip", "gate", b"gate", "leaf", b"leaf", "max", b"max", "node", b"node", "sequential", b"sequential", "shaping", b"shaping", "weighted_sum", b"weighted_sum"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip", b"clip", "gate", b"gate", "leaf", b"leaf", "length", b"length", "max", b"max", "named", b"named", "node", b"node", "sequential", b"sequential", "shaping", b"shaping", "weighted_sum", b"weighted_sum"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_node: _TypeAlias = _typing.Literal["leaf", "weighted_sum", "gate", "clip", "max", "sequential", "shaping"]  # noqa: Y015
+    _WhichOneofReturnType_node: _TypeAlias = _typing.Literal["leaf", "weighted_sum", "gate", "clip", "max", "sequential", "shaping", "length", "named"]  # noqa: Y015
     _WhichOneofArgType_node: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_node) -> _WhichOneofReturnType_node | None: ...
 
@@ -227,14 +245,39 @@ Global___WeightedSum: _TypeAlias = WeightedSum  # noqa: Y015
 
 @_typing.final
 class Gate(_message.Message):
-    """The reward of `plan` where `condition` is correct, else `otherwise`."""
+    """The reward of `plan` where `condition` is correct, else `otherwise`. `correct` and `feedback` are those of
+    the condition where the gate stays shut, or where it opens on `correct`; where it opens on `parseable`
+    they are those of `plan`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    class _On:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OnEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Gate._On.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ON_UNSPECIFIED: Gate._On.ValueType  # 0
+        """As ON_CORRECT."""
+        ON_CORRECT: Gate._On.ValueType  # 1
+        ON_PARSEABLE: Gate._On.ValueType  # 2
+        """The form of the response alone."""
+
+    class On(_On, metaclass=_OnEnumTypeWrapper): ...
+    ON_UNSPECIFIED: Gate.On.ValueType  # 0
+    """As ON_CORRECT."""
+    ON_CORRECT: Gate.On.ValueType  # 1
+    ON_PARSEABLE: Gate.On.ValueType  # 2
+    """The form of the response alone."""
 
     CONDITION_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
     OTHERWISE_FIELD_NUMBER: _builtins.int
+    OPENS_FIELD_NUMBER: _builtins.int
     otherwise: _builtins.float
+    opens: Global___Gate.On.ValueType
+    """What opens the gate."""
     @_builtins.property
     def condition(self) -> Global___RewardPlan: ...
     @_builtins.property
@@ -245,10 +288,11 @@ class Gate(_message.Message):
         condition: Global___RewardPlan | None = ...,
         plan: Global___RewardPlan | None = ...,
         otherwise: _builtins.float = ...,
+        opens: Global___Gate.On.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "otherwise", b"otherwise", "plan", b"plan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "opens", b"opens", "otherwise", b"otherwise", "plan", b"plan"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -336,7 +380,10 @@ class Shaping(_message.Message):
 
     PLAN_FIELD_NUMBER: _builtins.int
     PER_TURN_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     per_turn: _builtins.float
+    label: _builtins.str
+    """In place of "shaping" in its term; unique in the plan."""
     @_builtins.property
     def plan(self) -> Global___RewardPlan: ...
     def __init__(
@@ -344,14 +391,55 @@ class Shaping(_message.Message):
         *,
         plan: Global___RewardPlan | None = ...,
         per_turn: _builtins.float = ...,
+        label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["per_turn", b"per_turn", "plan", b"plan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "per_turn", b"per_turn", "plan", b"plan"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Shaping: _TypeAlias = Shaping  # noqa: Y015
+
+@_typing.final
+class Length(_message.Message):
+    """Adds `per_token` × the tokens beyond `free_tokens` to the reward of `plan`, at most `most` in size: a
+    price on long responses. Its term is "length/reward". An attempt without `response_tokens` is
+    FAILED_PRECONDITION.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    PER_TOKEN_FIELD_NUMBER: _builtins.int
+    FREE_TOKENS_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    per_token: _builtins.float
+    free_tokens: _builtins.int
+    """Tokens that cost nothing."""
+    most: _builtins.float
+    """0: no bound."""
+    label: _builtins.str
+    """In place of "length" in its term; unique in the plan."""
+    @_builtins.property
+    def plan(self) -> Global___RewardPlan: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___RewardPlan | None = ...,
+        per_token: _builtins.float = ...,
+        free_tokens: _builtins.int = ...,
+        most: _builtins.float = ...,
+        label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["free_tokens", b"free_tokens", "label", b"label", "most", b"most", "per_token", b"per_token", "plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Length: _TypeAlias = Length  # noqa: Y015
 
 @_typing.final
 class VerifyRequest(_message.Message):
@@ -387,6 +475,9 @@ class Attempt(_message.Message):
     TURN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     SUCCESS_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    GROUP_SIZE_FIELD_NUMBER: _builtins.int
+    RESPONSE_TOKENS_FIELD_NUMBER: _builtins.int
     attempt_id: _builtins.str
     """Echoed in the result."""
     response: _builtins.str
@@ -398,6 +489,13 @@ class Attempt(_message.Message):
     state: _types_pb2.State.ValueType
     """The environment's view after this response."""
     success: _builtins.bool
+    group: _builtins.str
+    """The group that the attempt belongs to, and how many members of it are to be judged together. Needed
+    by verifiers with `whole_groups` alone.
+    """
+    group_size: _builtins.int
+    response_tokens: _builtins.int
+    """How many tokens the policy sampled for the response; absent where the caller does not know."""
     def __init__(
         self,
         *,
@@ -407,12 +505,17 @@ class Attempt(_message.Message):
         turn: _builtins.int = ...,
         state: _types_pb2.State.ValueType = ...,
         success: _builtins.bool = ...,
+        group: _builtins.str = ...,
+        group_size: _builtins.int = ...,
+        response_tokens: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_response_tokens", b"_response_tokens", "response_tokens", b"response_tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_id", b"attempt_id", "facts_json", b"facts_json", "response", b"response", "state", b"state", "success", b"success", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_response_tokens", b"_response_tokens", "attempt_id", b"attempt_id", "facts_json", b"facts_json", "group", b"group", "group_size", b"group_size", "response", b"response", "response_tokens", b"response_tokens", "state", b"state", "success", b"success", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__response_tokens: _TypeAlias = _typing.Literal["response_tokens"]  # noqa: Y015
+    _WhichOneofArgType__response_tokens: _TypeAlias = _typing.Literal["_response_tokens", b"_response_tokens"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__response_tokens) -> _WhichOneofReturnType__response_tokens | None: ...
 
 Global___Attempt: _TypeAlias = Attempt  # noqa: Y015
 
@@ -421,16 +524,20 @@ class VerifyResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    WHOLE_GROUPS_FIELD_NUMBER: _builtins.int
+    whole_groups: _builtins.bool
+    """The plan has a verifier that compares groups."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerifyResult]: ...
     def __init__(
         self,
         *,
         results: _abc.Iterable[Global___VerifyResult] | None = ...,
+        whole_groups: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results", "whole_groups", b"whole_groups"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

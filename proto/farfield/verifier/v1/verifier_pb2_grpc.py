@@ -58,6 +58,11 @@ class VerifierServiceServicer:
     def Verify(self, request, context):
         """Judges attempts under one reward plan. Results are in the order of the attempts. The whole call
         fails only for a plan that cannot be resolved (NOT_FOUND, INVALID_ARGUMENT).
+
+        A verifier that compares the responses of a group is asked once for all members of one call that
+        reach its leaf, when every other member has its verdict or its error: a gate before it keeps members
+        out of the comparison. A call that carries fewer members of a group than its `group_size` says gets
+        FAILED_PRECONDITION for each of them, as does an attempt without a group.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,6 +40,11 @@ class VerifierServiceStub:
     Verify: _grpc.UnaryUnaryMultiCallable[_verifier_pb2.VerifyRequest, _verifier_pb2.VerifyResponse]
     """Judges attempts under one reward plan. Results are in the order of the attempts. The whole call
     fails only for a plan that cannot be resolved (NOT_FOUND, INVALID_ARGUMENT).
+
+    A verifier that compares the responses of a group is asked once for all members of one call that
+    reach its leaf, when every other member has its verdict or its error: a gate before it keeps members
+    out of the comparison. A call that carries fewer members of a group than its `group_size` says gets
+    FAILED_PRECONDITION for each of them, as does an attempt without a group.
     """
 
 @_typing.type_check_only
@@ -49,6 +54,11 @@ class VerifierServiceAsyncStub(VerifierServiceStub):
     Verify: _aio.UnaryUnaryMultiCallable[_verifier_pb2.VerifyRequest, _verifier_pb2.VerifyResponse]  # type: ignore[assignment]
     """Judges attempts under one reward plan. Results are in the order of the attempts. The whole call
     fails only for a plan that cannot be resolved (NOT_FOUND, INVALID_ARGUMENT).
+
+    A verifier that compares the responses of a group is asked once for all members of one call that
+    reach its leaf, when every other member has its verdict or its error: a gate before it keeps members
+    out of the comparison. A call that carries fewer members of a group than its `group_size` says gets
+    FAILED_PRECONDITION for each of them, as does an attempt without a group.
     """
 
 class VerifierServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -67,6 +77,11 @@ class VerifierServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_verifier_pb2.VerifyResponse, _abc.Awaitable[_verifier_pb2.VerifyResponse]]:
         """Judges attempts under one reward plan. Results are in the order of the attempts. The whole call
         fails only for a plan that cannot be resolved (NOT_FOUND, INVALID_ARGUMENT).
+
+        A verifier that compares the responses of a group is asked once for all members of one call that
+        reach its leaf, when every other member has its verdict or its error: a gate before it keeps members
+        out of the comparison. A call that carries fewer members of a group than its `group_size` says gets
+        FAILED_PRECONDITION for each of them, as does an attempt without a group.
         """
 
 def add_VerifierServiceServicer_to_server(servicer: VerifierServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -214,4 +214,14 @@ def _counts(seen: Sequence[Trajectory], graded: Sequence[Trajectory], batch: Bat
         "reward_mean": sum(rewards) / max(len(rewards), 1),
         "episode_reward_mean": sum(rewards) / max(len(graded), 1),
         "success_rate": sum(trajectory.success for trajectory in graded) / max(len(graded), 1),
+        **_term_means(turns),
     }
+
+
+def _term_means(turns: Sequence[Turn]) -> dict[str, float]:
+    """`term/NAME`: the mean of a part of the reward over the turns that carry it."""
+    carried: dict[str, list[float]] = {}
+    for turn in turns:
+        for name, value in turn.verdict.terms.items():
+            carried.setdefault(f"term/{name}", []).append(value)
+    return {name: sum(values) / len(values) for name, values in sorted(carried.items())}

@@ -40,6 +40,16 @@ def test_failed_episodes_are_counted_and_left_out(make_episode) -> None:
     assert batch.terminated == [False]
 
 
+def test_terms_of_the_reward_are_reported(make_episode) -> None:
+    episodes = [make_episode(([1], [2], 1.0)), make_episode(([1], [2], 3.0)), make_episode(([1], [2], 9.0))]
+    for episode, value in zip(episodes, (1.0, 3.0, 9.0), strict=True):
+        episode.turns[0].verdict.terms["format/reward"] = value
+    episodes[0].turns[0].verdict.terms["judge/score"] = 0.5
+    episodes[2].failure = FAILURE_NOT_GRADED
+    batch = gather(episodes)
+    assert (batch.counts["term/format/reward"], batch.counts["term/judge/score"]) == (2.0, 0.5)
+
+
 def test_what_leads_to_an_ungraded_turn_is_context_only(make_episode) -> None:
     turns = (([1], [2], 1.0), ([1, 2, 3], [4], None), ([1, 2, 3, 4, 5], [6], 2.0))
     batch = gather([make_episode(*turns)])

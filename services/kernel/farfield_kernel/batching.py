@@ -1,4 +1,4 @@
-"""Calls of concurrent episodes that are made within one pass of the event loop go out as one."""
+"""Concurrent calls that are made within one pass of the event loop go out as one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -13,7 +13,7 @@ class Batcher(Generic[Item, Result]):
     """Gathers items for `send`, which answers each with a result or the exception to raise.
 
     While `in_flight` batches are under way further items wait: batches grow with the load, and a lone
-    call waits for nobody.
+    call waits for nobody, unless `wait_seconds` lets a batch that is not full wait for company.
     """
 
     def __init__(
@@ -22,10 +22,12 @@ class Batcher(Generic[Item, Result]):
         *,
         limit: int = 256,
         in_flight: int = 4,
+        wait_seconds: float = 0,
     ) -> None:
-        self._send, self._limit, self._room = send, limit, in_flight
+        self._send, self._limit, self._room, self._wait_seconds = send, limit, in_flight, wait_seconds
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
-        self._scheduled = False
+        self._scheduled: asyncio.Handle | None = None
+        self._filling = False
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def call(self, item: Item) -> Result:
@@ -46,12 +48,21 @@ class Batcher(Generic[Item, Result]):
             await asyncio.wait([*pending, *self._under_way], return_when=asyncio.FIRST_COMPLETED)
 
     def _schedule(self) -> None:
-        if not self._scheduled and self._room:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._start)
+        """The next batch starts in this pass of the loop, or is given its time to fill up."""
+        if not self._room:
+            return
+        soon = not self._wait_seconds or len(self._waiting) >= self._limit
+        if self._scheduled and self._filling and soon:
+            self._scheduled.cancel()
+            self._scheduled = None
+        if self._scheduled is None:
+            loop, self._filling = asyncio.get_running_loop(), not soon
+            self._scheduled = (
+                loop.call_soon(self._start) if soon else loop.call_later(self._wait_seconds, self._start)
+            )
 
     def _start(self) -> None:
-        self._scheduled = False
+        self._scheduled = None
         live = [pair for pair in self._waiting if not pair[1].done()]
         batch, self._waiting = live[: self._limit], live[self._limit :]
         if not batch:

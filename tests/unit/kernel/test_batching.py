@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from farfield_kernel import logs
-from farfield_rollout.batching import Batcher, by_key
+from farfield_kernel.batching import Batcher, by_key
 
 
 class Doubler:
@@ -34,6 +34,25 @@ async def test_a_batch_is_bounded() -> None:
     batcher = Batcher(doubler.send, limit=10)
     await asyncio.gather(*map(batcher.call, range(25)))
     assert list(map(len, doubler.batches)) == [10, 10, 5]
+
+
+async def test_a_batch_waits_for_company_until_it_is_full() -> None:
+    doubler = Doubler()
+    batcher = Batcher(doubler.send, limit=3, wait_seconds=3600)
+    calls = []
+    for item in range(3):
+        assert doubler.batches == []
+        calls.append(asyncio.create_task(batcher.call(item)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*calls) == [0, 2, 4]
+    assert doubler.batches == [[0, 1, 2]]
+
+
+async def test_a_batch_that_is_not_full_goes_when_its_time_is_over() -> None:
+    doubler = Doubler()
+    assert await Batcher(doubler.send, limit=3, wait_seconds=0.001).call(1) == 2
+    assert doubler.batches == [[1]]
 
 
 async def test_what_comes_while_batches_are_under_way_waits_and_goes_together() -> None:
