@@ -14,6 +14,7 @@ SLIM = [
     "farfield_cli",
     "farfield_generalpoints",
     "farfield_virl",
+    "farfield_openenv",
 ]
 
 IMPORT_ALL = """
