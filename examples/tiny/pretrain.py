@@ -10,10 +10,9 @@ from pathlib import Path
 from random import Random
 
 import torch
+from tiny_models.llama import build_llama
 from tiny_models.training import Inputs, Schedule, collate, train
-from tiny_models.words import END, PAD
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from tiny.corpus import transcripts
 from tiny.vocabulary import WORDS, save_tokenizer
@@ -24,24 +23,6 @@ SCHEDULE = Schedule(steps=600, over=1000, rate=3e-3)
 """Stopped early: under-trained, the model knows more than it shows when it is sampled."""
 ATTEMPTS = 160
 """Of a step."""
-
-
-def build_model(seed: int) -> LlamaForCausalLM:
-    """0.87 M parameters."""
-    torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=len(WORDS),
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        pad_token_id=WORD_IDS[PAD],
-        eos_token_id=WORD_IDS[END],
-        bos_token_id=None,
-    )
-    return LlamaForCausalLM(config)
 
 
 def batch(rng: Random) -> tuple[Tensor, Tensor, Inputs]:
@@ -56,7 +37,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    model = build_model(arguments.seed)
+    model = build_llama(WORDS, arguments.seed)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     rng = Random(f"mixed {arguments.seed}")
     train(model, SCHEDULE, lambda: batch(rng))

@@ -1,0 +1,1 @@
+"""V-IRL for tiny models."""
