@@ -20,8 +20,8 @@ from farfield_policy.fused import fuse
 from farfield_policy.kv_cache import SlotCache
 from farfield_policy.sight import Sight
 
-KEPT_PICTURES = 256
-"""Images whose features are kept for the next turn, and for those who look at the same."""
+KEPT_FEATURES = 256 << 20
+"""Bytes of features that are kept for an image's next turn, and for those who look at the same."""
 _ATTENTION = {"full_attention", "sliding_attention"}
 
 
@@ -171,7 +171,7 @@ class Model:
         features = [self._seen[picture.sha256] for picture in pictures]
         for picture in pictures:
             self._seen.move_to_end(picture.sha256)
-        while len(self._seen) > max(KEPT_PICTURES, len(pictures)):
+        while len(self._seen) > 1 and sum(one.nbytes for one in self._seen.values()) > KEPT_FEATURES:
             self._seen.popitem(last=False)
         return features
 
