@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
-from farfield_virl.bearings import METRES_PER_DEGREE, Geocode, compass, heading_of, side, wrapped
-from farfield_virl.routes import Milestone, Route, sighting
+from farfield_virl.bearings import METRES_PER_DEGREE, Geocode, compass, heading_of, side
+from farfield_virl.routes import Milestone, Route, is_turn, sighting
 from farfield_virl.streets import Spot, Streets, build_streets
 from farfield_virl.words import PLACES
 
@@ -18,8 +18,6 @@ LARGEST_SETBACK = 14.5
 WHOLE_IN_VIEW = 33.0
 """Degrees from the middle of a view to that of a sign which is not cut by the view's edge."""
 CROSSINGS_WITH_A_PLACE = 0.85
-LEAST_TURN, MOST_TURN = 20.0, 160.0
-"""Degrees. At a crossing a route always turns: every crossing that it reaches ends a straight road."""
 LEAST_LAST_ROAD = 30.0
 
 
@@ -117,8 +115,8 @@ def draw_route(city: City, roads: int, rng: Random) -> Route | None:
 
 
 def _turns(streets: Streets, walk: list[int], onward: int) -> bool:
-    before, after = streets.heading(walk[-2], walk[-1]), streets.heading(walk[-1], onward)
-    return LEAST_TURN <= abs(wrapped(after - before)) <= MOST_TURN
+    """At a crossing a route always turns: every crossing that it reaches ends a straight road."""
+    return is_turn(streets.heading(walk[-2], walk[-1]), streets.heading(walk[-1], onward))
 
 
 def _route(city: City, walk: list[int], start: float) -> Route:

@@ -1,7 +1,7 @@
-"""Reads `milestone_info`: brace blocks of `"key": "value",` lines, close to JSON and yet not JSON."""
+"""Reads and writes `milestone_info`: brace blocks of `"key": "value",` lines, nearly JSON and yet not."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from farfield_virl.bearings import COMPASS
 from farfield_virl.faults import BadData
@@ -10,7 +10,7 @@ from farfield_virl.routes import Milestone
 _BLOCK = re.compile(r"\{([^{}]*)\}")
 _HEADING = re.compile(r"(\d{1,3})\s*\(\s*([a-z]+)\s*\)")
 _HEADING_KEY, _LANDMARK_KEY = "to_next_intersection_heading", "landmarks"
-_NOTHING = "no landmark"
+_NOTHING = "No landmark"
 
 
 def parse_milestones(text: str) -> Iterator[Milestone]:
@@ -39,6 +39,20 @@ def _milestone(number: int, pairs: dict[str, str]) -> Milestone:
             "not a heading such as '298 (northwest)'"
         )
     landmark = pairs.get(_LANDMARK_KEY, "")
-    if landmark.lower().startswith(_NOTHING):
+    if landmark.lower().startswith(_NOTHING.lower()):
         landmark = ""
     return Milestone(int(found[1]) % 360, found[2], landmark)
+
+
+def write_milestones(milestones: Iterable[Milestone]) -> str:
+    """The text that `parse_milestones` reads. A landmark has neither braces nor line ends."""
+    return "\n".join(_block(number, milestone) for number, milestone in enumerate(milestones, 1))
+
+
+def _block(number: int, milestone: Milestone) -> str:
+    pairs = {
+        "intersection_idx": number,
+        _LANDMARK_KEY: milestone.landmark or _NOTHING,
+        _HEADING_KEY: f"{milestone.heading} ({milestone.direction})",
+    }
+    return "\n".join(["{", *(f'"{key}": "{value}",' for key, value in pairs.items()), "}\n"])

@@ -4,19 +4,19 @@ A panorama is equirectangular; `rotation` in its metadata is the heading of nort
 from the left edge. A view is a perspective picture of 90°, drawn by bending a mesh of small quads.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
-from math import atan, atan2, degrees, floor, hypot
+from math import atan, atan2, degrees, hypot
 from pathlib import Path
 
 from PIL import Image
 
-from farfield_virl.bearings import METRES_PER_DEGREE, Geocode, distance
+from farfield_virl.bearings import Geocode
 from farfield_virl.faults import BadData
 from farfield_virl.files import read_json
 from farfield_virl.mapping import Panoramas
+from farfield_virl.nearby import Nearby
 from farfield_virl.pictures import open_image
 
 SNAP_METRES = 20.0
@@ -29,22 +29,12 @@ class StreetViews:
 
     def __init__(self, folder: Path, panoramas: Panoramas) -> None:
         self._panoramas = panoramas
-        self._cells: dict[tuple[int, int], list[Geocode]] = defaultdict(list)
-        for geocode in panoramas:
-            self._cells[_cell(geocode)].append(geocode)
+        self._nearby = Nearby(panoramas, SNAP_METRES)
         self._folder, self._files = folder, _listed(folder)
 
     def snap(self, place: Geocode) -> Geocode | None:
         """The nearest place with a panorama, at most 20 m away."""
-        row, column = _cell(place)
-        near = [
-            geocode
-            for i in (row - 1, row, row + 1)
-            for j in (column - 1, column, column + 1)
-            for geocode in self._cells.get((i, j), ())
-        ]
-        best = min(near, key=lambda one: distance(place, one), default=None)
-        return best if best and distance(place, best) <= SNAP_METRES else None
+        return next(iter(self._nearby.around(place)), None)
 
     def demand(self, places: Iterable[Geocode]) -> None:
         """Refuse a folder that lacks a file for any of these places."""
@@ -84,12 +74,6 @@ def _listed(folder: Path) -> frozenset[str]:
         return frozenset(path.name for path in folder.iterdir())
     except OSError as error:
         raise BadData(f"{folder}: no folder of street views ({error.strerror})") from error
-
-
-def _cell(place: Geocode) -> tuple[int, int]:
-    """Cells at least as wide as the snapping distance, up to 80° of latitude."""
-    cells = METRES_PER_DEGREE / SNAP_METRES
-    return floor(place[0] * cells), floor(place[1] * cells / 6)
 
 
 @lru_cache(maxsize=4)

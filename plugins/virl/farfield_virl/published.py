@@ -1,7 +1,8 @@
-"""Reads the published layout: a folder with `route_infos.json`, the geocode-to-panorama mapping and
+"""The published layout: a folder with `route_infos.json`, the geocode-to-panorama mapping and
 `street_views/`; or a route file alone, which gives text observations only."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,6 +67,15 @@ def load_routes(path: Path) -> tuple[Route, ...]:
     """Every route of a file: `[routes, count]`, or a single route object. One bad route refuses the file."""
     records = _records(path, read_json(path))
     return tuple(_route(path, index, record) for index, record in enumerate(records))
+
+
+def write_routes(folder: Path, routes: Sequence[PublishedRoute]) -> Path:
+    """The file of a folder that `load_routes` reads, for a world of text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / ROUTES_FILE
+    records = [[route.model_dump(mode="json") for route in routes], len(routes)]
+    file.write_text(json.dumps(records, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return file
 
 
 def _records(path: Path, data: Any) -> list[Any]:

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from hashlib import sha256
 
-from farfield_virl.bearings import Geocode
+from farfield_virl.bearings import Geocode, wrapped
 
 _ON_YOUR = " is on your "
 _DESTINATION = "The destination "
 HELD_OUT_ONE_IN = 5
+LEAST_TURN, MOST_TURN = 20.0, 160.0
+"""Degrees. Less is straight on, more is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,11 @@ class Route:
     milestones: tuple[Milestone, ...]
     initial_heading: int | None = None
     """Where the walker faces at first; None where the route does not say."""
+
+
+def is_turn(before: float, after: float) -> bool:
+    """Whether a change of heading is one that left, right and slightly so can name."""
+    return LEAST_TURN <= abs(wrapped(after - before)) <= MOST_TURN
 
 
 def sighting(name: str, side: str, destination: bool = False) -> str:

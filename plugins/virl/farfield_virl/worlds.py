@@ -120,7 +120,7 @@ def _street_views(data: Path) -> StreetViews:
         raise BadData(f"{data}: views need a folder with {ROUTES_FILE}, {PICKLE_FILE} and {VIEWS_FOLDER}/")
     mapping = next((data / name for name in (JSON_FILE, PICKLE_FILE) if (data / name).exists()), None)
     if mapping is None:
-        raise BadData(f"{data}: has neither {JSON_FILE} nor {PICKLE_FILE}")
+        raise BadData(f"{data}: has neither {JSON_FILE} nor {PICKLE_FILE}: it is a world of text alone")
     return StreetViews(data / VIEWS_FOLDER, load_panoramas(mapping))
 
 
