@@ -38,7 +38,10 @@ assert modules, "the package is empty"
 @pytest.mark.parametrize("name", SLIM)
 def test_every_module_imports_without_torch(name: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", IMPORT_ALL.format(name=name, extras=EXTRAS)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", IMPORT_ALL.format(name=name, extras=EXTRAS)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
