@@ -83,7 +83,7 @@ bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 base-model: $(READY) ## Pre-train the small model that the demo starts from (about 10 minutes)
 	@PYTHONPATH=examples $(BIN)/python examples/tiny/pretrain.py --output examples/tiny/checkpoint
 
-vl-base-model: $(READY) ## Pre-train the small model that sees cards, from the one above (about 10 minutes)
+vl-base-model: $(READY) ## Pre-train the small model that sees cards, from the one above (about 5 minutes)
 	@PYTHONPATH=examples $(BIN)/python examples/tiny-vl/pretrain.py --output examples/tiny-vl/checkpoint
 
 constraints: $(READY) ## Rewrite constraints.txt from what is installed

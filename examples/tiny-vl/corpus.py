@@ -18,7 +18,7 @@ HEIGHT = 64
 """Of the picture, in pixels: the smallest that the environment paints."""
 DARKEST = 70
 """Most of red, green and blue in a dark ink."""
-COLOURED = 0.1
+COLOURED = 0.02
 """Share of pictures in a colour between green and violet; none is red, orange or purple."""
 
 

@@ -6,7 +6,9 @@ First it names cards, then it plays. Deterministic for a seed, a thread count an
 """
 
 import argparse
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -25,10 +27,20 @@ WORDS = (*KNOWN, "shown", *IMAGE_MARKS)
 WORD_IDS = {word: i for i, word in enumerate(WORDS)}
 LONGEST = 512
 
-NAMING = Schedule(steps=500, over=500, rate=2e-3)
+
+@dataclass(frozen=True)
+class Falling(Schedule):
+    """The cosine begins at once, and the warm-up lies over it."""
+
+    def at(self, step: int) -> float:
+        fallen = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / self.over))
+        return self.rate * min(1, (step + 1) / self.warmup) * fallen
+
+
+NAMING = Falling(steps=55, over=550, rate=2e-3, warmup=20)
 HANDS = 128
 """Of a step of naming."""
-PLAYING = Schedule(steps=200, over=400, rate=1e-3)
+PLAYING = Falling(steps=200, over=600, rate=2e-3, warmup=30)
 """Stopped early, as the text base: what the model can do it does not yet always do."""
 ATTEMPTS = 128
 """Of a step of playing."""
