@@ -1,21 +1,16 @@
-"""A tiny vision-language model learns from pictures through every service and a real Redis.
+"""The tiny vision-language model learns from pictures through every service and a real Redis.
 
 The services share one process here; calls between them pass over gRPC all the same.
 """
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
-
-from tiny_models.vision import Eye, build_model, build_processor, save
 
 from farfield_environment.config import EnvironmentConfig
 from farfield_environment.service import assembled as environment
@@ -36,8 +31,7 @@ from farfield_verifier.service import assembled as verifier
 
 pytestmark = pytest.mark.timeout(300)
 
-TEXT = Path(__file__).parents[2] / "examples" / "tiny" / "checkpoint"
-EYE = Eye(side=32, patch=8, shuffle=2, width=16, layers=1, heads=2)
+BASE = Path(__file__).parents[2] / "examples" / "tiny-vl" / "checkpoint"
 GAME = {
     "name": "generalpoints",
     "variant": "vl-id",
@@ -46,39 +40,20 @@ GAME = {
 COMMON = {
     "environment": GAME,
     "reward": {"leaf": {"verifier": "generalpoints"}},
-    "sampling": {"max_new_tokens": 12, "temperature": 1},
+    "sampling": {"max_new_tokens": 48, "temperature": 1},
     "updates": 2,
     "evaluation": {"suites": {"id": {"episodes": 4, "environment": GAME}}, "keep_episodes": 2},
 }
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny text model with eyes that have learned nothing yet."""
-    import torch
-    from tiny.vocabulary import WORDS
-    from tiny_models.vision import IMAGE_MARKS
-    from transformers import LlamaForCausalLM
-
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("base")
-    words = [*WORDS, "shown", *IMAGE_MARKS]
-    save(
-        build_model(LlamaForCausalLM.from_pretrained(TEXT), words, EYE),
-        build_processor(words, EYE, 400),
-        folder,
-    )
-    return folder
-
-
 @asynccontextmanager
-async def stack(folder: Path, base: Path, url: str) -> AsyncIterator[Runs]:
+async def stack(folder: Path, url: str) -> AsyncIterator[Runs]:
     """All five services for the length of a block, and the trainer's runs."""
     async with AsyncExitStack() as opened:
         enter = opened.enter_async_context
         host = await enter(environment(EnvironmentConfig(), plugins.load("farfield.environments")))
         judge = await enter(verifier(VerifierConfig(), plugins.load("farfield.verifiers")))
-        engine = {"kind": "torch", "model": str(base), "max_rows": 8, "max_context": 256}
+        engine = {"kind": "torch", "model": str(BASE), "max_rows": 8, "max_context": 256}
         player = await enter(
             policy(PolicyConfig(engine=engine, queue_url=url, lane="lane", retry_seconds=0.1))
         )
@@ -113,21 +88,21 @@ def figures(run: Run, kind: str) -> list[dict[str, float]]:
 
 
 async def test_pictures_are_played_learned_from_and_forgotten(
-    make_redis: Callable[..., Any], tmp_path: Path, base: Path
+    make_redis: Callable[..., Any], tmp_path: Path
 ) -> None:
     server = make_redis()
     sft = COMMON | {
-        "base": str(base),
+        "base": str(BASE),
         "algorithm": {"kind": "sft"},
         "demonstrations": {"style": "revision", "batch_size": 4},
     }
     rl = COMMON | {
-        "base": str(base),
+        "base": str(BASE),
         "algorithm": {"kind": "rl", "advantage": {"estimator": "ppo_turn"}, "kl": {"coefficient": 0.01}},
         "batch": {"groups": 3, "group_size": 2},
         "checkpoint": {"every": 1},
     }
-    async with stack(tmp_path, base, server.url) as runs:
+    async with stack(tmp_path, server.url) as runs:
         imitated = await finished(runs, "sft", sft)
         assert [update["demonstrations"] for update in figures(imitated, "update")] == [4, 4]
         played = await finished(runs, "rl", rl)
