@@ -4,7 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DISTRIBUTIONS := proto plugins/sdk services/kernel services/model services/environment services/verifier services/policy \
-                 services/rollout services/trainer services/cli plugins/generalpoints plugins/virl plugins/openenv
+                 services/rollout services/trainer plugins/conformance services/cli plugins/generalpoints plugins/virl \
+                 plugins/openenv
 EDITABLE := $(foreach dist,$(DISTRIBUTIONS),-e ./$(dist))
 CODE := services plugins proto/generate.py tests benchmarks examples
 DEMO ?=

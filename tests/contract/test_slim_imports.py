@@ -12,6 +12,7 @@ SLIM = [
     "farfield_verifier",
     "farfield_rollout",
     "farfield_cli",
+    "farfield_conformance",
     "farfield_generalpoints",
     "farfield_virl",
     "farfield_openenv",

@@ -12,12 +12,13 @@ from farfield_sdk.environment import (
 )
 from farfield_sdk.messages import Image, Message, Part, Role, Text, assistant, system, user
 from farfield_sdk.options import Options
-from farfield_sdk.verifier import Attempt, Verdict, Verifier
+from farfield_sdk.verifier import Attempt, Example, Verdict, Verifier
 
 __all__ = [
     "Attempt",
     "Demonstration",
     "Environment",
+    "Example",
     "Image",
     "Message",
     "Observation",

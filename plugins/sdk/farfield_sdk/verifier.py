@@ -38,6 +38,14 @@ class Verdict:
     parseable: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An attempt, and whether it is right."""
+
+    attempt: Attempt
+    correct: bool
+
+
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 
@@ -60,6 +68,9 @@ class Verifier(Generic[OptionsT]):
     """Most attempts that `verify_batch` is given."""
     max_wait_seconds: ClassVar[float] = 0.0
     """How long a batch that is not full waits for more attempts; 0 takes those that are there."""
+    examples: ClassVar[tuple[Example, ...]] = ()
+    """Attempts that the conformance checks judge where no environment gives them facts: right ones and
+    wrong ones, under the options' defaults."""
 
     def __init__(self, options: OptionsT) -> None:
         self.options = options

@@ -11,6 +11,7 @@ from farfield_cli import (
     runs_commands,
     stack_commands,
 )
+from farfield_cli.plugins import commands as plugin_commands
 
 app = typer.Typer(
     name="farfield",
@@ -27,6 +28,7 @@ app.command("report", rich_help_panel="Experiments")(report_command.report)
 app.add_typer(runs_commands.runs_app, name="runs", rich_help_panel="Experiments")
 app.command("play", rich_help_panel="Environments")(play_commands.play)
 app.add_typer(play_commands.env_app, name="env", rich_help_panel="Environments")
+app.add_typer(plugin_commands.plugin_app, name="plugin", rich_help_panel="Environments")
 app.command("up", rich_help_panel="Stack")(stack_commands.up)
 app.command("down", rich_help_panel="Stack")(stack_commands.down)
 app.command("status", rich_help_panel="Stack")(stack_commands.status)

@@ -1,0 +1,115 @@
+"""Many sessions at a service: batches, streams, restoring."""
+
+from farfield.environment.v1 import environment_pb2 as pb
+from farfield_conformance.check import Level, environment_check, expect
+from farfield_conformance.codes import expect_code, named
+from farfield_conformance.environment.episode import Episode
+from farfield_conformance.environment.subject import EnvironmentSubject
+from farfield_conformance.wire import CALL_SECONDS
+
+TURNS = ("x", "1", "another answer", "{}", "x")
+SESSIONS = 32
+
+
+@environment_check(Level.WIRE)
+def a_batch_equals_single_steps(subject: EnvironmentSubject) -> None:
+    """A batch over many sessions gives what each step alone gives, in the order of the request, and an item
+    that fails hurts no other.
+
+    Treat every action by itself; the status of an item stays with that item.
+    """
+    alone, together = subject.start(*range(4)), subject.start(*range(4))
+    digests = [one.step("x").digest for one in alone]
+    actions = [pb.Action(session_id=one.id, response="x") for one in together]
+    actions.insert(2, pb.Action(session_id="no-such-session", response="x"))
+    results = subject.steps(*actions)
+    code = named(results[2].error)
+    expect(code == "NOT_FOUND", f"the item of an unknown session came to {code}")
+    others = [result.outcome.digest for number, result in enumerate(results) if number != 2]
+    expect(others == digests, "the outcomes of a batch are not those of single steps")
+
+
+@environment_check(Level.WIRE)
+def sessions_are_isolated(subject: EnvironmentSubject) -> str:
+    """32 sessions that take turns go as each goes alone.
+
+    Keep all state in `self`, set in `reset`; no class attribute, module variable or shared generator of
+    random numbers changes while episodes run.
+    """
+    alone = [_play(subject, seed) for seed in range(SESSIONS)]
+    mixed = subject.start(*range(SESSIONS))
+    for number in range(len(TURNS)):
+        for episode in (mixed, mixed[::-1])[number % 2]:
+            if not episode.ended:
+                episode.step(_response(episode.seed, number))
+    for one, other in zip(alone, mixed, strict=True):
+        same = [out.digest for out in one.outcomes] == [out.digest for out in other.outcomes]
+        expect(same, f"seed {one.seed} went another way among {SESSIONS} sessions than alone")
+    return f"{SESSIONS} sessions, up to {len(TURNS)} turns each"
+
+
+def _play(subject: EnvironmentSubject, seed: int) -> Episode:
+    (episode,) = subject.start(seed)
+    for number in range(len(TURNS)):
+        if not episode.ended:
+            episode.step(_response(seed, number))
+    return episode
+
+
+def _response(seed: int, turn: int) -> str:
+    """Sessions side by side say different things."""
+    return f"{TURNS[(turn + seed) % len(TURNS)]} {seed}"
+
+
+@environment_check(Level.WIRE)
+def a_stream_equals_single_steps(subject: EnvironmentSubject) -> None:
+    """`Rollout` takes actions of many sessions on one stream and answers each, in any order, as `Step` does.
+
+    Serve `Rollout`, read requests while steps run, and end the stream when the caller has and all is
+    answered.
+    """
+    expected = {seed: subject.start(seed)[0].step("x").digest for seed in range(8)}
+    episodes = subject.start(*expected)
+    seeds = {one.id: one.seed for one in episodes}
+    requests = [pb.RolloutRequest(actions=[pb.Action(session_id=one.id, response="x")]) for one in episodes]
+    answers = subject.stub.Rollout(iter(requests), timeout=CALL_SECONDS)
+    results = [result for answer in answers for result in answer.results]
+    found = {seeds[one.session_id]: one.outcome.digest for one in results}
+    expect(len(results) == len(episodes), f"{len(results)} results for {len(episodes)} actions")
+    expect(found == expected, "the outcomes of a stream are not those of single steps")
+
+
+@environment_check(Level.WIRE)
+def sessions_are_restored(subject: EnvironmentSubject) -> None:
+    """A session is rebuilt from its seed and its responses: same digest, and it goes on as the lost one would
+    have; a history with another digest is DATA_LOSS, and nothing is created.
+
+    The same options, seed and responses must give the same episode: draw every random number from the seed.
+    """
+    original = _play(subject, 5)
+    session_id, wrong_id = subject.new_id(), subject.new_id()
+    results = subject.restore(original.history(session_id), original.history(wrong_id, digest="0" * 64))
+    expect(not results[0].HasField("error"), f"a restore failed: {results[0].error.message}")
+    _expect_same(results[0].outcome.digest, original.digest)
+    code = named(results[1].error)
+    expect_code((code, results[1].error.message), "DATA_LOSS", "a history with another digest")
+    expect(subject.renew(wrong_id) == [wrong_id], "a session of the refused history is alive")
+    if not original.ended:
+        action = pb.Action(session_id=session_id, turn=original.turn, response="and on")
+        _expect_same(subject.steps(action)[0].outcome.digest, original.step("and on").digest)
+
+
+def _expect_same(found: str, expected: str) -> None:
+    expect(found == expected, f"the digest after it is {found[:12]}…, not {expected[:12]}…")
+
+
+@environment_check(Level.WIRE)
+def a_start_is_restored(subject: EnvironmentSubject) -> None:
+    """A history without responses restores the start, byte for byte.
+
+    Answer with `started` where the history is empty.
+    """
+    (original,) = subject.start(6)
+    (result,) = subject.restore(original.history(subject.new_id()))
+    expect(result.WhichOneof("result") == "started", f"it came to {result.WhichOneof('result')}")
+    expect(result.started.digest == original.digest, "the digest of the start differs")

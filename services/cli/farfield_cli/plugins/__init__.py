@@ -1,0 +1,1 @@
+"""`farfield plugin`: plugins made, listed and checked."""
