@@ -22,7 +22,9 @@ _MODULES = (
     "environment.earning",
     "environment.load",
     "verifier.static",
-    "verifier.judging",
+    "verifier.api",
+    "verifier.calls",
+    "verifier.semantics",
 )
 
 

@@ -6,6 +6,7 @@ from farfield_conformance.codes import short
 from farfield_conformance.environment import oracle
 from farfield_conformance.environment.episode import Episode, text_of
 from farfield_conformance.environment.subject import EnvironmentSubject
+from farfield_conformance.leaks import leaks
 from farfield_conformance.verifier import attempts
 
 SEEDS = range(10, 18)
@@ -37,13 +38,9 @@ def the_answer_is_not_shown(subject: EnvironmentSubject) -> None:
     Take it out of observation and feedback; facts are the place for it. A task whose answer is to be copied
     waives this check. Answers that every episode shows alike, as the choices of a quiz, do not count.
     """
-    shown = {seed: _shown(subject, seed) for seed in SEEDS}
-    answers = {seed: _first(subject, seed) for seed in SEEDS}
-    own = [_stands_in(answers[seed], shown[seed]) for seed in SEEDS]
-    others = [_stands_in(answers[one], shown[two]) for one in SEEDS for two in SEEDS if one != two]
-    leaks = all(own) and sum(others) < len(others) / 2
-    first = answers[SEEDS[0]]
-    expect(not leaks, f"every episode shows its own answer; seed {SEEDS[0]} the response {short(first)!r}")
+    answers = [_first(subject, seed) for seed in SEEDS]
+    found = leaks(answers, [_shown(subject, seed) for seed in SEEDS])
+    expect(not found, f"episodes show their own answer: seed {SEEDS[0]} the response {short(answers[0])!r}")
 
 
 def _shown(subject: EnvironmentSubject, seed: int) -> str:
@@ -57,19 +54,7 @@ def _shown(subject: EnvironmentSubject, seed: int) -> str:
 
 
 def _first(subject: EnvironmentSubject, seed: int) -> str:
-    return next(oracle.right_responses(subject, seed), "").strip()
-
-
-def _stands_in(answer: str, text: str) -> bool:
-    """As a word of its own: 7 does not stand in 17."""
-    padded = f" {text} "
-    start = padded.find(answer)
-    while answer and start >= 0:
-        around = padded[start - 1] + padded[start + len(answer)]
-        if not (around[0].isalnum() or around[1].isalnum()):
-            return True
-        start = padded.find(answer, start + 1)
-    return False
+    return next(oracle.right_responses(subject, seed), "")
 
 
 @environment_check(Level.SEMANTICS)

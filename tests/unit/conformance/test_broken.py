@@ -1,0 +1,83 @@
+"""Each way to break the contract is found by the check that is meant for it; what keeps it passes all."""
+
+import pytest
+import sample_games as games
+from sample_services import Broken, Pair, broken_services, result, sample
+
+from farfield_conformance.catalog import checks
+from farfield_conformance.run import Status
+
+GAMES = [
+    (games.Untold, "static/describes-itself"),
+    (games.BadDefault, "static/options-have-a-schema"),
+    (games.LooseOptions, "static/unknown-options-are-refused"),
+    (games.LooseOptions, "static/class-loads"),
+    (games.BadVariant, "static/every-variant-starts"),
+    (games.Speechless, "static/starts-are-conversations"),
+    (games.UnicodeCrash, "api/any-response-is-an-outcome"),
+    (games.NoiseWins, "api/noise-does-not-win"),
+    (games.Poisoned, "api/an-episode-survives-noise"),
+    (games.Shared, "wire/sessions-are-isolated"),
+    (games.Counted, "wire/sessions-are-restored"),
+    (games.Random, "semantics/episodes-repeat"),
+    (games.Counted, "semantics/episodes-repeat"),
+    (games.OneStart, "semantics/seeds-differ"),
+    (games.WrongOracle, "semantics/the-oracle-wins"),
+    (games.Leaky, "semantics/the-answer-is-not-shown"),
+    (games.WrongExpert, "semantics/demonstrations-win"),
+    (games.Hoarder, "load/memory-stays-flat"),
+    (games.Fragile, "load/many-sessions-play"),
+]
+VERIFIERS = [
+    (games.Generous, "verifier/api/malformed-responses-earn-nothing"),
+    (games.Talkative, "environment/semantics/noise-earns-less-than-the-oracle"),
+    (games.Talkative, "environment/semantics/the-oracle-earns-most"),
+    (games.Opposed, "environment/semantics/the-oracle-earns-most"),
+    (games.Opposed, "verifier/semantics/right-responses-pass"),
+    (games.Credulous, "verifier/api/any-response-is-judged"),
+    (games.Stumbling, "verifier/api/any-response-is-judged"),
+    (games.Hanging, "verifier/api/any-response-is-judged"),
+    (games.Lenient, "verifier/wire/facts-that-are-missing-are-an-error"),
+    (games.Moody, "verifier/wire/results-keep-their-order"),
+    (games.Moody, "verifier/semantics/verdicts-repeat"),
+    (games.Telling, "verifier/semantics/feedback-keeps-the-answer"),
+    (games.Telling, "environment/semantics/the-answer-is-not-shown"),
+]
+
+
+def expect_failed(pair: Pair, check: str) -> None:
+    found = result(pair, check)
+    assert found.status is Status.FAILED, found
+    assert found.said
+
+
+@pytest.fixture(scope="module")
+def good() -> Pair:
+    with sample(games.Coloured) as pair:
+        yield pair
+
+
+@pytest.mark.parametrize("name", [check.id for kind in ("environment", "verifier") for check in checks(kind)])
+def test_what_keeps_its_contract_passes(good: Pair, name: str) -> None:
+    found = result(good, name)
+    assert found.status is Status.PASSED, found
+
+
+@pytest.mark.parametrize(("game", "check"), GAMES, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_broken_environment_is_found(game: type, check: str) -> None:
+    with sample(game) as pair:
+        expect_failed(pair, f"environment/{check}")
+
+
+@pytest.mark.parametrize(("verifier", "check"), VERIFIERS, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_broken_verifier_is_found(verifier: type, check: str) -> None:
+    with sample(verifier=verifier) as pair:
+        expect_failed(pair, check)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "check"), broken_services(), ids=lambda value: getattr(value, "__name__", "")
+)
+def test_a_broken_service_is_found(wrap: type[Broken], check: str) -> None:
+    with sample(games.Coloured, wrap=wrap) as pair:
+        expect_failed(pair, check)
