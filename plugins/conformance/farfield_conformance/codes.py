@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
-from google.rpc import code_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from farfield_conformance.check import Failed
 
 OK = "OK"
+DETAILS = "grpc-status-details-bin"
 
 
 def called(call: Callable[[], Any]) -> tuple[str, str]:
@@ -26,6 +27,18 @@ def code_of(error: grpc.RpcError) -> str:
 
 def details_of(error: grpc.RpcError) -> str:
     return str(error.details() or "")
+
+
+def retry_delays(error: grpc.RpcError) -> list[float]:
+    """Seconds of each RetryInfo that a failed call carries."""
+    found = []
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS:
+            for detail in status_pb2.Status.FromString(value).details:
+                info = error_details_pb2.RetryInfo()
+                if detail.Unpack(info):
+                    found.append(info.retry_delay.ToNanoseconds() / 1e9)
+    return found
 
 
 def named(status: status_pb2.Status) -> str:

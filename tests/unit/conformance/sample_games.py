@@ -3,7 +3,8 @@
 import itertools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
@@ -331,3 +332,20 @@ class Telling(SumVerifier):
         found = super().verify(attempt)
         said = "" if found.correct else f"It is {attempt.facts['sum']}, by the way."
         return Verdict(found.reward, found.correct, said, parseable=found.parseable)
+
+
+class Relative(SumVerifier):
+    """A right response earns what the others of its group lack."""
+
+    def verify_group(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
+        verdicts = [self.verify(attempt) for attempt in attempts]
+        mean = sum(one.reward for one in verdicts) / len(verdicts)
+        return [replace(one, reward=one.reward - mean) for one in verdicts]
+
+
+class FirstServed(Relative):
+    """The first of a group earns most."""
+
+    def verify_group(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
+        verdicts = super().verify_group(attempts)
+        return [replace(one, reward=one.reward - place) for place, one in enumerate(verdicts)]

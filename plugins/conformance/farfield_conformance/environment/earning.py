@@ -64,6 +64,8 @@ def the_oracle_earns_most(subject: EnvironmentSubject) -> str:
 def _verifier(subject: EnvironmentSubject) -> VerifierSubject:
     if subject.verifier is None:
         raise Skipped("no verifier is named")
+    if subject.verifier.info.whole_groups:
+        raise Skipped("the verifier compares the responses of a group: one alone earns nothing")
     return subject.verifier
 
 

@@ -2,9 +2,11 @@
 
 import time
 
+import grpc
+
 from farfield.environment.v1 import environment_pb2 as pb
-from farfield_conformance.check import Level, Skipped, environment_check, expect
-from farfield_conformance.codes import called, expect_code, named
+from farfield_conformance.check import Failed, Level, Skipped, environment_check, expect
+from farfield_conformance.codes import called, code_of, details_of, expect_code, named, retry_delays
 from farfield_conformance.environment.episode import Episode, images_of
 from farfield_conformance.environment.subject import EnvironmentSubject
 from farfield_conformance.wire import CALL_SECONDS
@@ -101,3 +103,26 @@ def known_images_are_left_out(subject: EnvironmentSubject) -> str:
     code = called(lambda: list(subject.stub.GetBlobs(unknown, timeout=CALL_SECONDS)))
     expect_code(code, "NOT_FOUND", "an unknown digest")
     return f"{len(images)} images at the start, {sum(len(one.data) for one in blobs)} bytes"
+
+
+@environment_check(Level.WIRE)
+def a_full_service_says_when_to_come_back(subject: EnvironmentSubject) -> None:
+    """Where there is no room, `CreateSessions` is RESOURCE_EXHAUSTED with a RetryInfo, and no session of the
+    call is left.
+
+    Count sessions before the first is made, and name a delay after which there may be room.
+    """
+    if subject.another is None:
+        raise Skipped("for services that are started here: it takes one with little room")
+    with subject.another({"max_sessions": 1}) as small:
+        first, second = small.new_id(), small.new_id()
+        wanted = [pb.NewSession(session_id=one) for one in (first, second)]
+        try:
+            small.create(small.ref(), wanted)
+        except grpc.RpcError as error:
+            code, delays = code_of(error), retry_delays(error)
+            expect_code((code, details_of(error)), "RESOURCE_EXHAUSTED", "two sessions where one has room")
+            expect(bool(delays), "the error carries no RetryInfo")
+        else:
+            raise Failed("two sessions were created where max_sessions is 1")
+        expect(small.renew(first, second) == [first, second], "a session of the failed call is alive")

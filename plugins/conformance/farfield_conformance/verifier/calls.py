@@ -1,8 +1,8 @@
 """Plans, facts and batches: what of a call is an error, and whose."""
 
 from farfield.verifier.v1 import verifier_pb2 as pb
-from farfield_conformance.check import Level, expect, verifier_check
-from farfield_conformance.codes import called, expect_code
+from farfield_conformance.check import Level, Skipped, expect, verifier_check
+from farfield_conformance.codes import called, expect_code, named
 from farfield_conformance.verifier.subject import VerifierSubject, with_response
 
 
@@ -62,3 +62,23 @@ def results_keep_their_order(subject: VerifierSubject) -> None:
     expect(ids == [one.attempt_id for one in attempts], f"the ids came as {ids}")
     alone = [subject.results([one])[0] for one in attempts]
     expect(results == alone, "a batch is judged otherwise than its attempts one by one")
+
+
+@verifier_check(Level.WIRE)
+def groups_are_judged_whole(subject: VerifierSubject) -> None:
+    """A verifier that compares a group refuses a part of it as FAILED_PRECONDITION, and judges its members
+    alike in whatever order they come.
+
+    Do not use the order of the attempts; the service sees to it that a group is complete.
+    """
+    if not subject.info.whole_groups:
+        raise Skipped("it judges each attempt by itself")
+    members = [with_response(subject.known()[0].attempt, text) for text in ("x", "1", "another answer")]
+    members.append(subject.known()[0].attempt)
+    for one in members:
+        one.group, one.group_size = "group", len(members)
+    for result in subject.results(members[1:]):
+        code = (named(result.error), result.error.message)
+        expect_code(code, "FAILED_PRECONDITION", "a member of a group that is not complete")
+    verdicts, reversed_verdicts = subject.verdicts(members), subject.verdicts(members[::-1])
+    expect(reversed_verdicts[::-1] == verdicts, "in another order the members get other verdicts")

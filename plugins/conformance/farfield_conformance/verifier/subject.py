@@ -13,6 +13,8 @@ from farfield_conformance.codes import named, short
 from farfield_conformance.wire import CALL_SECONDS, struct_of
 from farfield_sdk import Verifier
 
+LETTERS_PER_TOKEN = 4
+
 Another = Callable[[], AbstractContextManager["VerifierSubject"]]
 
 
@@ -75,8 +77,10 @@ class VerifierSubject:
     def results(
         self, attempts: Sequence[pb.Attempt], plan: pb.RewardPlan | None = None
     ) -> list[pb.VerifyResult]:
+        """Each attempt is a group of its own, and has a number of tokens, unless it says otherwise."""
         _ = self.info
-        request = pb.VerifyRequest(plan=plan or self.plan(), attempts=attempts)
+        sent = [_complete(one, number) for number, one in enumerate(attempts)]
+        request = pb.VerifyRequest(plan=plan or self.plan(), attempts=sent)
         return list(self.stub.Verify(request, timeout=CALL_SECONDS).results)
 
     def verdicts(self, attempts: Sequence[pb.Attempt]) -> list[types_pb2.Verdict]:
@@ -89,6 +93,16 @@ class VerifierSubject:
                     f"{named(result.error)}: {result.error.message}"
                 )
         return [result.verdict for result in results]
+
+
+def _complete(attempt: pb.Attempt, number: int) -> pb.Attempt:
+    sent = pb.Attempt()
+    sent.CopyFrom(attempt)
+    if not sent.group:
+        sent.group, sent.group_size = f"{number}", 1
+    if not sent.HasField("response_tokens"):
+        sent.response_tokens = 1 + len(sent.response) // LETTERS_PER_TOKEN
+    return sent
 
 
 def with_response(attempt: pb.Attempt, response: str) -> pb.Attempt:
