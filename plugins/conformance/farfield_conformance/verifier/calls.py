@@ -73,8 +73,8 @@ def groups_are_judged_whole(subject: VerifierSubject) -> None:
     """
     if not subject.info.whole_groups:
         raise Skipped("it judges each attempt by itself")
-    members = [with_response(subject.known()[0].attempt, text) for text in ("x", "1", "another answer")]
-    members.append(subject.known()[0].attempt)
+    known = subject.known()[0].attempt
+    members = [with_response(known, text) for text in ("x", "1", "another answer", known.response)]
     for one in members:
         one.group, one.group_size = "group", len(members)
     for result in subject.results(members[1:]):
