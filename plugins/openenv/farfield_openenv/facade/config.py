@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from google.protobuf import json_format
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from farfield.verifier.v1.verifier_pb2 import Leaf, RewardPlan
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.config import Config
+from farfield_kernel.reward_plans import reward_plan
 from farfield_kernel.server import ServerConfig
 from farfield_rollout.config import RetryConfig
 
@@ -17,18 +17,13 @@ def _client(value: Any) -> Any:
     return {"address": value} if isinstance(value, str) else value
 
 
-def _plan(value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        json_format.ParseDict(value, RewardPlan())
-    except json_format.ParseError as error:
-        raise ValueError(
-            f"not a RewardPlan: {error}; write for example {{leaf: {{verifier: generalpoints}}}}"
-        ) from None
+def _checked(value: dict[str, Any]) -> dict[str, Any]:
+    reward_plan(value)
     return value
 
 
 Client = Annotated[ClientConfig, BeforeValidator(_client)]
-Plan = Annotated[dict[str, Any], AfterValidator(_plan)]
+Plan = Annotated[dict[str, Any], AfterValidator(_checked)]
 
 
 class FacadeConfig(Config):
@@ -64,5 +59,5 @@ class FacadeConfig(Config):
 
     def plan(self) -> RewardPlan:
         if self.reward:
-            return json_format.ParseDict(self.reward, RewardPlan())
+            return reward_plan(self.reward)
         return RewardPlan(leaf=Leaf(verifier=self.name))
