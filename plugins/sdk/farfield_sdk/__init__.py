@@ -1,5 +1,6 @@
-"""What a plugin author needs, and nothing else: plain types and two base classes."""
+"""What a plugin author needs, and nothing else: plain types and base classes."""
 
+from farfield_sdk.batched import BatchedEnvironment
 from farfield_sdk.environment import (
     Demonstration,
     Environment,
@@ -16,6 +17,7 @@ from farfield_sdk.verifier import Attempt, Example, Verdict, Verifier
 
 __all__ = [
     "Attempt",
+    "BatchedEnvironment",
     "Demonstration",
     "Environment",
     "Example",

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from farfield.environment.v1 import environment_pb2 as pb
@@ -13,9 +13,10 @@ from farfield_environment.meters import Meters
 from farfield_kernel import plugins
 from farfield_kernel.config import parse
 from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound, PluginFailure
-from farfield_kernel.executors import Threads
+from farfield_kernel.executors import Pools
+from farfield_kernel.promptness import SLOW_SECONDS, Promptness
 from farfield_kernel.wire import struct_from, struct_to_dict
-from farfield_sdk import Environment, Options
+from farfield_sdk import BatchedEnvironment, Environment, Options
 from farfield_sdk.environment import Executor
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ REMEMBERED = 256
 """Resolved references that are kept, so that options are validated once."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hosted:
     """One plugin as this service runs it."""
 
@@ -36,10 +37,27 @@ class Hosted:
     rules: Rules
     meters: Meters
     info: pb.EnvironmentInfo
+    promptness: Promptness = field(default_factory=Promptness)
 
     @property
     def name(self) -> str:
         return self.cls.name
+
+    def took(self, seconds: float) -> None:
+        """Of an inline call. A plugin that keeps the event loop gets threads for its new sessions."""
+        self.promptness.calls += 1
+        if seconds > SLOW_SECONDS:
+            self._kept_the_loop()
+
+    def _kept_the_loop(self) -> None:
+        self.promptness.slow += 1
+        self.meters.slow.inc()
+        if self.promptness.broken and self.executor == "inline":
+            log.warning(
+                "environment %s is inline and took over %g s in %d of %d calls: new sessions get threads",
+                self.name, SLOW_SECONDS, self.promptness.slow, self.promptness.calls,
+            )  # fmt: skip
+            self.executor = self.info.executor = "thread"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +75,9 @@ class Resolved:
 class Catalog:
     """Plugins by name. One that is malformed is shown as broken and hurts nobody else."""
 
-    def __init__(self, loaded: plugins.Loaded, config: EnvironmentConfig, threads: Threads) -> None:
+    def __init__(self, loaded: plugins.Loaded, config: EnvironmentConfig, pools: Pools) -> None:
         self._loaded = loaded
-        self._config, self._threads = config, threads
+        self._config, self._pools = config, pools
         self._resolved: dict[bytes, Resolved] = {}
         self.hosted: dict[str, Hosted] = {}
         for name, plugin in sorted(loaded.plugins.items()):
@@ -108,7 +126,7 @@ class Catalog:
             )
         given = {**_variant_options(hosted, ref.variant), **struct_to_dict(ref.options)}
         options = await self._validate(hosted, given)
-        complete = struct_from(options.model_dump(mode="json"))
+        complete = struct_from(options.model_dump(mode="json", round_trip=True))
         exact = pb.EnvironmentRef(
             name=ref.name, version=hosted.cls.version, variant=ref.variant, options=complete
         )
@@ -118,7 +136,8 @@ class Catalog:
         """On a thread: a validator is the plugin's code and may take its time."""
         what, timeout = f"options of environment '{hosted.name}'", self._config.start_timeout_seconds
         try:
-            return await self._threads.run(parse, hosted.cls.Options, given, what, timeout=timeout)
+            threads = self._pools.threads(hosted.name)
+            return await threads.run(parse, hosted.cls.Options, given, what, timeout=timeout)
         except FarfieldError:
             raise
         except Exception as error:
@@ -137,6 +156,8 @@ def check(name: str, cls: Any) -> None:
         raise TypeError(f"{cls.__name__}.name is '{cls.name}' but its entry point is '{name}'")
     if not cls.modalities <= {"text", "image"}:
         raise TypeError(f"{cls.__name__}.modalities is {sorted(cls.modalities)}; known are image, text")
+    if issubclass(cls, BatchedEnvironment) and (not isinstance(cls.slots, int) or cls.slots < 1):
+        raise TypeError(f"{cls.__name__}.slots is {cls.slots!r}: an object holds at least one session")
     if cls.executor not in EXECUTORS:
         raise TypeError(f"{cls.__name__}.executor is '{cls.executor}'; known are {', '.join(EXECUTORS)}")
 
@@ -165,4 +186,5 @@ def _info(cls: type[Environment], distribution: str, executor: str) -> pb.Enviro
         modalities=sorted(cls.modalities),
         demonstration_styles=cls.demonstration_styles,
         executor=executor,
+        slots=cls.slots if issubclass(cls, BatchedEnvironment) else 1,
     )

@@ -26,11 +26,13 @@ class EnvironmentConfig(Config):
     start_timeout_seconds: float = Field(default=60, gt=0)
     """Longest that a plugin may take to validate options or to reset."""
     step_timeout_seconds: float = Field(default=30, gt=0)
-    """Longest that a plugin may take for one step."""
+    """Longest that a plugin may take for one step, or for one of several sessions together."""
     threads: int = Field(default=16, ge=1)
-    """Most threads that plugins run on."""
+    """Most threads that each plugin runs on."""
     idle_processes: int = Field(default=2, ge=0)
-    """Free processes of each plugin that are kept warm."""
+    """Free processes, and free objects of batched environments, of each plugin that are kept warm."""
+    child_memory_mib: int = Field(default=4096, ge=0)
+    """Most memory that a plugin's child process may hold, in MiB; 0: any amount. Needs /proc."""
     max_response_bytes: int = Field(default=MIB, ge=1)
     """Longest response that a step takes."""
     max_observation_bytes: int = Field(default=32 * MIB, ge=1)

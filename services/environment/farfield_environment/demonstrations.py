@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield_environment.catalog import Resolved
 from farfield_environment.config import EnvironmentConfig
-from farfield_environment.inline import IN_CHILD, demonstrate, unpack
-from farfield_environment.seats import Seats, for_child
+from farfield_environment.inline import IN_CHILD, demonstrate, for_child, unpack
+from farfield_environment.seats import Seats
 from farfield_environment.session import plugin_error
 from farfield_kernel.errors import InvalidArgument
 
@@ -33,7 +33,7 @@ class Demonstrations:
         try:
             if resolved.hosted.executor == "process":
                 return await self._in_process(resolved, seeds, style)
-            return await self._seats.threads.run(
+            return await self._seats.pools.threads(resolved.hosted.name).run(
                 demonstrate, resolved.hosted.cls, resolved.options, resolved.hosted.rules, seeds, style,
                 timeout=self._config.start_timeout_seconds,
             )  # fmt: skip
@@ -42,7 +42,7 @@ class Demonstrations:
 
     async def _in_process(self, resolved: Resolved, seeds: range, style: str) -> list[pb.DemonstrateResponse]:
         name = resolved.hosted.name
-        argument = for_child(resolved.hosted, resolved.options)
+        argument = for_child(resolved.hosted.cls, resolved.options, resolved.hosted.rules)
         process = await self._seats.processes.open(name, IN_CHILD, argument)
         asked = json.dumps([seeds.start, seeds.stop, style]).encode()
         try:

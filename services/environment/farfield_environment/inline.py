@@ -38,10 +38,21 @@ class InlineSeat:
         pass
 
 
-def in_child(argument: bytes) -> "Child":
+def for_child(cls: type[Environment], options: Options, rules: Rules) -> bytes:
+    """What a child needs to make the plugin object: `made` reads it."""
+    sizes = [sorted(rules.modalities), rules.max_observation_bytes, rules.max_facts_bytes]
+    given = options.model_dump(mode="json", round_trip=True)
+    return json.dumps([cls.__module__, cls.__qualname__, given, sizes]).encode()
+
+
+def made(argument: bytes) -> tuple[type[Environment], Options, Rules]:
     module, name, given, (modalities, *sizes) = json.loads(argument)
     cls = getattr(importlib.import_module(module), name)
-    return Child(cls, cls.Options.model_validate(given), Rules(frozenset(modalities), *sizes))
+    return cls, cls.Options.model_validate(given), Rules(frozenset(modalities), *sizes)
+
+
+def in_child(argument: bytes) -> "Child":
+    return Child(*made(argument))
 
 
 class Child:

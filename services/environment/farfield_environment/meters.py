@@ -13,8 +13,18 @@ _failures = metrics.counter(
 _restores = metrics.counter("restores_total", "Sessions rebuilt by replay.", ("plugin", "result"))
 _replays = metrics.counter("replays_total", "Steps answered from the stored answer.", ("plugin",))
 _expired = metrics.counter("leases_expired_total", "Sessions that nobody called in time.", ("plugin",))
+_batches = metrics.histogram(
+    "environment_batch_sessions",
+    "Sessions that a batched plugin was asked for in one call.",
+    ("plugin", "call"),
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+_slow = metrics.counter(
+    "environment_loop_blocked_total", "Calls in which an inline plugin kept the event loop.", ("plugin",)
+)
 
-KINDS = ("raised", "timeout", "crashed", "invalid")
+KINDS = ("raised", "timeout", "crashed", "memory", "invalid")
+CALLS = ("reset_many", "step_many")
 OUTCOMES = ("success", "failure", "truncated")
 
 
@@ -28,5 +38,7 @@ class Meters:
         self.expired = _expired.labels(plugin)
         self.restored = _restores.labels(plugin, "ok")
         self.restore_failed = _restores.labels(plugin, "failed")
+        self.batches = {call: _batches.labels(plugin, call) for call in CALLS}
+        self.slow = _slow.labels(plugin)
         self.failures = {kind: _failures.labels(plugin, kind) for kind in KINDS}
         self.episodes = {outcome: _episodes.labels(plugin, outcome) for outcome in OUTCOMES}

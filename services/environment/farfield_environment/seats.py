@@ -4,18 +4,18 @@ Every seat answers with the contract's messages, so that what crosses a process 
 plugin's types never leave the place where it runs.
 """
 
-import json
 from typing import Any, Protocol
 
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield_environment import messages
-from farfield_environment.catalog import Hosted, Resolved
+from farfield_environment.catalog import Resolved
+from farfield_environment.cohorts import Cohorts, SharedSeat
 from farfield_environment.config import EnvironmentConfig
-from farfield_environment.inline import IN_CHILD, InlineSeat
+from farfield_environment.inline import IN_CHILD, InlineSeat, for_child
 from farfield_kernel.errors import Unavailable
-from farfield_kernel.executors import Loop, Threads
+from farfield_kernel.executors import Loop, Pools, Threads
 from farfield_kernel.processes import Process, Processes
-from farfield_sdk import Options
+from farfield_sdk import BatchedEnvironment
 
 
 class Seat(Protocol):
@@ -94,7 +94,7 @@ class ProcessSeat:
 
     async def start(self, seed: int) -> pb.Started:
         hosted = self._resolved.hosted
-        argument = for_child(hosted, self._resolved.options)
+        argument = for_child(hosted.cls, self._resolved.options, hosted.rules)
         self._process = await self._processes.open(hosted.name, IN_CHILD, argument)
         if self._closed:
             self.close()
@@ -126,35 +126,23 @@ class ProcessSeat:
 class Seats:
     """Gives every session its seat, and owns the threads, loops and processes behind them."""
 
-    def __init__(self, config: EnvironmentConfig, threads: Threads) -> None:
+    def __init__(self, config: EnvironmentConfig, pools: Pools) -> None:
         self._config = config
-        self.threads, self.processes = threads, Processes(config.idle_processes)
-        self._loops: dict[str, Loop] = {}
+        self.pools, self.processes = pools, Processes(config.idle_processes, config.child_memory_mib)
+        self._cohorts = Cohorts(config, pools, self.processes)
 
     def seat(self, resolved: Resolved) -> Seat:
         hosted = resolved.hosted
+        if issubclass(hosted.cls, BatchedEnvironment):
+            return SharedSeat(resolved, self._cohorts)
         if hosted.executor == "inline":
             return InlineSeat(hosted.cls, resolved.options, hosted.rules)
         if hosted.executor == "async":
-            return AsyncSeat(resolved, self._loop(hosted.name), self._config)
+            return AsyncSeat(resolved, self.pools.loop(hosted.name), self._config)
         if hosted.executor == "process":
             return ProcessSeat(resolved, self.processes, self._config)
-        return ThreadSeat(resolved, self.threads, self._config)
-
-    def _loop(self, plugin: str) -> Loop:
-        if plugin not in self._loops:
-            self._loops[plugin] = Loop(plugin)
-        return self._loops[plugin]
+        return ThreadSeat(resolved, self.pools.threads(hosted.name), self._config)
 
     async def close(self) -> None:
-        for loop in self._loops.values():
-            loop.close()
-        self.threads.close()
+        self.pools.close()
         await self.processes.close()
-
-
-def for_child(hosted: Hosted, options: Options) -> bytes:
-    """What a child needs to make the plugin object: `inline.in_child` reads it."""
-    cls, rules = hosted.cls, hosted.rules
-    sizes = [sorted(rules.modalities), rules.max_observation_bytes, rules.max_facts_bytes]
-    return json.dumps([cls.__module__, cls.__qualname__, options.model_dump(mode="json"), sizes]).encode()

@@ -12,7 +12,7 @@ from farfield_environment.seats import Seats
 from farfield_environment.servicer import EnvironmentServicer, mount
 from farfield_environment.sessions import Sessions
 from farfield_kernel import plugins
-from farfield_kernel.executors import Threads
+from farfield_kernel.executors import Pools
 from farfield_kernel.server import Mount, serve
 
 
@@ -28,9 +28,9 @@ class Service:
 @asynccontextmanager
 async def assembled(config: EnvironmentConfig, loaded: plugins.Loaded) -> AsyncIterator[Service]:
     """The service for the length of a block; its threads and processes end with it."""
-    threads = Threads(config.threads)
-    seats = Seats(config, threads)
-    catalog = Catalog(loaded, config, threads)
+    pools = Pools(config.threads)
+    seats = Seats(config, pools)
+    catalog = Catalog(loaded, config, pools)
     sessions = Sessions(config, seats)
     servicer = EnvironmentServicer(config, catalog, sessions, Demonstrations(config, seats))
     try:

@@ -18,7 +18,7 @@ from farfield_kernel.errors import (
     FarfieldError,
     PluginFailure,
 )
-from farfield_kernel.processes import ProcessDied
+from farfield_kernel.processes import OutOfMemory, ProcessDied
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +153,8 @@ def plugin_error(resolved: Resolved, error: BaseException, method: str) -> Farfi
 def _blame(error: BaseException) -> tuple[str, str]:
     if isinstance(error, DeadlineExceeded):
         return "timeout", str(error)
+    if isinstance(error, OutOfMemory):
+        return "memory", str(error)
     if isinstance(error, ProcessDied):
         return "crashed", str(error)
     said = str(error) if isinstance(error, PluginFailure) else f"{type(error).__name__}: {error}"

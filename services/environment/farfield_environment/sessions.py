@@ -12,6 +12,7 @@ from farfield.environment.v1 import environment_pb2 as pb
 from farfield.types.v1 import types_pb2
 from farfield_environment.blobs import Blobs
 from farfield_environment.catalog import Resolved
+from farfield_environment.cohorts import SeatLost
 from farfield_environment.config import EnvironmentConfig
 from farfield_environment.seats import Seats
 from farfield_environment.session import Session, fingerprint, plugin_error
@@ -103,9 +104,11 @@ class Sessions:
         self._restoring += 1
         try:
             await self._replay(session, responses, digest)
-        except BaseException:
+        except BaseException as error:
             resolved.hosted.meters.restore_failed.inc()
             session.close(self.blobs)
+            if isinstance(error, SeatLost):
+                raise Unavailable(f"while it was replayed, {error}") from error
             raise
         finally:
             self._restoring -= 1
@@ -213,14 +216,17 @@ class Sessions:
                 raise result
 
     async def _start(self, session: Session) -> None:
+        began = self._clock()
         try:
             started = session.seat.start(session.seed)
             if not session.inline:
                 started = await started
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Unavailable):
             raise
         except BaseException as error:  # plugins may raise anything
             raise session.fail(error, "reset") from error
+        if session.inline:
+            session.resolved.hosted.took(self._clock() - began)
         session.begin(started)
         self._show(session, started.observation)
 
@@ -236,6 +242,10 @@ class Sessions:
         began = self._clock()
         try:
             outcome = await session.seat.step(response)
+        except SeatLost:
+            if self._sessions.get(session.id) is session:
+                self.close([session.id])
+            raise
         except BaseException as error:
             raise session.fail(error, "step") from error
         finally:
@@ -246,6 +256,8 @@ class Sessions:
         meters = session.resolved.hosted.meters
         now = self._clock()
         meters.seconds.observe(now - began)
+        if session.inline:
+            session.resolved.hosted.took(now - began)
         session.expires = now + self._config.lease_seconds
         session.take(outcome)
         self._show(session, outcome.observation)

@@ -16,6 +16,8 @@ from farfield_kernel.errors import DeadlineExceeded, PluginFailure
 
 MOST_LOST = 64
 """Abandoned threads that a plugin may have hanging before it gets no more."""
+ANSWER_SECONDS = 1.0
+"""A loop that is not blocked answers within this time."""
 
 
 async def within(timeout: float, awaitable: Awaitable[Any]) -> Any:
@@ -31,34 +33,73 @@ async def within(timeout: float, awaitable: Awaitable[Any]) -> Any:
 
 
 class Loop:
-    """One thread with an event loop, for the coroutines of one plugin: what blocks it blocks no other."""
+    """One thread with an event loop, for the coroutines of one plugin. A loop that a coroutine blocks until
+    its deadline is left to it, and a new one takes the calls that had not begun."""
 
     def __init__(self, name: str) -> None:
+        self._name, self._lost = name, 0
+        self._begin()
+
+    def _begin(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name=f"loop-{name}", daemon=True)
+        self._thread = threading.Thread(
+            target=_serve, args=(self._loop,), name=f"loop-{self._name}", daemon=True
+        )
         self._thread.start()
 
-    def _serve(self) -> None:
-        self._loop.run_forever()
-        self._loop.close()
-
     async def run(self, function: Callable[..., Any], *args: Any, timeout: float) -> Any:
-        async def call() -> Any:
+        while True:
+            loop, began = self._loop, threading.Event()
+            future = asyncio.run_coroutine_threadsafe(_called(function, args, began), loop)
             try:
-                answer = function(*args)
-                return await answer if inspect.isawaitable(answer) else answer
-            except (Exception, asyncio.CancelledError):
-                raise
-            except BaseException as error:  # it would end the loop, and with it the plugin's other calls
-                raise RuntimeError(repr(error)) from error
+                return await within(timeout, asyncio.wrap_future(future))
+            except DeadlineExceeded:
+                if not await self._replaced(loop, timeout) or began.is_set():
+                    raise
 
-        future = asyncio.run_coroutine_threadsafe(call(), self._loop)
-        return await within(timeout, asyncio.wrap_future(future))
+    async def _replaced(self, loop: asyncio.AbstractEventLoop, timeout: float) -> bool:
+        """Whether the loop was blocked and another one is there now."""
+        if loop is self._loop and await _answers(loop):
+            return False
+        if loop is self._loop:
+            if self._lost >= MOST_LOST:
+                return False
+            self._lost += 1
+            loop.call_soon_threadsafe(loop.call_later, timeout, loop.stop)  # if it ever comes back
+            self._begin()
+        return True
 
     def close(self) -> None:
         """Waits a moment for the thread, unless a plugin blocks it."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=1)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
+async def _called(function: Callable[..., Any], args: tuple[Any, ...], began: threading.Event) -> Any:
+    began.set()
+    try:
+        answer = function(*args)
+        return await answer if inspect.isawaitable(answer) else answer
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:  # it would end the loop, and with it the plugin's other calls
+        raise RuntimeError(repr(error)) from error
+
+
+async def _answers(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a loop in another thread still runs what it is given."""
+    here, answered = asyncio.get_running_loop(), asyncio.Event()
+    loop.call_soon_threadsafe(here.call_soon_threadsafe, answered.set)
+    try:
+        await within(ANSWER_SECONDS, answered.wait())
+    except DeadlineExceeded:
+        return False
+    return True
 
 
 class _Job:

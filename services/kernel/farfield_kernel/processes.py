@@ -1,16 +1,19 @@
 """Plugin code in child processes: it may hang or crash, and is killed at its deadline.
 
 A child hosts one object at a time, made by a factory ``module:name`` from bytes; its methods take and
-return bytes. What a plugin raises arrives as PluginFailure with the error's text.
+return bytes. What a plugin raises arrives as PluginFailure with the error's text. Where the system tells
+(Linux: /proc), children that hold too much memory are killed, also between calls.
 """
 
 import asyncio
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections import defaultdict
+from pathlib import Path
 
 from farfield_kernel.client import MAX_MESSAGE_BYTES
 from farfield_kernel.errors import PluginFailure
@@ -23,10 +26,21 @@ START_SECONDS = 60.0
 """Longest that a child may take to import a plugin."""
 USES = 200
 """A child is replaced after hosting this many objects, so that what a plugin leaks stays small."""
+CALLS = 20_000
+"""The same for calls, where an object is kept for many of them."""
+WATCH_SECONDS = 0.25
+"""How often the memory of children is looked at."""
+ENDING_SECONDS = 2.0
+"""Longest that a child which hung up may take to end by itself."""
+MIB = 1024 * 1024
 
 
 class ProcessDied(PluginFailure):
     """The plugin took its process with it."""
+
+
+class OutOfMemory(ProcessDied):
+    """The plugin's process held more memory than it may."""
 
 
 class Process:
@@ -36,17 +50,20 @@ class Process:
         self, child: subprocess.Popen[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self._child, self._reader, self._writer = child, reader, writer
-        self.uses = 0
+        self.uses = self.calls = 0
         self.hosts = b""
+        self._condemned: OutOfMemory | None = None
         self._killed = False
 
     async def call(self, method: str, argument: bytes = b"", *, timeout: float) -> bytes:
         """The method's answer. A child that is late, dies or is not waited for is killed."""
+        self.calls += 1
         try:
             kind, payload = await within(timeout, self._exchange(method, argument))
         except (EOFError, OSError):
+            error = self._condemned or ProcessDied(f"its process died: {await self._ending()}")
             self.kill()
-            raise ProcessDied("its process died") from None
+            raise error from None
         except BaseException:
             self.kill()
             raise
@@ -63,6 +80,28 @@ class Process:
         if length > MAX_MESSAGE_BYTES:
             raise PluginFailure(f"an answer of {length} bytes; at most {MAX_MESSAGE_BYTES} are taken")
         return kind, await self._reader.readexactly(length)
+
+    async def _ending(self) -> str:
+        """How a child that hung up has ended."""
+        for _ in range(int(ENDING_SECONDS / 0.01)):
+            if self.gone:
+                break
+            await asyncio.sleep(0.01)
+        status = self._child.returncode
+        if status is None:
+            return "it closed its connection"
+        return f"exit status {status}" if status >= 0 else signal.Signals(-status).name
+
+    def check_memory(self, most: int) -> None:
+        """Kills the child when it holds more than `most` MiB; whoever waits for it learns why."""
+        held = _resident(self._child.pid) // MIB
+        if held > most and self.alive:
+            self._condemned = OutOfMemory(
+                f"its process died: it held {held} MiB of memory, and {most} MiB are allowed "
+                "(child_memory_mib in the service's configuration)"
+            )
+            log.warning("a plugin's process is killed: it holds %d MiB of memory", held)
+            self._child.kill()
 
     @property
     def alive(self) -> bool:
@@ -83,10 +122,12 @@ class Process:
 
 
 class Processes:
-    """Children by plugin; those that are free are kept warm, at most `idle` of each plugin."""
+    """Children by plugin; those that are free are kept warm, at most `idle` of each plugin. Each may hold
+    `memory` MiB, 0 for any amount."""
 
-    def __init__(self, idle: int = 2) -> None:
-        self._idle = idle
+    def __init__(self, idle: int = 2, memory: int = 0) -> None:
+        self._idle, self._memory = idle, memory
+        self._watching: asyncio.Task[None] | None = None
         self._free: dict[str, list[Process]] = defaultdict(list)
         self._all: set[Process] = set()
 
@@ -112,12 +153,14 @@ class Processes:
     def release(self, plugin: str, process: Process) -> None:
         """Gives a child back that no call is running on."""
         free = self._free[plugin]
-        if process.alive and process.uses < USES and len(free) < self._idle:
+        if process.alive and process.uses < USES and process.calls < CALLS and len(free) < self._idle:
             free.append(process)
         else:
             process.kill()
 
     async def close(self) -> None:
+        if self._watching:
+            self._watching.cancel()
         for process in self._all:
             process.kill()
         await asyncio.gather(*(process.wait() for process in self._all))
@@ -130,7 +173,24 @@ class Processes:
         reader, writer = await asyncio.open_connection(sock=ours)
         process = Process(child, reader, writer)
         self._all.add(process)
+        if self._memory and self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
         return process
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            for process in self._all:
+                process.check_memory(self._memory)
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory that a process holds; 0 where it is gone or the system does not tell."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _start(connection: socket.socket) -> subprocess.Popen[bytes]:

@@ -5,26 +5,19 @@ slow call alone proves nothing: the promise is broken by `FEWEST` of them that a
 all calls.
 """
 
+from dataclasses import dataclass
+
 SLOW_SECONDS = 0.05
 FEWEST = 3
 SHARE = 0.01
 
 
+@dataclass(slots=True)
 class Promptness:
-    """Of one plugin."""
+    """Of one plugin: its calls on the event loop, and those that took more than `SLOW_SECONDS`."""
 
-    __slots__ = ("calls", "slow")
-
-    def __init__(self) -> None:
-        self.calls = self.slow = 0
-
-    def took(self, seconds: float) -> bool:
-        """Counts a call; whether it was slow."""
-        self.calls += 1
-        if seconds <= SLOW_SECONDS:
-            return False
-        self.slow += 1
-        return True
+    calls: int = 0
+    slow: int = 0
 
     @property
     def broken(self) -> bool:

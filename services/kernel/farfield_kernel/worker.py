@@ -8,6 +8,7 @@ while a call hangs, so that a dead parent leaves nothing behind.
 import importlib
 import os
 import queue
+import resource
 import signal
 import socket
 import struct
@@ -56,6 +57,7 @@ def _answer(hosted: Any, payload: bytes) -> tuple[Any, bytes]:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which decides
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a plugin that crashes again and again fills no disk
     connection = socket.socket(fileno=int(sys.argv[1]))
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     stream = connection.makefile("rb")

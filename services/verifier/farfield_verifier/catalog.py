@@ -42,8 +42,12 @@ class Hosted:
 
     def took(self, seconds: float) -> None:
         """Of an inline call. A plugin that keeps the event loop gets threads from now on."""
-        if not self.promptness.took(seconds):
-            return
+        self.promptness.calls += 1
+        if seconds > SLOW_SECONDS:
+            self._kept_the_loop()
+
+    def _kept_the_loop(self) -> None:
+        self.promptness.slow += 1
         self.meters.slow.inc()
         if self.promptness.broken and self.executor == "inline":
             log.warning(

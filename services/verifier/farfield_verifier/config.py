@@ -31,6 +31,8 @@ class VerifierConfig(Config):
     """Most threads that each plugin runs on."""
     processes: int = Field(default=4, ge=1)
     """Most child processes of each plugin that judge at once."""
+    child_memory_mib: int = Field(default=4096, ge=0)
+    """Most memory that a plugin's child process may hold, in MiB; 0: any amount. Needs /proc."""
     max_response_bytes: int = Field(default=MIB, ge=1)
     """Longest response that is judged."""
     max_facts_bytes: int = Field(default=MIB, ge=2)

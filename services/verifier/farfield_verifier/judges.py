@@ -112,9 +112,9 @@ class ProcessJudge:
 class Children:
     """The processes of all judges, and room for so many of each plugin at once."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, memory: int) -> None:
         self._count = count
-        self.processes = Processes(idle=count)
+        self.processes = Processes(idle=count, memory=memory)
         self._rooms: dict[str, asyncio.Semaphore] = {}
 
     def room(self, plugin: str) -> asyncio.Semaphore:
@@ -128,7 +128,7 @@ class Bench:
 
     def __init__(self, config: VerifierConfig, pools: Pools) -> None:
         self._config, self._pools = config, pools
-        self._children = Children(config.processes)
+        self._children = Children(config.processes, config.child_memory_mib)
 
     def judge(self, cls: type[Verifier], executor: str, options: Options) -> Judge:
         config = self._config

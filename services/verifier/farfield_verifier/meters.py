@@ -20,7 +20,7 @@ _slow = metrics.counter(
     "verifier_loop_blocked_total", "Calls in which an inline plugin kept the event loop.", ("plugin",)
 )
 
-KINDS = ("raised", "timeout", "crashed", "invalid")
+KINDS = ("raised", "timeout", "crashed", "memory", "invalid")
 
 
 class Meters:

@@ -12,7 +12,7 @@ from typing import Any
 
 from farfield.verifier.v1 import verifier_pb2 as pb
 from farfield_kernel.errors import DeadlineExceeded, FarfieldError, PluginFailure
-from farfield_kernel.processes import ProcessDied
+from farfield_kernel.processes import OutOfMemory, ProcessDied
 from farfield_sdk import Attempt, Verdict
 from farfield_verifier import messages
 from farfield_verifier.catalog import Catalog, Hosted
@@ -230,6 +230,8 @@ def plugin_error(hosted: Hosted, error: BaseException) -> FarfieldError:
 def _blame(error: BaseException) -> tuple[str, str]:
     if isinstance(error, DeadlineExceeded):
         return "timeout", str(error)
+    if isinstance(error, OutOfMemory):
+        return "memory", str(error)
     if isinstance(error, ProcessDied):
         return "crashed", str(error)
     said = str(error) if isinstance(error, PluginFailure) else f"{type(error).__name__}: {error}"

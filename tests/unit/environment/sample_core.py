@@ -10,7 +10,7 @@ from farfield_environment.seats import Seats
 from farfield_environment.session import Session
 from farfield_environment.sessions import Sessions
 from farfield_kernel import metrics
-from farfield_kernel.executors import Threads
+from farfield_kernel.executors import Pools
 from farfield_kernel.plugins import Loaded, Plugin
 from farfield_kernel.wire import struct_from
 
@@ -21,9 +21,9 @@ class Core:
     def __init__(self, *classes: type, **config: object) -> None:
         self.now = 0.0
         self.config = EnvironmentConfig.model_validate(config)
-        threads = Threads(self.config.threads)
-        self.seats = Seats(self.config, threads)
-        self.catalog = Catalog(loaded(*classes), self.config, threads)
+        pools = Pools(self.config.threads)
+        self.seats = Seats(self.config, pools)
+        self.catalog = Catalog(loaded(*classes), self.config, pools)
         self.sessions = Sessions(self.config, self.seats, clock=lambda: self.now)
 
 

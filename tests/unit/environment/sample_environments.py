@@ -1,15 +1,17 @@
 """Small environments for tests: one that behaves, on every executor, and one for every way to misbehave."""
 
 import asyncio
+import ctypes
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
 from farfield_sdk import (
+    BatchedEnvironment,
     Demonstration,
     Environment,
     Image,
@@ -95,6 +97,57 @@ class CountingAsync(Counting):
         return super().step(response)
 
 
+class CountingBatch(BatchedEnvironment[CountingOptions]):
+    """`counting` for several sessions in one object."""
+
+    name = "counting-batch"
+    version = "1.2.0"
+    Options = CountingOptions
+    executor = "inline"
+    slots = 8
+
+    def __init__(self, options: CountingOptions) -> None:
+        super().__init__(options)
+        self.games = [Counting(options) for _ in range(self.slots)]
+
+    def reset_many(self, slots: Sequence[int], seeds: Sequence[int]) -> Sequence[Start]:
+        if self.options.label == "reset":
+            raise ValueError("no start today")
+        return [self.games[slot].reset(seed) for slot, seed in zip(slots, seeds, strict=True)]
+
+    def step_many(self, slots: Sequence[int], responses: Sequence[str]) -> Sequence[Outcome]:
+        if "short answer" in responses:
+            return []
+        together = [self._step(slot, response) for slot, response in zip(slots, responses, strict=True)]
+        return None if "no answer" in responses else together  # type: ignore[return-value]
+
+    def _step(self, slot: int, response: str) -> Outcome:
+        return FAULTS.get(response, self.games[slot].step)(response)
+
+
+class CountingBatchThread(CountingBatch):
+    name = "counting-batch-thread"
+    executor = "thread"
+
+
+class CountingBatchProcess(CountingBatch):
+    name = "counting-batch-process"
+    executor = "process"
+
+
+class CountingBatchAsync(CountingBatch):
+    name = "counting-batch-async"
+    executor = "async"
+
+    async def reset_many(self, slots: Sequence[int], seeds: Sequence[int]) -> Sequence[Start]:
+        await asyncio.sleep(0)
+        return super().reset_many(slots, seeds)
+
+    async def step_many(self, slots: Sequence[int], responses: Sequence[str]) -> Sequence[Outcome]:
+        await asyncio.sleep(0)
+        return super().step_many(slots, responses)
+
+
 class Gated(Counting):
     """A thread whose steps wait until the test opens the gate; it counts them."""
 
@@ -160,6 +213,28 @@ class FaultyThread(Faulty):
     executor = "thread"
 
 
+class FaultyAsync(Faulty):
+    name = "faulty-async"
+    executor = "async"
+
+    async def reset(self, seed: int) -> Start:
+        return super().reset(seed)
+
+    async def step(self, response: str) -> Outcome:
+        return super().step(response)
+
+
+class Clocked(Counting):
+    """Its steps take as long as the responses say, on a clock that the tests read too."""
+
+    name = "clocked"
+    now: ClassVar[float] = 0.0
+
+    def step(self, response: str) -> Outcome:
+        Clocked.now += float(response)
+        return super().step(response)
+
+
 class Drifting(Counting):
     """Its dynamics changed although its version did not: it counts the objects made of it."""
 
@@ -187,6 +262,19 @@ def _die(response: str) -> Any:
     os._exit(7)
 
 
+def _segfault(response: str) -> Any:
+    ctypes.string_at(0)
+
+
+def _leak(response: str) -> Any:
+    """Takes 200 MiB, and never gives it back."""
+    LEAKED.append(b"x" * (200 * 1024 * 1024))
+    time.sleep(3600)
+
+
+LEAKED: list[bytes] = []
+
+
 def _hang(response: str) -> Any:
     time.sleep(3600)
 
@@ -203,6 +291,8 @@ FAULTS: dict[str, Any] = {
     "raise": _raise,
     "exit": _exit,
     "die": _die,
+    "segfault": _segfault,
+    "leak": _leak,
     "hang": _hang,
     "deep facts": _deep,
     "none": lambda _: None,
@@ -222,4 +312,4 @@ FAULTS: dict[str, Any] = {
     "undeclared image": lambda _: Outcome(GOOD, observation=Observation((user(Image(b"x")),))),
     "huge observation": lambda _: Outcome(GOOD, observation=Observation((user("x" * 100_001),))),
 }
-NONSENSE = sorted(set(FAULTS) - {"raise", "exit", "die", "hang"})
+NONSENSE = sorted(set(FAULTS) - {"raise", "exit", "die", "segfault", "leak", "hang"})

@@ -302,3 +302,24 @@ async def test_episodes_replays_and_leases_are_counted(open_core: OpenCore) -> N
         "farfield_leases_expired_total": 2,
         "farfield_environment_step_seconds_count": 3,
     }
+
+
+async def test_an_inline_plugin_that_keeps_the_loop_gets_threads_for_new_sessions(
+    open_core: OpenCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cls = samples.Clocked
+    async with open_core(cls) as core:
+        monkeypatch.setattr(core.sessions, "_clock", lambda: cls.now)
+        blocked = count("farfield_environment_loop_blocked_total", {"plugin": "clocked"})
+        (old,) = await create(core, cls, ("old", 1))
+        for turn, seconds in enumerate(("0.01", "0.2", "0.2")):
+            await step(core, "old", turn, seconds)
+        hosted = core.catalog.hosted["clocked"]
+        assert hosted.executor == "inline"
+        await step(core, "old", 3, "0.2")
+        assert (hosted.executor, hosted.info.executor) == ("thread", "thread")
+        assert count("farfield_environment_loop_blocked_total", {"plugin": "clocked"}) == blocked + 3
+        (new,) = await create(core, cls, ("new", 1))
+        assert (old.inline, new.inline) == (True, False)
+        assert (await step(core, "old", 4, "0")).turn == 4
+        assert (await step(core, "new", 0, "0")).turn == 0

@@ -150,13 +150,24 @@ async def test_a_late_coroutine_is_cancelled() -> None:
     loop.close()
 
 
-async def test_a_coroutine_that_blocks_its_loop_does_not_block_the_callers() -> None:
-    loop, gate = Loop("test"), threading.Event()
+async def test_a_blocked_loop_is_replaced_and_costs_only_the_call_that_blocks_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(executors, "ANSWER_SECONDS", 0.01)
+    loop, gate, left = Loop("test"), threading.Event(), threading.Event()
 
     async def block() -> None:
-        gate.wait(10)
+        gate.wait(60)
+        threading.current_thread()._left = Leaves(left)  # type: ignore[attr-defined]
 
-    with pytest.raises(DeadlineExceeded):
-        await loop.run(block, timeout=0.02)
+    async def one() -> int:
+        return 1
+
+    calls = (loop.run(block, timeout=0.05), loop.run(one, timeout=0.05))
+    blocked, beside = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(blocked, DeadlineExceeded)
+    assert beside == 1
+    assert await loop.run(one, timeout=10) == 1
     gate.set()
+    assert await asyncio.to_thread(left.wait, 10)  # the old loop ends once it comes back
     loop.close()

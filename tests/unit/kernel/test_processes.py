@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from farfield_kernel import processes as module
 from farfield_kernel.errors import DeadlineExceeded, PluginFailure
-from farfield_kernel.processes import ProcessDied, Processes
+from farfield_kernel.processes import OutOfMemory, ProcessDied, Processes
 
 GUEST = """
 import os, time
@@ -31,6 +32,12 @@ class Guest:
         raise SystemExit(3)
     def die(self, _):
         os._exit(7)
+    def crash(self, _):
+        import ctypes
+        ctypes.string_at(0)
+    def grow(self, _):
+        self.held = b"x" * (200 * 1024 * 1024)
+        return b"grown"
     def hang(self, _):
         time.sleep(3600)
     def say(self, _):
@@ -42,10 +49,15 @@ class Guest:
 
 
 @pytest.fixture
-async def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Processes]:
+def guests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guest's module, importable here and in children."""
     (tmp_path / "farfield_guest.py").write_text(GUEST)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("FARFIELD_TOKEN", "secret")
+
+
+@pytest.fixture
+async def processes(guests: None) -> AsyncIterator[Processes]:
     opened = Processes(idle=1)
     yield opened
     await opened.close()
@@ -75,7 +87,7 @@ async def test_the_life_of_a_child(processes: Processes) -> None:
     fresh = await processes.open("p", "farfield_guest:make", b"one")
     assert await fresh.call("count", timeout=10) == b"one 1"
     assert await fresh.call("pid", timeout=10) == pid
-    with pytest.raises(ProcessDied):
+    with pytest.raises(ProcessDied, match="its process died: exit status 7"):
         await fresh.call("die", timeout=10)
     assert not fresh.alive
 
@@ -95,3 +107,41 @@ async def test_a_late_child_is_killed_and_not_used_again(processes: Processes) -
     with pytest.raises(asyncio.CancelledError):
         await call
     assert not other.alive
+
+
+async def test_a_crash_is_named_by_its_signal(processes: Processes) -> None:
+    guest = await processes.open("p", "farfield_guest:make", b"one")
+    with pytest.raises(ProcessDied, match="its process died: SIGSEGV"):
+        await guest.call("crash", timeout=10)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell")
+async def test_a_child_that_holds_too_much_memory_is_killed_though_no_call_is_running(
+    guests: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WATCH_SECONDS", 0.01)
+    processes = Processes(memory=150)
+    guest = await processes.open("p", "farfield_guest:make", b"one")
+    other = await processes.open("p", "farfield_guest:make", b"two")
+    try:
+        await guest.call("grow", timeout=20)
+    except OutOfMemory:
+        pass  # it was caught in the act
+    else:
+        while not guest.gone:  # noqa: ASYNC110 — the operating system is waited for
+            await asyncio.sleep(0.01)
+        with pytest.raises(OutOfMemory, match="and 150 MiB are allowed"):
+            await guest.call("count", timeout=10)
+    assert await other.call("count", timeout=10) == b"two 1"
+    await processes.close()
+
+
+async def test_a_child_that_answered_many_calls_is_not_kept(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CALLS", 3)
+    guest = await processes.open("p", "farfield_guest:make", b"one")
+    for _ in range(2):
+        await guest.call("count", timeout=10)
+    processes.release("p", guest)
+    assert not guest.alive

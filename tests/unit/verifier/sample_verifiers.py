@@ -80,6 +80,14 @@ class FaultyThread(Faulty):
     executor = "thread"
 
 
+class FaultyAsync(Faulty):
+    name = "faulty-async"
+    executor = "async"
+
+    async def verify(self, attempt: Attempt) -> Verdict:
+        return super().verify(attempt)
+
+
 class MatchBatch(Verifier[MatchOptions]):
     """Judges what comes together in one go; its term says how many came."""
 
@@ -207,6 +215,15 @@ def _segfault(attempt: Attempt) -> Any:
     ctypes.string_at(0)
 
 
+def _leak(attempt: Attempt) -> Any:
+    """Takes 200 MiB, and never gives it back."""
+    LEAKED.append(b"x" * (200 * 1024 * 1024))
+    time.sleep(3600)
+
+
+LEAKED: list[bytes] = []
+
+
 def _hang(attempt: Attempt) -> Any:
     time.sleep(3600)
 
@@ -217,6 +234,7 @@ FAULTS: dict[str, Any] = {
     "exit": _exit,
     "die": _die,
     "segfault": _segfault,
+    "leak": _leak,
     "hang": _hang,
     "nan": lambda _: Verdict(float("nan"), True),
     "inf": lambda _: Verdict(float("inf"), True),
@@ -236,4 +254,4 @@ FAULTS: dict[str, Any] = {
     "many terms": lambda _: Verdict(1.0, True, terms={f"x{number}": 1.0 for number in range(65)}),
     "huge number": lambda _: Verdict(10**400, True),
 }
-BROKEN = sorted(set(FAULTS) - {"die", "segfault", "hang"})
+BROKEN = sorted(set(FAULTS) - {"die", "segfault", "leak", "hang"})
