@@ -8,7 +8,7 @@ from farfield.environment.v1 import environment_pb2 as pb
 from farfield_environment.catalog import Catalog
 from farfield_environment.config import EnvironmentConfig
 from farfield_kernel import errors
-from farfield_kernel.executors import Threads
+from farfield_kernel.executors import Pools
 from farfield_kernel.plugins import Loaded, Plugin
 from farfield_kernel.wire import struct_from, struct_to_dict
 
@@ -90,7 +90,7 @@ def test_a_broken_plugin_is_shown_and_hurts_nobody_else() -> None:
     found = Loaded(
         "g", {name: Plugin(cls, "x==1") for name, cls in plugins.items()}, {"torn": "ImportError: y"}
     )
-    catalog = Catalog(found, EnvironmentConfig(), Threads(1))
+    catalog = Catalog(found, EnvironmentConfig(), Pools(1))
     assert list(catalog.hosted) == ["counting"]
     assert catalog.broken["torn"] == "ImportError: y"
     assert "its entry point is 'nameless'" in catalog.broken["nameless"]
@@ -103,20 +103,20 @@ def test_a_broken_plugin_is_shown_and_hurts_nobody_else() -> None:
 
 async def test_a_broken_plugin_is_named_when_asked_for() -> None:
     found = Loaded("g", {}, {"torn": "ImportError: y"})
-    catalog = Catalog(found, EnvironmentConfig(), Threads(1))
+    catalog = Catalog(found, EnvironmentConfig(), Pools(1))
     with pytest.raises(errors.PluginFailure, match="'torn' is installed but broken: ImportError: y"):
         await catalog.resolve(ref(name="torn"))
 
 
 def test_the_operator_chooses_the_executor() -> None:
     config = EnvironmentConfig.model_validate({"executors": {"counting": "process"}})
-    catalog = Catalog(loaded(samples.Counting), config, Threads(1))
+    catalog = Catalog(loaded(samples.Counting), config, Pools(1))
     assert catalog.hosted["counting"].executor == "process"
     assert catalog.hosted["counting"].info.executor == "process"
 
 
 def test_what_describe_says() -> None:
-    info = Catalog(loaded(samples.Counting), EnvironmentConfig(), Threads(1)).hosted["counting"].info
+    info = Catalog(loaded(samples.Counting), EnvironmentConfig(), Pools(1)).hosted["counting"].info
     assert (info.name, info.version, info.distribution) == ("counting", "1.2.0", "samples==1")
     assert info.summary == "Say the goal to win."
     assert [(one.name, one.role) for one in info.variants] == [("id", "id"), ("ood", "ood")]

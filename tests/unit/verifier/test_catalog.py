@@ -1,7 +1,7 @@
 import sample_verifiers as samples
 from sample_scoring import loaded
 
-from farfield_kernel.executors import Threads
+from farfield_kernel.executors import Pools
 from farfield_kernel.plugins import Loaded, Plugin
 from farfield_verifier.catalog import Catalog
 from farfield_verifier.config import VerifierConfig
@@ -29,7 +29,7 @@ def test_a_broken_plugin_is_shown_and_hurts_nobody_else() -> None:
         "match": samples.Match,
     }
     wrapped = {name: Plugin(cls, "x==1") for name, cls in plugins.items()}
-    catalog = Catalog(Loaded("g", wrapped, {"torn": "ImportError: y"}), VerifierConfig(), Threads(1))
+    catalog = Catalog(Loaded("g", wrapped, {"torn": "ImportError: y"}), VerifierConfig(), Pools(1))
     assert list(catalog.hosted) == ["match"]
     assert catalog.broken["torn"] == "ImportError: y"
     assert "its entry point is 'misnamed'" in catalog.broken["misnamed"]
@@ -40,7 +40,7 @@ def test_a_broken_plugin_is_shown_and_hurts_nobody_else() -> None:
 
 def test_what_describe_says() -> None:
     config = VerifierConfig.model_validate({"executors": {"match": "process"}})
-    info = Catalog(loaded(samples.Match), config, Threads(1)).hosted["match"].info
+    info = Catalog(loaded(samples.Match), config, Pools(1)).hosted["match"].info
     assert (info.name, info.version, info.distribution) == ("match", "2.0.0", "samples==1")
     assert info.summary == "Is the response what the facts ask for?"
     assert (info.executor, "value" in info.options_schema_json) == ("process", True)
