@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DISTRIBUTIONS := proto plugins/sdk services/kernel services/model services/environment services/verifier services/policy \
                  services/rollout services/trainer plugins/conformance services/cli plugins/generalpoints plugins/virl \
-                 plugins/openenv plugins/verifiers
+                 plugins/openenv plugins/verifiers plugins/reasoning-gym
 EDITABLE := $(foreach dist,$(DISTRIBUTIONS),-e ./$(dist))
 CODE := services plugins proto/generate.py tests benchmarks examples
 DEMO ?=
@@ -30,6 +30,8 @@ $(READY): constraints.txt requirements-dev.txt $(foreach dist,$(DISTRIBUTIONS),$
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "torch==2.13.0"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation $(EDITABLE)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt reasoning-gym || \
+	  echo "==> without reasoning-gym: pycosat, which it needs, is built with a C compiler"
 	@touch $@
 	@echo "==> ready"
 

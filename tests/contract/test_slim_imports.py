@@ -16,6 +16,7 @@ SLIM = [
     "farfield_generalpoints",
     "farfield_virl",
     "farfield_openenv",
+    "farfield_reasoning_gym",
 ]
 
 EXTRAS = {"osmnx"}

@@ -1,0 +1,81 @@
+"""The environment: one question of a data set, one attempt or several."""
+
+from collections.abc import Iterator
+
+from farfield_reasoning_gym.answers import answer_in, composed, task
+from farfield_reasoning_gym.children import LibraryError
+from farfield_reasoning_gym.options import ReasoningGymOptions
+from farfield_sdk import (
+    Demonstration,
+    Environment,
+    Message,
+    Observation,
+    Outcome,
+    Sample,
+    Start,
+    State,
+    Variant,
+    assistant,
+    user,
+)
+
+STYLES = ("optimal",)
+VARIANTS = {
+    "level-0": Variant("id", "The first level of the data set's curriculum.", {"level": 0}),
+    "level-3": Variant("ood", "The fourth level of the data set's curriculum.", {"level": 3}),
+    "plain": Variant("other", "The data set as its own defaults have it."),
+}
+
+
+class ReasoningGym(Environment[ReasoningGymOptions]):
+    """A procedural reasoning task of the library reasoning-gym: arithmetic, logic, graphs, games, …"""
+
+    name = "reasoning-gym"
+    version = "1.0.0"
+    Options = ReasoningGymOptions
+    variants = VARIANTS
+    executor = "thread"
+    demonstration_styles = STYLES
+
+    def reset(self, seed: int) -> Start:
+        options = self.options
+        self._entry = options.task.entry(seed)
+        self._turns = 0
+        facts = {
+            "dataset": options.dataset,
+            "config": dict(options.config),
+            "level": options.level,
+            "answer": options.answer,
+            "entry": self._entry,
+        }
+        return Start(Observation((self._opening(),)), facts)
+
+    def step(self, response: str) -> Outcome:
+        """A scorer that raises ends nothing here: the verifier meets the same error, and that is where an
+        attempt goes ungraded."""
+        self._turns += 1
+        answer = answer_in(response, self.options.answer)
+        try:
+            score = 0.0 if answer is None else self.options.task.score(answer, self._entry)
+        except LibraryError:
+            return Outcome(self._unsolved(), metrics={"scorer_failed": 1.0})
+        if score >= 1.0:
+            return Outcome(State.TERMINATED, success=True, metrics={"score": score})
+        return Outcome(self._unsolved(), metrics={"score": score})
+
+    def oracle(self) -> str:
+        return composed(self._entry["answer"], self.options.answer)
+
+    @classmethod
+    def demonstrate(cls, options: ReasoningGymOptions, seed: int, style: str) -> Iterator[Demonstration]:
+        if style not in STYLES:
+            raise ValueError(f"unknown demonstration style {style!r}: choose one of {STYLES}")
+        session = cls(options)
+        (opening,) = session.reset(seed).observation.messages
+        yield Demonstration(Sample((opening, assistant(session.oracle()))))
+
+    def _opening(self) -> Message:
+        return user(task(self._entry["question"], self.options.answer))
+
+    def _unsolved(self) -> State:
+        return State.TRUNCATED if self._turns >= self.options.max_turns else State.CONTINUE
