@@ -9,7 +9,7 @@ from farfield_trainer.run_config import RunConfig
 from farfield_virl import Virl
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FOLDERS = ("virl",)
+FOLDERS = ("virl", "virl-vl")
 BRANCHES = ("init", "sft", "sft_matched", "rl")
 
 
