@@ -17,10 +17,11 @@ SLIM = [
     "farfield_virl",
     "farfield_openenv",
     "farfield_reasoning_gym",
+    "farfield_verifiers",
 ]
 
-EXTRAS = {"osmnx"}
-"""What a plugin's command may need that is not installed with it."""
+EXTRAS = {"osmnx", "verifiers"}
+"""What a part of a plugin may need that is not installed with it."""
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 package = importlib.import_module({name!r})
