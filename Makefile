@@ -14,7 +14,7 @@ TORCH_UNITS := tests/unit/policy tests/unit/trainer
 TWO_AT_A_TIME := $(MAKE) --no-print-directory --keep-going -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench base-model vl-base-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,8 +86,8 @@ bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 base-model: $(READY) ## Pre-train the small model that the demo starts from (about 10 minutes)
 	@PYTHONPATH=examples $(BIN)/python examples/tiny/pretrain.py --output examples/tiny/checkpoint
 
-vl-base-model: $(READY) ## Pre-train the small model that sees cards, from the one above (about 5 minutes)
-	@PYTHONPATH=examples $(BIN)/python examples/tiny-vl/pretrain.py --output examples/tiny-vl/checkpoint
+tiny-vl-base-model virl-base-model virl-vl-base-model: $(READY) ## Pre-train another small model (1 to 5 minutes)
+	@PYTHONPATH=examples $(BIN)/python examples/$(@:-base-model=)/pretrain.py --output examples/$(@:-base-model=)/checkpoint
 
 constraints: $(READY) ## Rewrite constraints.txt from what is installed
 	@{ head -1 constraints.txt; $(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools \
