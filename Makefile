@@ -54,8 +54,11 @@ unit-torch: $(READY)
 unit-others: $(READY)
 	@$(BIN)/python -m pytest -q tests/unit $(TORCH_UNITS:%=--ignore=%)
 
-contract integration e2e: $(READY)
+contract e2e: $(READY)
 	@$(BIN)/python -m pytest -q tests/$@
+
+integration: $(READY)
+	@$(BIN)/python -m pytest -q tests/integration tests/other_language
 
 check: lint types imports proto-check ## Lint, types, import contracts, contracts drift
 
@@ -83,10 +86,10 @@ bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 	@for name in environment verifier trajectories generation training loop; do \
 	  echo "==> benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
-base-model: $(READY) ## Pre-train the small model that the demo starts from (about 10 minutes)
+base-model: $(READY) ## Pre-train the demo's small model (10 minutes; others: {tiny-vl,virl,virl-vl}-base-model)
 	@PYTHONPATH=examples $(BIN)/python examples/tiny/pretrain.py --output examples/tiny/checkpoint
 
-tiny-vl-base-model virl-base-model virl-vl-base-model: $(READY) ## Pre-train another small model (1 to 5 minutes)
+tiny-vl-base-model virl-base-model virl-vl-base-model: $(READY)
 	@PYTHONPATH=examples $(BIN)/python examples/$(@:-base-model=)/pretrain.py --output examples/$(@:-base-model=)/checkpoint
 
 constraints: $(READY) ## Rewrite constraints.txt from what is installed
