@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from pydantic_core import to_jsonable_python
+
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield_environment.config import EnvironmentConfig
 from farfield_environment.messages import Rules
@@ -168,12 +170,19 @@ def _variant_options(hosted: Hosted, variant: str) -> Mapping[str, Any]:
     if variant not in hosted.cls.variants:
         known = ", ".join(hosted.cls.variants) or "none"
         raise NotFound(f"environment '{hosted.name}' has no variant '{variant}'; it has: {known}")
-    return hosted.cls.variants[variant].options
+    return _as_written(hosted.cls.variants[variant].options)
+
+
+def _as_written(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A variant's options as a run config would write them: enums and models as their values."""
+    return to_jsonable_python(dict(options))
 
 
 def _info(cls: type[Environment], distribution: str, executor: str) -> pb.EnvironmentInfo:
     variants = [
-        pb.Variant(name=name, role=one.role, summary=one.summary, options=struct_from(one.options))
+        pb.Variant(
+            name=name, role=one.role, summary=one.summary, options=struct_from(_as_written(one.options))
+        )
         for name, one in cls.variants.items()
     ]
     return pb.EnvironmentInfo(

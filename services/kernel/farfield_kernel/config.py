@@ -31,12 +31,12 @@ def parse(model: type[C], data: Mapping[str, Any], what: str) -> C:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = [_explain(model, detail) for detail in error.errors()]
+        lines = [_explain(model, detail, data) for detail in error.errors()]
         raise InvalidArgument(f"{what} is not valid:\n  " + "\n  ".join(lines)) from None
 
 
-def _explain(model: type[BaseModel], detail: Any) -> str:
-    path = ".".join(str(part) for part in detail["loc"]) or "(whole)"
+def _explain(model: type[BaseModel], detail: Any, data: Any) -> str:
+    path = ".".join(map(str, _written(detail, data))) or "(whole)"
     if detail["type"] != "extra_forbidden":
         return f"{path}: {detail['msg']}"
     known = _known_keys(model, detail["loc"][:-1])
@@ -45,12 +45,33 @@ def _explain(model: type[BaseModel], detail: Any) -> str:
     return f"{path}: unknown key; {hint}"
 
 
+def _written(detail: Any, data: Any) -> list[Any]:
+    """The path as it was written: what pydantic adds to tell a union's members apart is left out."""
+    path, parts = [], detail["loc"]
+    for part in parts:
+        try:
+            data = data[part]
+        except (LookupError, TypeError):
+            if detail["type"] != "missing" or part is not parts[-1]:
+                continue
+        path.append(part)
+    return path or list(parts)
+
+
 def _known_keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """Field names at `path`; a union on the way is searched member by member."""
+    """Field names at `path`. A union on the way is searched member by member, unless the path says which
+    it is."""
     models = [model]
     for part in path:
-        models = [inner for outer in models for inner in _inner_models(outer, part)] or models
+        inner = [found for outer in models for found in _inner_models(outer, part)]
+        models = inner or [one for one in models if _is_member(one, part)] or models
     return sorted({name for found in models for name in found.model_fields})
+
+
+def _is_member(model: type[BaseModel], tag: Any) -> bool:
+    """Whether a union calls the model so: by its class, or by a field's only values."""
+    values = (value for field in model.model_fields.values() for value in get_args(field.annotation))
+    return tag == model.__name__ or tag in values
 
 
 def _inner_models(model: type[BaseModel], part: Any) -> Iterator[type[BaseModel]]:

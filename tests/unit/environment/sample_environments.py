@@ -6,7 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from enum import Enum
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -233,6 +234,51 @@ class Clocked(Counting):
     def step(self, response: str) -> Outcome:
         Clocked.now += float(response)
         return super().step(response)
+
+
+class Suit(Enum):
+    HEARTS = "hearts"
+    SPADES = "spades"
+
+
+class Deck(Options):
+    suits: tuple[Suit, ...] = (Suit.HEARTS, Suit.SPADES)
+    """Which suits are dealt."""
+    size: int = Field(52, ge=1)
+
+
+class FixedDeal(Options):
+    kind: Literal["fixed"] = "fixed"
+    cards: list[int] = Field(default=[1, 2, 3])
+
+
+class RandomDeal(Options):
+    kind: Literal["random"] = "random"
+    low: int = 1
+
+
+class NestedOptions(Options):
+    deck: Deck = Deck()
+    spare: list[Deck] = Field(default=[])
+    deal: FixedDeal | RandomDeal = Field(RandomDeal(), discriminator="kind")
+    rule: Literal["ten", "rank"] | Deck = "ten"
+    weights: dict[str, float] = Field(default={})
+    chosen: frozenset[Suit] = frozenset()
+    best: int = Field(3, alias="the-best")
+
+
+class Nested(Environment[NestedOptions]):
+    """Shows its options as facts."""
+
+    name = "nested"
+    version = "1.0.0"
+    Options = NestedOptions
+    variants: ClassVar = {
+        "short": Variant("id", "A short deck.", {"deck": Deck(suits=(Suit.SPADES,), size=13)}),
+    }
+
+    def reset(self, seed: int) -> Start:
+        return Start(Observation((user("go"),)), {"options": self.options.model_dump(mode="json")})
 
 
 class Drifting(Counting):
