@@ -13,6 +13,7 @@ from farfield_sdk import (
     Attempt,
     Demonstration,
     Environment,
+    Example,
     Image,
     Observation,
     Options,
@@ -349,3 +350,12 @@ class FirstServed(Relative):
     def verify_group(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
         verdicts = super().verify_group(attempts)
         return [replace(one, reward=one.reward - place) for place, one in enumerate(verdicts)]
+
+
+class WithExamples(SumVerifier):
+    """Judged without an environment."""
+
+    examples = (
+        Example(Attempt("17", {"sum": 17}), correct=True),
+        Example(Attempt("18", {"sum": 17}), correct=False),
+    )

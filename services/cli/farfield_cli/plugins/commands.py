@@ -1,17 +1,30 @@
 """`farfield plugin list|check|new`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from farfield_cli.given import pairs
-from farfield_cli.plugins import checking, listing
+from farfield_cli.plugins import checking, listing, scaffold
 from farfield_cli.plugins.guard import guarded
 from farfield_cli.terminal import console, say
 from farfield_conformance.check import Level
 from farfield_conformance.place import Plan
 
+
+class Kind(StrEnum):
+    """What is made."""
+
+    ENV = "env"
+    VERIFIER = "verifier"
+
+
+NEXT = {
+    Kind.ENV: ("farfield play {name}", "farfield plugin check {name}"),
+    Kind.VERIFIER: ("farfield plugin check {name}",),
+}
 plugin_app = typer.Typer(no_args_is_help=True, help="Environments and verifiers: make, list and check them.")
 
 
@@ -26,6 +39,23 @@ def list_plugins() -> None:
     for one in found:
         if one.error:
             say(f"{one.name} ({one.kind}) is broken: {one.error}")
+
+
+@plugin_app.command("new")
+def new(
+    kind: Annotated[
+        Kind, typer.Argument(help="`env`: an environment and its verifier; `verifier`: a reward.")
+    ],
+    name: Annotated[str, typer.Argument(help="What run files will call it, e.g. my-game.")],
+    path: Annotated[Path, typer.Option(metavar="DIR", help="Where the new folder is made.")] = Path(),
+) -> None:
+    """Write a new distribution that works at once: source, tests, run file, Dockerfile and Helm values."""
+    with guarded():
+        folder = scaffold.written(kind.value, name, path)
+    say(f"{folder}: an example to be changed, with its tests. What comes next:\n")
+    for command in (f"pip install -e {folder}", *NEXT[kind]):
+        say(f"  {command.format(name=name)}")
+    say(f"\n{folder / 'README.md'} has the rest.")
 
 
 @plugin_app.command("check")
