@@ -12,6 +12,7 @@ GROUP = "farfield.conformance_checks"
 
 _MODULES = (
     "environment.static",
+    "environment.starting",
     "environment.api",
     "environment.requests",
     "environment.turns",

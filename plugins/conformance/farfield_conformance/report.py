@@ -29,7 +29,7 @@ def explained(result: Result) -> list[str]:
     check = result.check
     return [
         f"expected: {check.expected}",
-        f"came:     {printable(result.said)}",
+        f"came:     {printable(' '.join(result.said.split()))}",
         f"to do:    {check.cure}",
     ]
 

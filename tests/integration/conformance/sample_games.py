@@ -116,6 +116,16 @@ class BadDefault(Sums):
     Options = Unreal
 
 
+class NeedsMore(SumOptions):
+    place: str = Field(description="Where the numbers come from.")
+
+
+class Needy(Sums):
+    """Has an option without a default."""
+
+    Options = NeedsMore
+
+
 class Loose(BaseModel):
     largest: int = 9
     max_turns: int = 3

@@ -10,6 +10,7 @@ from farfield_conformance.run import Status
 GAMES = [
     (games.Untold, "static/describes-itself"),
     (games.BadDefault, "static/options-have-a-schema"),
+    (games.Needy, "static/an-episode-starts"),
     (games.LooseOptions, "static/unknown-options-are-refused"),
     (games.LooseOptions, "static/class-loads"),
     (games.BadVariant, "static/every-variant-starts"),
@@ -74,6 +75,15 @@ def test_a_verifier_that_compares_groups_passes() -> None:
         assert [result(pair, name).status for name in names] == [Status.PASSED] * len(names)
         earning = result(pair, "environment/semantics/the-oracle-earns-most")
         assert earning.status is Status.SKIPPED
+
+
+def test_where_no_episode_starts_one_check_says_so() -> None:
+    with sample(games.Needy) as pair:
+        results = [result(pair, name) for name in ALL]
+        failed = [one.check.name for one in results if one.status is Status.FAILED]
+        assert failed == ["an-episode-starts"]
+        pair.environment.options = {"place": "here"}
+        assert result(pair, "environment/static/defaults-start").status is Status.PASSED
 
 
 @pytest.mark.parametrize(("game", "check"), GAMES, ids=lambda value: getattr(value, "__name__", ""))

@@ -114,6 +114,7 @@ def a_full_service_says_when_to_come_back(subject: EnvironmentSubject) -> None:
     """
     if subject.another is None:
         raise Skipped("for services that are started here: it takes one with little room")
+    subject.start(0)
     with subject.another({"max_sessions": 1}) as small:
         first, second = small.new_id(), small.new_id()
         wanted = [pb.NewSession(session_id=one) for one in (first, second)]

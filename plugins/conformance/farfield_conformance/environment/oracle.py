@@ -40,6 +40,7 @@ def right_responses(subject: EnvironmentSubject, seed: int) -> Iterator[str]:
 def demonstrations(
     subject: EnvironmentSubject, style: str, seed: int, count: int = 1
 ) -> list[pb.DemonstrateResponse]:
+    subject.expect_startable()
     request = pb.DemonstrateRequest(environment=subject.ref(), seed=seed, count=count, style=style)
     return list(subject.stub.Demonstrate(request, timeout=CALL_SECONDS))
 
@@ -51,6 +52,7 @@ def targets(sample: pb.DemonstrateResponse) -> list[str]:
 
 def complete_options(subject: EnvironmentSubject) -> dict[str, Any]:
     """As the service resolved them."""
+    subject.expect_startable()
     return plain(subject.create(subject.ref(), []).environment.options)
 
 

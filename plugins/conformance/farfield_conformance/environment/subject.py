@@ -9,6 +9,7 @@ from typing import Any
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield_conformance.check import Failed, Skipped
+from farfield_conformance.codes import OK, called
 from farfield_conformance.environment.episode import Episode
 from farfield_conformance.verifier.subject import VerifierSubject
 from farfield_conformance.wire import CALL_SECONDS, struct_of
@@ -39,6 +40,7 @@ class EnvironmentSubject:
     pid: int | None = None
     """The service's process, where it is ours."""
     _open: list[str] = field(default_factory=list)
+    _started: bool = False
 
     def describe(self) -> pb.DescribeResponse:
         return self.stub.Describe(pb.DescribeRequest(), timeout=CALL_SECONDS)
@@ -67,9 +69,26 @@ class EnvironmentSubject:
         request = pb.CreateSessionsRequest(environment=ref, sessions=sessions, known_blobs=known_blobs)
         return self.stub.CreateSessions(request, timeout=CALL_SECONDS)
 
+    def why_not(self) -> str:
+        """Why no episode starts with the options that were given; empty where one does."""
+        if not self._started:
+            session = pb.NewSession(session_id=self.new_id())
+            code, said = called(lambda: self.create(self.ref(), [session]))
+            if code != OK:
+                return f"{code}: {said}"
+            self._started = True
+        return ""
+
+    def expect_startable(self) -> None:
+        """One check says that no episode starts; the others are skipped."""
+        if self.why_not():
+            raise Skipped("no episode starts: see an-episode-starts")
+
     def start(self, *seeds: int, ref: pb.EnvironmentRef | None = None) -> list[Episode]:
-        """An episode for each seed."""
+        """An episode for each seed; Skipped where none starts at all."""
         _ = self.info
+        if ref is None:
+            self.expect_startable()
         sessions = [pb.NewSession(session_id=self.new_id(), seed=seed) for seed in seeds]
         answer = self.create(ref or self.ref(), sessions)
         if len(answer.sessions) != len(seeds):
