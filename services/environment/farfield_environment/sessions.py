@@ -5,6 +5,7 @@ Calls are made on one event loop; what an inline plugin does happens within the 
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
@@ -61,11 +62,15 @@ class Sessions:
         for session_id, seed in new:
             self._add(self._new(session_id, seed, resolved))
         made = [self._sessions[session_id] for session_id, _ in new]
+        for session in made:
+            session.expires = math.inf  # the last of them may take longer than a lease
         try:
             await self._start_all(made)
         except BaseException:
             self.close([session.id for session in made])
             raise
+        for session in made:
+            self._touch(session)
         return [self._sessions[session_id] for session_id, _ in wanted]
 
     def step(self, session_id: str, turn: int, response: str) -> pb.Outcome | Awaitable[pb.Outcome]:

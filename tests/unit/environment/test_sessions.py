@@ -6,6 +6,7 @@ from sample_core import OpenCore, count, create, restore, step
 
 from farfield.types.v1 import types_pb2
 from farfield_kernel import errors
+from farfield_sdk import Start
 
 
 async def test_the_same_action_gets_the_stored_answer(open_core: OpenCore) -> None:
@@ -177,6 +178,21 @@ async def test_leases(open_core: OpenCore) -> None:
         core.now = 30
         assert core.sessions.reap() == 2
         assert len(core.sessions) == 0
+
+
+async def test_a_start_may_take_longer_than_a_lease(open_core: OpenCore) -> None:
+    class Slow(samples.Counting):
+        def reset(self, seed: int) -> Start:
+            core.now += 100
+            core.sessions.reap()
+            return super().reset(seed)
+
+    async with open_core(Slow, lease_seconds=10) as core:
+        await create(core, Slow, ("a", 1), ("b", 2))
+        core.now += 9
+        assert core.sessions.reap() == 0
+        core.now += 2
+        assert core.sessions.reap() == 2
 
 
 async def test_a_running_step_holds_its_lease(open_core: OpenCore) -> None:

@@ -42,15 +42,21 @@ def test_facts_name_the_task_and_hold_the_item(make):
     assert set(facts["entry"]) == {"question", "answer", "metadata"}
 
 
-@pytest.mark.parametrize("dataset", ["chain_sum", *SET_ORDERED])
-def test_a_seed_names_the_same_item_in_every_process(dataset):
-    task = {"dataset": dataset, "level": None, "config": {}}
-    seeds = [5, 2**31 + 5, 2**63 - 1, 6]
+@pytest.fixture(scope="module")
+def pair():
+    """Two processes of the library."""
     children = Child(), Child()
-    first = [children[0].ask("entry", task, seed) for seed in seeds]
-    second = [children[1].ask("entry", task, seed) for seed in reversed(seeds)]
+    yield children
     for child in children:
         child.close()
+
+
+@pytest.mark.parametrize("dataset", ["chain_sum", *SET_ORDERED])
+def test_a_seed_names_the_same_item_in_every_process(pair, dataset):
+    task = {"dataset": dataset, "level": None, "config": {}}
+    seeds = [5, 2**31 + 5, 2**63 - 1, 6]
+    first = [pair[0].ask("entry", task, seed) for seed in seeds]
+    second = [pair[1].ask("entry", task, seed) for seed in reversed(seeds)]
     assert first == second[::-1]
     assert first[0] == first[1] != first[3]  # seeds count modulo 2**31
 
