@@ -40,7 +40,7 @@ demo: $(READY) ## Post-train the small model with SFT and with RL, and show what
 
 test: $(READY) ## All tests: unit, contract, integration and the whole stack
 	@echo "==> integration, unit and contract tests, two groups at a time (about a minute)"
-	@$(TWO_AT_A_TIME) integration unit-torch unit-others contract other-language
+	@$(TWO_AT_A_TIME) integration unit-torch unit-others contract
 	@echo "==> the whole local stack, with processes killed in the middle (about two minutes)"
 	@$(MAKE) --no-print-directory e2e
 
