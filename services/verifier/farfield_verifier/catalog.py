@@ -16,7 +16,6 @@ from farfield_kernel.wire import struct_to_dict
 from farfield_sdk import Options, Verifier
 from farfield_sdk.environment import Executor
 from farfield_verifier.config import VerifierConfig
-from farfield_verifier.many import kind_of
 from farfield_verifier.meters import Meters
 
 log = logging.getLogger(__name__)
@@ -82,7 +81,7 @@ class Catalog:
     def _host(self, plugin: plugins.Plugin) -> Hosted:
         cls: type[Verifier] = plugin.cls
         executor: str = self._config.executors.get(cls.name, cls.executor)
-        method = kind_of(cls)
+        method = method_of(cls)
         info = pb.VerifierInfo(
             name=cls.name,
             version=cls.version,
@@ -134,3 +133,12 @@ def check(name: str, cls: Any) -> None:
         raise TypeError(f"{cls.__name__}.max_batch is {cls.max_batch!r}: a batch has at least one attempt")
     if cls.executor not in EXECUTORS:
         raise TypeError(f"{cls.__name__}.executor is '{cls.executor}'; known are {', '.join(EXECUTORS)}")
+
+
+def method_of(cls: type[Verifier]) -> str:
+    """The method that the service uses: `verify_group`, `verify_batch` or `verify`. Raises TypeError where
+    the class writes none."""
+    for method in ("verify_group", "verify_batch", "verify"):
+        if getattr(cls, method) is not getattr(Verifier, method):
+            return method
+    raise TypeError(f"{cls.__name__} writes none of verify, verify_batch and verify_group")

@@ -26,7 +26,7 @@ class VerifierConfig(Config):
     options_timeout_seconds: float = Field(default=60, gt=0)
     """Longest that a plugin may take to validate options."""
     verify_timeout_seconds: float = Field(default=30, gt=0)
-    """Longest that a plugin may take to judge an attempt, a batch or a group."""
+    """Longest that a plugin may take to judge an attempt, a group, or a batch and then its attempts alone."""
     threads: int = Field(default=16, ge=1)
     """Most threads that each plugin runs on."""
     processes: int = Field(default=4, ge=1)

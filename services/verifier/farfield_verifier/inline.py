@@ -82,8 +82,10 @@ class Inline:
     def verify(self, attempt: Attempt) -> Verdict:
         return checked(self._verifier.verify(attempt), self._max_feedback_bytes)
 
-    def ask_many(self, method: str, attempts: Sequence[Attempt]) -> list[Verdict | Nonsense]:
-        """`method` is `verify_batch` or `verify_group`."""
+    def ask_many(
+        self, method: str, attempts: Sequence[Attempt], timeout: float = math.inf
+    ) -> list[Verdict | Nonsense]:
+        """`method` is `verify_batch` or `verify_group`. Here nothing can be stopped."""
         return each_checked(getattr(self._verifier, method)(attempts), self._max_feedback_bytes)
 
 

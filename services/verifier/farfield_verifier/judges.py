@@ -25,7 +25,7 @@ class Judge(Protocol):
 
     def verify(self, attempt: Attempt) -> Any: ...
 
-    def ask_many(self, method: str, attempts: Sequence[Attempt]) -> Any:
+    def ask_many(self, method: str, attempts: Sequence[Attempt], timeout: float) -> Any:
         """By `verify_batch` or `verify_group`; as many answers as the plugin gave."""
         ...
 
@@ -42,8 +42,7 @@ class AsyncJudge:
     async def verify(self, attempt: Attempt) -> Verdict:
         return await self._loop.run(self._verify, attempt, timeout=self._config.verify_timeout_seconds)
 
-    async def ask_many(self, method: str, attempts: Sequence[Attempt]) -> list[Judged]:
-        timeout = self._config.verify_timeout_seconds
+    async def ask_many(self, method: str, attempts: Sequence[Attempt], timeout: float) -> list[Judged]:
         return await self._loop.run(self._ask_many, method, attempts, timeout=timeout)
 
     async def _verify(self, attempt: Attempt) -> Verdict:
@@ -69,13 +68,11 @@ class ThreadJudge:
         self._judge: Inline | None = None
 
     async def verify(self, attempt: Attempt) -> Verdict:
-        return await self._run(lambda: self._made().verify(attempt))
+        timeout = self._config.verify_timeout_seconds
+        return await self._threads.run(lambda: self._made().verify(attempt), timeout=timeout)
 
-    async def ask_many(self, method: str, attempts: Sequence[Attempt]) -> list[Judged]:
-        return await self._run(lambda: self._made().ask_many(method, attempts))
-
-    async def _run(self, ask: Callable[[], Any]) -> Any:
-        return await self._threads.run(ask, timeout=self._config.verify_timeout_seconds)
+    async def ask_many(self, method: str, attempts: Sequence[Attempt], timeout: float) -> list[Judged]:
+        return await self._threads.run(lambda: self._made().ask_many(method, attempts), timeout=timeout)
 
     def _made(self) -> Inline:
         if self._judge is None:
@@ -92,19 +89,20 @@ class ProcessJudge:
         self._name, self._argument, self._children, self._config = name, argument, children, config
 
     async def verify(self, attempt: Attempt) -> Verdict:
-        answer = await self._call("verify", packed(attempt))
+        answer = await self._call("verify", packed(attempt), self._config.verify_timeout_seconds)
         return checked(Verdict(**json.loads(answer)), self._config.max_feedback_bytes)
 
-    async def ask_many(self, method: str, attempts: Sequence[Attempt]) -> list[Judged]:
+    async def ask_many(self, method: str, attempts: Sequence[Attempt], timeout: float) -> list[Judged]:
         sent = json.dumps([asdict(attempt) for attempt in attempts]).encode()
-        return each_checked(unpacked(await self._call(method, sent)), self._config.max_feedback_bytes)
+        answer = await self._call(method, sent, timeout)
+        return each_checked(unpacked(answer), self._config.max_feedback_bytes)
 
-    async def _call(self, method: str, sent: bytes) -> bytes:
+    async def _call(self, method: str, sent: bytes, timeout: float) -> bytes:
         async with self._children.room(self._name):
             processes = self._children.processes
             process = await processes.open(self._name, IN_CHILD, self._argument, again=True)
             try:
-                return await process.call(method, sent, timeout=self._config.verify_timeout_seconds)
+                return await process.call(method, sent, timeout=timeout)
             finally:
                 processes.release(self._name, process)
 

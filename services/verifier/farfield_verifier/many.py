@@ -6,21 +6,12 @@ import logging
 from collections.abc import Callable, Sequence
 
 from farfield_kernel.batching import Batcher
-from farfield_sdk import Attempt, Verdict, Verifier
+from farfield_sdk import Attempt, Verdict
+from farfield_verifier.catalog import Hosted
 from farfield_verifier.inline import Nonsense
 from farfield_verifier.judges import Judge
-from farfield_verifier.meters import Meters
 
 log = logging.getLogger(__name__)
-
-
-def kind_of(cls: type[Verifier]) -> str:
-    """The method that the service uses: `verify_group`, `verify_batch` or `verify`. Raises TypeError where
-    the class writes none."""
-    for method in ("verify_group", "verify_batch", "verify"):
-        if getattr(cls, method) is not getattr(Verifier, method):
-            return method
-    raise TypeError(f"{cls.__name__} writes none of verify, verify_batch and verify_group")
 
 
 class Many:
@@ -29,28 +20,28 @@ class Many:
     def __init__(
         self,
         judge: Judge,
-        method: str,
-        meters: Meters,
+        hosted: Hosted,
+        timeout: float,
         took: Callable[[float], None],
         clock: Callable[[], float],
     ) -> None:
-        self._judge, self._method, self._meters = judge, method, meters
-        self._took, self._clock = took, clock
+        self.hosted, self.timeout = hosted, timeout
+        self._judge, self._took, self._clock = judge, took, clock
 
-    async def ask(self, attempts: Sequence[Attempt]) -> list[Verdict | Nonsense]:
+    async def ask(self, attempts: Sequence[Attempt], timeout: float) -> list[Verdict | Nonsense]:
         """A verdict, or the reason why it is none, for each attempt; raises what the plugin raised."""
-        self._meters.batch.observe(len(attempts))
+        self.hosted.meters.batch.observe(len(attempts))
         began = self._clock()
-        given = await self._asked(attempts)
+        given = await self._asked(attempts, timeout)
         if self._judge.inline:
             self._took(self._clock() - began)
         if len(given) != len(attempts):
             raise Nonsense(f"gave {len(given)} verdicts for {len(attempts)} attempts")
         return given
 
-    async def _asked(self, attempts: Sequence[Attempt]) -> list[Verdict | Nonsense]:
+    async def _asked(self, attempts: Sequence[Attempt], timeout: float) -> list[Verdict | Nonsense]:
         try:
-            answer = self._judge.ask_many(self._method, attempts)
+            answer = self._judge.ask_many(self.hosted.method, attempts, timeout)
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:  # an inline plugin must not end the service
@@ -63,31 +54,33 @@ class Batched:
 
     inline = False
 
-    def __init__(self, many: Many, cls: type[Verifier], meters: Meters) -> None:
-        self._many, self._name, self._meters = many, cls.name, meters
+    def __init__(self, many: Many) -> None:
+        self._many, cls = many, many.hosted.cls
         self._batcher = Batcher(self._judge, limit=cls.max_batch, wait_seconds=cls.max_wait_seconds)
 
     async def verify(self, attempt: Attempt) -> Verdict:
         return await self._batcher.call(attempt)
 
     async def _judge(self, attempts: list[Attempt]) -> Sequence[Verdict | Exception]:
+        """A batch and its attempts alone have half of an attempt's time each: whoever waits for an attempt
+        waits no longer because it had company."""
+        if len(attempts) == 1:
+            return await self._many.ask(attempts, self._many.timeout)
         try:
-            return await self._many.ask(attempts)
+            return await self._many.ask(attempts, self._many.timeout / 2)
         except Nonsense:  # no verdict can be told from its neighbour's
             raise
         except Exception as error:
-            if len(attempts) == 1:
-                raise
             log.warning(
                 "verifier %s failed on a batch of %d; each is tried alone: %r",
-                self._name, len(attempts), error,
+                self._many.hosted.name, len(attempts), error,
             )  # fmt: skip
-            self._meters.split.inc()
+            self._many.hosted.meters.split.inc()
         return await asyncio.gather(*map(self._alone, attempts))
 
     async def _alone(self, attempt: Attempt) -> Verdict | Exception:
         try:
-            (verdict,) = await self._many.ask([attempt])
+            (verdict,) = await self._many.ask([attempt], self._many.timeout / 2)
         except Exception as error:
             return error
         return verdict

@@ -105,10 +105,11 @@ class Scoring:
             raise plugin_error(hosted, error) from error
         if hosted.method == "verify":
             return Seated(hosted, judge, None)
-        many = Many(judge, hosted.method, hosted.meters, partial(self._took, hosted), self._clock)
+        timeout = self._config.verify_timeout_seconds
+        many = Many(judge, hosted, timeout, partial(self._took, hosted), self._clock)
         if hosted.method == "verify_group":
             return Seated(hosted, judge, many)
-        return Seated(hosted, Batched(many, hosted.cls, hosted.meters), None)
+        return Seated(hosted, Batched(many), None)
 
     def _begin(self, node: Node, message: pb.Attempt, groups: Groups | None) -> Judged | asyncio.Task[Judged]:
         """Judges as far as inline leaves go; a task does the rest."""
@@ -171,7 +172,7 @@ class Scoring:
         hosted, many = leaf.judge.hosted, leaf.judge.many
         began = self._clock()
         try:
-            given = await many.ask(attempts)
+            given = await many.ask(attempts, many.timeout)
         except Exception as error:
             raise plugin_error(hosted, error) from error
         seconds = self._clock() - began
