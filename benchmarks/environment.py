@@ -6,7 +6,8 @@ of its own. Validation, digests, metrics and logging are on, as in production.
 Ways to step: `batched` sends one `Step` for all sessions (lockstep); `stream` sends one message per action on
 one `Rollout` stream; `stream, joined` puts the actions that are ready together in one message; `unary` is one
 `Step` per session, all at once; `episodes` plays whole GeneralPoints episodes in lockstep, creating and
-closing sessions included. `(bare)` is a server that answers with the same bytes and does nothing. OpenEnv,
+closing sessions included. `on threads` steps each session on a thread, `one object` all of them in one call
+of a batched environment. `(bare)` is a server that answers with the same bytes and does nothing. OpenEnv,
 where an interpreter that has it is named, runs the same echo environment behind its own server and client.
 """
 
@@ -20,7 +21,7 @@ import sys
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -31,9 +32,20 @@ import uvloop
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield.environment.v1 import environment_pb2_grpc
 from farfield.types.v1 import types_pb2
+from farfield_generalpoints import GeneralPoints
 from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.wire import struct_from
-from farfield_sdk import Environment, Image, Observation, Options, Outcome, Start, State, user
+from farfield_sdk import (
+    BatchedEnvironment,
+    Environment,
+    Image,
+    Observation,
+    Options,
+    Outcome,
+    Start,
+    State,
+    user,
+)
 
 Stub = environment_pb2_grpc.EnvironmentServiceStub
 IMAGE_BYTES = 60 * 1024
@@ -56,6 +68,29 @@ class Echo(Environment[Options]):
         return Outcome(State.CONTINUE, observation=Observation((user(f"you said {len(response)}"),)))
 
 
+class Threaded(Echo):
+    """The same, on threads."""
+
+    name = "threaded"
+    executor = "thread"
+
+
+class Together(BatchedEnvironment[Options]):
+    """The same, all sessions in one object on a thread."""
+
+    name = "together"
+    version = "1.0.0"
+    Options = Options
+    executor = "thread"
+
+    def reset_many(self, slots: Sequence[int], seeds: Sequence[int]) -> Sequence[Start]:
+        return [Start(Observation((user(f"episode {seed}"),)), {"seed": seed}) for seed in seeds]
+
+    def step_many(self, slots: Sequence[int], responses: Sequence[str]) -> Sequence[Outcome]:
+        shown = [Observation((user(f"you said {len(response)}"),)) for response in responses]
+        return [Outcome(State.CONTINUE, observation=one) for one in shown]
+
+
 class Picture(Echo):
     """Answers with a new image of 60 KB each time."""
 
@@ -72,18 +107,20 @@ class Picture(Echo):
         return Outcome(State.CONTINUE, observation=Observation((shown,)))
 
 
+PLUGINS = (Echo, Threaded, Together, Picture, GeneralPoints)
+
+
 def serve() -> None:
     """The service as its own process runs it, with the plugins of this benchmark."""
     from farfield_environment.config import EnvironmentConfig
     from farfield_environment.service import run
-    from farfield_generalpoints import GeneralPoints
     from farfield_kernel import logs
     from farfield_kernel.plugins import Loaded, Plugin
     from farfield_kernel.server import ServerConfig
 
     logs.setup("environment")
     config = EnvironmentConfig(server=ServerConfig(metrics_port=0, drain_seconds=0))
-    classes = {cls.name: Plugin(cls, "benchmark") for cls in (Echo, Picture, GeneralPoints)}
+    classes = {cls.name: Plugin(cls, "benchmark") for cls in PLUGINS}
     uvloop.run(run(config, Loaded("benchmark", classes, {})))
 
 
@@ -250,6 +287,8 @@ WAYS: dict[str, Play] = {
     "unary": unary("echo"),
 }
 ON_SERVICE_ALONE: dict[str, Play] = {
+    "batched, on threads": batched("threaded"),
+    "batched, one object": batched("together"),
     "episodes": episodes,
     "stream, 60 KB image": streamed("picture", joined=False),
     "batched, 60 KB image": batched("picture"),
@@ -303,8 +342,6 @@ async def over_grpc(sessions: int, seconds: float, trials: int, openenv: str) ->
 
 def in_process(seconds: float) -> dict[str, float]:
     """Microseconds of a GeneralPoints reset and step, without any service."""
-    from farfield_generalpoints import GeneralPoints
-
     game = GeneralPoints(GeneralPoints.Options(prompt="compact", max_turns=100))
     numbers = iter(range(10**9))
     for _ in range(2000):

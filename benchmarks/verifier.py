@@ -4,7 +4,7 @@
 
 Every row judges wrong GeneralPoints answers with their facts. `plugin` calls the verifier alone, `core` the
 whole service without gRPC, the rest goes over the wire: under a single leaf, a plan of five nodes, or with
-the plugin in child processes.
+the plugin on threads, on a thread in batches, or in child processes.
 """
 
 import argparse
@@ -16,8 +16,8 @@ import sys
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import uvloop
@@ -31,7 +31,7 @@ from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.plugins import Loaded, Plugin
 from farfield_kernel.server import ServerConfig
 from farfield_kernel.wire import struct_from
-from farfield_sdk import Attempt
+from farfield_sdk import Attempt, Verdict
 from farfield_verifier.config import VerifierConfig
 from farfield_verifier.service import assembled, run
 
@@ -52,12 +52,25 @@ def large_plan() -> pb.RewardPlan:
     return pb.RewardPlan(clip=pb.Clip(plan=shaped, low=-5, high=5))
 
 
+class InBatches(GeneralPointsVerifier):
+    """The same verdicts, several in one call."""
+
+    name = "in-batches"
+    executor = "thread"
+
+    def verify_batch(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
+        return [self.verify(attempt) for attempt in attempts]
+
+
 WAYS = {
     "leaf": ("inline", leaf()),
     "plan of five nodes": ("inline", large_plan()),
+    "leaf on threads": ("thread", leaf()),
+    "leaf on threads, in batches": ("thread", pb.RewardPlan(leaf=pb.Leaf(verifier="in-batches"))),
     "leaf in processes": ("process", leaf()),
 }
 """Where the plugin runs, and the plan."""
+EXECUTORS = ("inline", "thread", "process")
 
 
 def attempts(count: int) -> list[pb.Attempt]:
@@ -102,7 +115,8 @@ def serving(executor: str) -> Iterator[str]:
 
 
 def loaded() -> Loaded:
-    return Loaded("benchmark", {"generalpoints": Plugin(GeneralPointsVerifier, "benchmark")}, {})
+    classes = (GeneralPointsVerifier, InBatches)
+    return Loaded("benchmark", {cls.name: Plugin(cls, "benchmark") for cls in classes}, {})
 
 
 def check(results: list[pb.VerifyResult]) -> int:
@@ -165,13 +179,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a trial")
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "verifier.json")
-    parser.add_argument("--serve", choices=("inline", "process"), help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=EXECUTORS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
         serve(args.serve)
         return
-    with serving("inline") as inline, serving("process") as process:
-        addresses = {"inline": inline, "process": process}
+    with ExitStack() as stack:
+        addresses = {executor: stack.enter_context(serving(executor)) for executor in EXECUTORS}
         rates = uvloop.run(measure(addresses, args.batch, args.seconds, args.trials))
     medians = {way: statistics.median(found) for way, found in rates.items()}
     print(f"attempts judged per second, {args.batch} in a call")

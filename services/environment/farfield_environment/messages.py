@@ -86,7 +86,13 @@ _NOTHING = Outcome(State.CONTINUE).observation
 """The SDK's default, one object for all outcomes."""
 
 
+MOST_METRICS = 64
+"""Of one outcome: names become series of a run's metrics."""
+
+
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    if len(metrics) > MOST_METRICS:
+        raise ValueError(f"{len(metrics)} metrics; at most {MOST_METRICS} are taken")
     for name, value in metrics.items():
         if not math.isfinite(value):
             raise ValueError(f"metric '{name}' is {value}")

@@ -351,6 +351,7 @@ FAULTS: dict[str, Any] = {
     "big facts": lambda _: Outcome(GOOD, facts={"x": "y" * 2_000_000}),
     "surrogate facts": lambda _: Outcome(GOOD, facts={"x": "\ud800"}),
     "bad metrics": lambda _: Outcome(GOOD, metrics={"x": float("inf")}),
+    "many metrics": lambda _: Outcome(GOOD, metrics={f"x{number}": 1.0 for number in range(65)}),
     "text metrics": lambda _: Outcome(GOOD, metrics={"x": "fast"}),
     "bad observation": lambda _: Outcome(GOOD, observation="hello"),
     "bad message": lambda _: Outcome(GOOD, observation=Observation(("hello",))),

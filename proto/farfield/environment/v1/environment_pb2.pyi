@@ -507,7 +507,9 @@ class Outcome(_message.Message):
     @_builtins.property
     def observation(self) -> Global___Observation: ...
     @_builtins.property
-    def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]: ...
+    def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """At most 64."""
+
     def __init__(
         self,
         *,

@@ -231,7 +231,9 @@ class Verdict(_message.Message):
     """False when the response did not have the form that the task asks for."""
     @_builtins.property
     def terms(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """The named parts that make up the reward, and plain measures beside it, such as `recognition`."""
+        """The named parts that make up the reward, and plain measures beside it, such as `recognition`. A
+        verifier gives at most 64.
+        """
 
     def __init__(
         self,
