@@ -182,7 +182,7 @@ async def test_whatever_a_policy_writes_is_a_turn_and_nothing_is_lost(stub: Stub
         (ref(version="9.9.9"), grpc.StatusCode.NOT_FOUND, "version 1.2.0, not 9.9.9"),
         (ref(gaol=3), grpc.StatusCode.INVALID_ARGUMENT, "gaol: unknown key; did you mean 'goal'?"),
         (ref(goal="x"), grpc.StatusCode.INVALID_ARGUMENT, "goal: Input should be a valid integer"),
-        (ref("generalpoints", faces={"J": 1}), grpc.StatusCode.INVALID_ARGUMENT, "faces.FaceValues.Q: Field"),
+        (ref("generalpoints", faces={"J": 1}), grpc.StatusCode.INVALID_ARGUMENT, "faces.Q: Field"),
         (ref("torn"), grpc.StatusCode.INTERNAL, "'torn' is installed but broken: ImportError"),
         (ref(""), grpc.StatusCode.INVALID_ARGUMENT, "environment.name is empty"),
         (
