@@ -32,7 +32,14 @@ from farfield_kernel.server import running
 from farfield_kernel.wire import struct_from, struct_to_dict
 
 Stub = environment_pb2_grpc.EnvironmentServiceStub
-CLASSES = [GeneralPoints, samples.Counting, samples.Faulty, samples.Gated, samples.Pictures]
+CLASSES = [
+    GeneralPoints,
+    samples.Counting,
+    samples.Faulty,
+    samples.Gated,
+    samples.Pictures,
+    samples.CountingBatchThread,
+]
 
 
 @asynccontextmanager
@@ -143,6 +150,25 @@ def oracle(seed: int, variant: str, **options: Any) -> str:
     return game.oracle()
 
 
+async def test_sessions_that_share_an_object(stub: Stub) -> None:
+    infos = {info.name: info for info in (await stub.Describe(pb.DescribeRequest())).environments}
+    assert (infos["counting-batch-thread"].slots, infos["counting"].slots) == (8, 1)
+    names = [f"s{number}" for number in range(20)]
+    await create(stub, ref("counting-batch-thread"), *[(name, seed) for seed, name in enumerate(names)])
+    first = await step(stub, *[(name, 0, name) for name in names])
+    assert [one.outcome.turn for one in first] == [0] * 20
+    answers = await step(stub, ("s0", 1, "raise"), ("s9", 1, "3"), ("s19", 1, "x"), ("s19", 1, "x"))
+    assert answers[0].error.code == code_pb2.INTERNAL
+    assert answers[1].outcome.success
+    assert [one.outcome.replayed for one in answers[2:]] == [False, True]
+    past = pb.History(session_id="s0", seed=0, responses=["s0"], digest=first[0].outcome.digest)
+    request = pb.RestoreSessionsRequest(environment=ref("counting-batch-thread"), sessions=[past])
+    (restored,) = (await stub.RestoreSessions(request)).results
+    assert restored.outcome == first[0].outcome
+    (solved,) = await step(stub, ("s0", 1, "3"))
+    assert solved.outcome.success
+
+
 BAD_RESPONSES = [
     "",
     "not JSON",
@@ -177,7 +203,11 @@ async def test_whatever_a_policy_writes_is_a_turn_and_nothing_is_lost(stub: Stub
 @pytest.mark.parametrize(
     ("environment", "code", "says"),
     [
-        (ref("counthing"), grpc.StatusCode.NOT_FOUND, "installed: counting, faulty, gated, generalpoints"),
+        (
+            ref("counthing"),
+            grpc.StatusCode.NOT_FOUND,
+            "installed: counting, counting-batch-thread, faulty, gated",
+        ),
         (ref(variant="odd"), grpc.StatusCode.NOT_FOUND, "no variant 'odd'; it has: id, ood"),
         (ref(version="9.9.9"), grpc.StatusCode.NOT_FOUND, "version 1.2.0, not 9.9.9"),
         (ref(gaol=3), grpc.StatusCode.INVALID_ARGUMENT, "gaol: unknown key; did you mean 'goal'?"),

@@ -1,5 +1,6 @@
 """The verifier contract, over a real server and channel."""
 
+import asyncio
 import json
 import re
 import sys
@@ -31,7 +32,14 @@ from farfield_verifier.config import VerifierConfig
 from farfield_verifier.service import assembled
 
 Stub = verifier_pb2_grpc.VerifierServiceStub
-CLASSES = [GeneralPointsVerifier, samples.Match, samples.Short, samples.FaultyProcess]
+CLASSES = [
+    GeneralPointsVerifier,
+    samples.Match,
+    samples.Short,
+    samples.FaultyProcess,
+    samples.MatchBatchThread,
+    samples.LongestThread,
+]
 
 
 @asynccontextmanager
@@ -216,6 +224,34 @@ async def test_a_length_penalty_behind_a_gate_on_the_form(stub: Stub) -> None:
     assert wrong.feedback
     assert (malformed.reward, malformed.parseable) == (-1.0, False)
     assert "length/reward" not in malformed.terms
+
+
+async def test_attempts_of_several_calls_are_judged_in_batches(stub: Stub) -> None:
+    def attempt(text: str) -> pb.Attempt:
+        return pb.Attempt(response=text, facts_json='{"answer":"42"}')
+
+    plan = leaf("match-batch-thread")
+    first, second = await asyncio.gather(
+        verify(stub, plan, *map(attempt, ["42", "41", "raise"])), verify(stub, plan, attempt("42"))
+    )
+    assert [one.verdict.correct for one in (*first[:2], *second)] == [True, False, True]
+    assert first[2].error.code == code_pb2.INTERNAL
+    assert "verifier 'match-batch-thread' failed: KeyError" in first[2].error.message
+
+
+async def test_a_group_is_compared_within_one_call(stub: Stub) -> None:
+    plan = leaf("longest-thread")
+    members = [pb.Attempt(response=text, group="g", group_size=2) for text in ("long", "longer")]
+    answer = await stub.Verify(pb.VerifyRequest(plan=plan, attempts=members))
+    assert answer.whole_groups
+    assert [one.verdict.reward for one in answer.results] == [0.0, 1.0]
+    assert answer.results[0].verdict.terms["longest-thread/members"] == 2
+    (lonely,) = await verify(stub, plan, members[0])
+    assert lonely.error.code == code_pb2.FAILED_PRECONDITION
+    assert "send all in one call" in lonely.error.message
+    infos = {info.name: info for info in (await stub.Describe(pb.DescribeRequest())).verifiers}
+    assert infos["longest-thread"].whole_groups
+    assert infos["match-batch-thread"].max_batch == 8
 
 
 async def test_an_empty_batch_still_checks_its_plan(stub: Stub) -> None:

@@ -113,6 +113,10 @@ class Session:
                 f"turn {turn} is out of order: session '{self.id}' is at turn {self.turn}"
             )
 
+    def is_after(self, turns: int, digest: str) -> bool:
+        """Whether it is well, and has just this history."""
+        return not self.failure and self.turn == turns and self.digest == digest
+
     def repeats(self, turn: int) -> bool:
         """Whether the turn is the one taken last, be it still running."""
         return turn == (self.turn if self.running else self.turn - 1) >= 0

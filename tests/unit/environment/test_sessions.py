@@ -247,6 +247,16 @@ async def test_a_history_takes_the_place_of_a_session(open_core: OpenCore) -> No
         assert len(core.sessions) == 1
 
 
+async def test_a_session_that_failed_is_restored_from_its_own_history(open_core: OpenCore) -> None:
+    async with open_core(samples.Faulty) as core:
+        await create(core, samples.Faulty)
+        digest = (await step(core, "a", 0, "x")).digest
+        with pytest.raises(errors.PluginFailure):
+            await step(core, "a", 1, "raise")
+        await restore(core, samples.Faulty, ["x"], digest)
+        assert (await step(core, "a", 1, "3")).success
+
+
 async def test_another_history_is_data_loss(open_core: OpenCore) -> None:
     async with open_core(samples.Drifting) as core:
         (original,) = await create(core, samples.Drifting)
