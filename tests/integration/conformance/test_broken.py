@@ -37,7 +37,6 @@ VERIFIERS = [
     (games.Opposed, "verifier/semantics/right-responses-pass"),
     (games.Credulous, "verifier/api/any-response-is-judged"),
     (games.Stumbling, "verifier/api/any-response-is-judged"),
-    (games.Hanging, "verifier/api/any-response-is-judged"),
     (games.Lenient, "verifier/wire/facts-that-are-missing-are-an-error"),
     (games.Moody, "verifier/wire/results-keep-their-order"),
     (games.Moody, "verifier/semantics/verdicts-repeat"),
@@ -75,6 +74,12 @@ def test_a_verifier_that_compares_groups_passes() -> None:
         assert [result(pair, name).status for name in names] == [Status.PASSED] * len(names)
         earning = result(pair, "environment/semantics/the-oracle-earns-most")
         assert earning.status is Status.SKIPPED
+
+
+def test_a_hang_is_an_error_at_the_deadline() -> None:
+    with sample(verifier=games.Hanging) as pair:
+        found = result(pair, "verifier/api/any-response-is-judged")
+        assert "a megabyte of words (DEADLINE_EXCEEDED: verifier 'sums' failed" in found.said
 
 
 def test_where_no_episode_starts_one_check_says_so() -> None:

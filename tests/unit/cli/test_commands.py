@@ -11,7 +11,7 @@ from farfield_cli.given import pairs
 from farfield_cli.run_commands import check_tokenizer
 from farfield_kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 
-COMMANDS = ["demo", "train", "eval", "report", "runs", "play", "env", "up", "down", "status"]
+COMMANDS = ["demo", "train", "eval", "report", "runs", "play", "env", "plugin", "up", "down", "status"]
 
 
 def invoke(*words: str) -> tuple[int, str]:

@@ -14,7 +14,7 @@ from farfield_conformance.wire import CALL_SECONDS
 LEASE_SECONDS = 1.0
 LONGEST_LEASE = 5.0
 """A running service with a longer one is not waited for."""
-PATIENCE = 5
+PATIENCE = 3
 
 
 @environment_check(Level.WIRE)
@@ -43,8 +43,17 @@ def _watch_leases(subject: EnvironmentSubject, lease: float) -> str:
     else:
         raise Skipped("this machine is too busy to renew a lease in time")
     expect(not lost, "a session was lost although its lease was renewed in time")
-    expect(subject.renew(left.id) == [left.id], f"a session lived on for {2 * lease:g} s, twice its lease")
+    expect(_is_freed(subject, left, lease), f"a session lived on for {2 * lease:g} s, twice its lease")
     return f"a lease of {lease:g} s"
+
+
+def _is_freed(subject: EnvironmentSubject, left: Episode, lease: float) -> bool:
+    """Asking renews its lease; a busy service gets some more time."""
+    for _ in range(PATIENCE):
+        if subject.renew(left.id):
+            return True
+        time.sleep(2 * lease)
+    return False
 
 
 def _renewed_for(

@@ -7,11 +7,8 @@ from typing import Annotated
 import typer
 
 from farfield_cli.given import pairs
-from farfield_cli.plugins import checking, listing, scaffold
-from farfield_cli.plugins.guard import guarded
 from farfield_cli.terminal import console, say
 from farfield_conformance.check import Level
-from farfield_conformance.place import Plan
 
 
 class Kind(StrEnum):
@@ -31,6 +28,8 @@ plugin_app = typer.Typer(no_args_is_help=True, help="Environments and verifiers:
 @plugin_app.command("list")
 def list_plugins() -> None:
     """What is installed: versions, and of what is broken the error."""
+    from farfield_cli.plugins import listing
+
     found = listing.found()
     if not found:
         say("no plugin is installed; `farfield plugin new env NAME` makes one")
@@ -50,6 +49,9 @@ def new(
     path: Annotated[Path, typer.Option(metavar="DIR", help="Where the new folder is made.")] = Path(),
 ) -> None:
     """Write a new distribution that works at once: source, tests, run file, Dockerfile and Helm values."""
+    from farfield_cli.plugins import scaffold
+    from farfield_cli.plugins.guard import guarded
+
     with guarded():
         folder = scaffold.written(kind.value, name, path)
     say(f"{folder}: an example to be changed, with its tests. What comes next:\n")
@@ -99,6 +101,10 @@ def check(
 
     Exit status 1 when a check fails.
     """
+    from farfield_cli.plugins import checking
+    from farfield_cli.plugins.guard import guarded
+    from farfield_conformance.place import Plan
+
     with guarded():
         plan = checking.completed(
             Plan(

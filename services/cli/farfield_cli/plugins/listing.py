@@ -30,7 +30,12 @@ def found() -> list[Listed]:
 
 
 def table(listed: list[Listed]) -> Table:
-    shown = Table("plugin", "kind", "version", "distribution", "summary", box=None, header_style="bold")
+    """Where it is narrow, the summary alone is cut."""
+    shown = Table(box=None, header_style="bold")
+    for name in ("name", "kind", "version", "distribution"):
+        widest = max(len(getattr(one, name)) for one in listed)
+        shown.add_column("plugin" if name == "name" else name, no_wrap=True, min_width=widest)
+    shown.add_column("summary", overflow="ellipsis", no_wrap=True)
     for one in listed:
         summary = Text("broken", style="red") if one.error else Text(one.summary)
         shown.add_row(one.name, one.kind, one.version, one.distribution, summary)
