@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from farfield_sdk import (
     Attempt,
+    BatchedEnvironment,
     Demonstration,
     Environment,
     Example,
@@ -100,6 +101,37 @@ class Coloured(Sums):
         start = super().reset(seed)
         picture = Image(b"\x89PNG" + str(self.numbers).encode())
         return Start(Observation((user(picture, self.prompt()),)), start.facts)
+
+
+class Tables(BatchedEnvironment[SumOptions]):
+    """Many sums in one object, each at its own table."""
+
+    name = "sums"
+    version = "1.0.0"
+    Options = SumOptions
+    slots = 8
+
+    def __init__(self, options: SumOptions) -> None:
+        super().__init__(options)
+        self.games: dict[int, Sums] = {}
+
+    def reset_many(self, slots: Sequence[int], seeds: Sequence[int]) -> Sequence[Start]:
+        self.games |= {slot: Sums(self.options) for slot in slots}
+        return [self.games[slot].reset(seed) for slot, seed in zip(slots, seeds, strict=True)]
+
+    def step_many(self, slots: Sequence[int], responses: Sequence[str]) -> Sequence[Outcome]:
+        return [self.games[slot].step(response) for slot, response in zip(slots, responses, strict=True)]
+
+    def oracle(self) -> str:
+        return self.games[0].oracle()
+
+
+class Overheard(Tables):
+    """What is said at one table is heard at the others."""
+
+    def step_many(self, slots: Sequence[int], responses: Sequence[str]) -> Sequence[Outcome]:
+        said = Observation((user(f"somebody said {responses[0]}"),))
+        return [replace(one, observation=said) for one in super().step_many(slots, responses)]
 
 
 class Untold(Sums):

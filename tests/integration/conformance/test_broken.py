@@ -18,6 +18,7 @@ GAMES = [
     (games.UnicodeCrash, "api/any-response-is-an-outcome"),
     (games.NoiseWins, "api/noise-does-not-win"),
     (games.Poisoned, "api/an-episode-survives-noise"),
+    (games.Overheard, "wire/a-batch-equals-single-steps"),
     (games.Shared, "wire/sessions-are-isolated"),
     (games.Counted, "wire/sessions-are-restored"),
     (games.Random, "semantics/episodes-repeat"),
@@ -74,6 +75,13 @@ def test_a_verifier_that_compares_groups_passes() -> None:
         assert [result(pair, name).status for name in names] == [Status.PASSED] * len(names)
         earning = result(pair, "environment/semantics/the-oracle-earns-most")
         assert earning.status is Status.SKIPPED
+
+
+@pytest.mark.parametrize("level", ["api", "wire", "semantics"])
+def test_an_environment_of_many_sessions_passes(level: str) -> None:
+    with sample(games.Tables) as pair:
+        results = [result(pair, check.id) for check in checks("environment") if check.level == level]
+    assert [one for one in results if one.status is Status.FAILED] == []
 
 
 def test_a_hang_is_an_error_at_the_deadline() -> None:

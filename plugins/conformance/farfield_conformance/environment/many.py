@@ -1,5 +1,7 @@
 """Many sessions at a service: batches, streams, restoring."""
 
+from collections.abc import Sequence
+
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield_conformance.check import Level, environment_check, expect
 from farfield_conformance.codes import expect_code, named
@@ -19,8 +21,8 @@ def a_batch_equals_single_steps(subject: EnvironmentSubject) -> None:
     Treat every action by itself; the status of an item stays with that item.
     """
     alone, together = subject.start(*range(4)), subject.start(*range(4))
-    digests = [one.step("x").digest for one in alone]
-    actions = [pb.Action(session_id=one.id, response="x") for one in together]
+    digests = [one.step(_response(one.seed, 0)).digest for one in alone]
+    actions = [pb.Action(session_id=one.id, response=_response(one.seed, 0)) for one in together]
     actions.insert(2, pb.Action(session_id="no-such-session", response="x"))
     results = subject.steps(*actions)
     code = named(results[2].error)
@@ -39,13 +41,27 @@ def sessions_are_isolated(subject: EnvironmentSubject) -> str:
     alone = [_play(subject, seed) for seed in range(SESSIONS)]
     mixed = subject.start(*range(SESSIONS))
     for number in range(len(TURNS)):
-        for episode in (mixed, mixed[::-1])[number % 2]:
-            if not episode.ended:
+        alive = [one for one in mixed if not one.ended]
+        if number % 2:
+            for episode in alive[::-1]:
                 episode.step(_response(episode.seed, number))
+        else:
+            _together(subject, alive, number)
     for one, other in zip(alone, mixed, strict=True):
         same = [out.digest for out in one.outcomes] == [out.digest for out in other.outcomes]
         expect(same, f"seed {one.seed} went another way among {SESSIONS} sessions than alone")
     return f"{SESSIONS} sessions, up to {len(TURNS)} turns each"
+
+
+def _together(subject: EnvironmentSubject, episodes: Sequence[Episode], turn: int) -> None:
+    said = [_response(one.seed, turn) for one in episodes]
+    actions = [
+        pb.Action(session_id=one.id, turn=one.turn, response=text)
+        for one, text in zip(episodes, said, strict=True)
+    ]
+    for episode, text, result in zip(episodes, said, subject.steps(*actions), strict=True):
+        expect(result.HasField("outcome"), f"seed {episode.seed}: {result.error.message}")
+        episode.take(text, result.outcome)
 
 
 def _play(subject: EnvironmentSubject, seed: int) -> Episode:
@@ -68,10 +84,11 @@ def a_stream_equals_single_steps(subject: EnvironmentSubject) -> None:
     Serve `Rollout`, read requests while steps run, and end the stream when the caller has and all is
     answered.
     """
-    expected = {seed: subject.start(seed)[0].step("x").digest for seed in range(8)}
+    expected = {seed: subject.start(seed)[0].step(_response(seed, 0)).digest for seed in range(8)}
     episodes = subject.start(*expected)
     seeds = {one.id: one.seed for one in episodes}
-    requests = [pb.RolloutRequest(actions=[pb.Action(session_id=one.id, response="x")]) for one in episodes]
+    actions = [pb.Action(session_id=one.id, response=_response(one.seed, 0)) for one in episodes]
+    requests = [pb.RolloutRequest(actions=[action]) for action in actions]
     answers = subject.stub.Rollout(iter(requests), timeout=CALL_SECONDS)
     results = [result for answer in answers for result in answer.results]
     found = {seeds[one.session_id]: one.outcome.digest for one in results}
