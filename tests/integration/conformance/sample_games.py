@@ -401,3 +401,13 @@ class WithExamples(SumVerifier):
         Example(Attempt("17", {"sum": 17}), correct=True),
         Example(Attempt("18", {"sum": 17}), correct=False),
     )
+
+
+class UntoldVerifier(SumVerifier):
+    version = "1"
+
+
+class LooseVerifier(SumVerifier):
+    """Its options let anything pass."""
+
+    Options = Loose  # type: ignore[assignment]

@@ -21,9 +21,9 @@ from farfield_conformance.verifier.subject import VerifierSubject
 from farfield_conformance.wire import channel
 from farfield_environment import service as environment_service
 from farfield_environment.config import EnvironmentConfig
-from farfield_kernel.errors import FailedPrecondition, NotFound, PluginFailure
+from farfield_kernel.errors import Exhausted, FailedPrecondition, NotFound, PluginFailure
 from farfield_kernel.plugins import Loaded, Plugin
-from farfield_kernel.server import running
+from farfield_kernel.server import Mount, running
 from farfield_verifier import service as verifier_service
 from farfield_verifier.config import VerifierConfig
 
@@ -38,13 +38,15 @@ async def serving(game: type, verifier: type, wrap: Wrap, **config: object):
     async with (
         environment_service.assembled(EnvironmentConfig.model_validate(config), games) as environment,
         verifier_service.assembled(VerifierConfig(verify_timeout_seconds=2), judges) as judge,
-        running(
-            [replace(environment.mount, servicer=wrap(environment.mount.servicer)), judge.mount]
-        ) as address,
+        running([_wrapped(environment.mount, wrap), _wrapped(judge.mount, wrap)]) as address,
     ):
         reaper = asyncio.ensure_future(environment.sessions.reap_forever())
         yield address
         reaper.cancel()
+
+
+def _wrapped(mount: Mount, wrap: Wrap) -> Mount:
+    return replace(mount, servicer=wrap(mount.servicer))
 
 
 @contextmanager
@@ -249,6 +251,91 @@ class Immortal(Broken):
         return pb.RenewLeasesResponse(lease_seconds=1)
 
 
+class Blank(Broken):
+    """Has no digests to speak of."""
+
+    async def Step(self, request: pb.StepRequest, context: Any) -> pb.StepResponse:
+        response = await self._servicer.Step(request, context)
+        for one in response.results:
+            one.outcome.digest = "0" * 64
+        return response
+
+
+class Silent(Broken):
+    """Does not tell what it made of a reference."""
+
+    async def CreateSessions(self, request: Any, context: Any) -> pb.CreateSessionsResponse:
+        response = await self._servicer.CreateSessions(request, context)
+        response.environment.CopyFrom(request.environment)
+        return response
+
+
+class Stubborn(Broken):
+    """A session that is alive stays as it is."""
+
+    async def RestoreSessions(self, request: Any, context: Any) -> pb.RestoreSessionsResponse:
+        ids = [one.session_id for one in request.sessions]
+        lost = (await self._servicer.RenewLeases(pb.RenewLeasesRequest(session_ids=ids), context)).lost
+        asked = [one for one in request.sessions if one.session_id in lost]
+        if len(asked) == len(request.sessions):
+            return await self._servicer.RestoreSessions(request, context)
+        started = pb.Started(session_id=ids[0], digest=request.sessions[0].digest)
+        return pb.RestoreSessionsResponse(results=[pb.RestoreResult(session_id=ids[0], started=started)])
+
+
+class Brusque(Broken):
+    """Is full, and says no more."""
+
+    async def CreateSessions(self, request: Any, context: Any) -> pb.CreateSessionsResponse:
+        try:
+            return await self._servicer.CreateSessions(request, context)
+        except Exhausted as error:
+            raise Exhausted(str(error)) from None
+
+
+class Lax(Broken):
+    """Takes a negative seed for its amount."""
+
+    async def CreateSessions(self, request: Any, context: Any) -> pb.CreateSessionsResponse:
+        for one in request.sessions:
+            one.seed = abs(one.seed)
+        return await self._servicer.CreateSessions(request, context)
+
+
+class Cropping(Broken):
+    """Cuts a response that is too long."""
+
+    async def Step(self, request: pb.StepRequest, context: Any) -> pb.StepResponse:
+        for action in request.actions:
+            action.response = action.response[: 1024 * 1024]
+        return await self._servicer.Step(request, context)
+
+
+class Obliging(Broken):
+    """Demonstrates in its own style, whatever the style that was asked for."""
+
+    async def Demonstrate(self, request: Any, context: Any):
+        request.style = "plain"
+        async for one in self._servicer.Demonstrate(request, context):
+            yield one
+
+
+class Accommodating(Broken):
+    """A verifier service that judges by another verifier where it does not have the one named."""
+
+    async def Verify(self, request: Any, context: Any) -> Any:
+        request.plan.leaf.verifier = "sums"
+        return await self._servicer.Verify(request, context)
+
+
+class Shuffling(Broken):
+    """A verifier service that gives results as they please."""
+
+    async def Verify(self, request: Any, context: Any) -> Any:
+        response = await self._servicer.Verify(request, context)
+        return type(response)(results=list(response.results)[::-1])
+
+
 class Guessing(Broken):
     """Plays the default where a variant is unknown."""
 
@@ -267,6 +354,15 @@ def broken_services() -> Sequence[tuple[type[Broken], str]]:
         (Endless, "environment/wire/nothing-follows-the-end"),
         (Deaf, "environment/wire/another-response-is-aborted"),
         (Vague, "environment/wire/unknown-names-are-not-found"),
+        (Blank, "environment/semantics/digests-tell-histories-apart"),
+        (Silent, "environment/static/references-are-resolved"),
+        (Stubborn, "environment/wire/a-start-is-restored"),
+        (Brusque, "environment/wire/a-full-service-says-when-to-come-back"),
+        (Lax, "environment/wire/malformed-requests-are-refused"),
+        (Cropping, "environment/api/a-response-too-long-leaves-the-turn-open"),
+        (Obliging, "environment/wire/unknown-demonstrations-are-refused"),
+        (Accommodating, "verifier/wire/plans-that-cannot-be-resolved-are-refused"),
+        (Shuffling, "verifier/wire/results-keep-their-order"),
         (Guessing, "environment/wire/unknown-names-are-not-found"),
         (Reversed, "environment/wire/a-batch-equals-single-steps"),
         (Collective, "environment/wire/a-batch-equals-single-steps"),

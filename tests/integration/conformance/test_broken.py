@@ -11,6 +11,7 @@ GAMES = [
     (games.Untold, "static/describes-itself"),
     (games.BadDefault, "static/options-have-a-schema"),
     (games.Needy, "static/an-episode-starts"),
+    (games.BadDefault, "static/defaults-start"),
     (games.LooseOptions, "static/unknown-options-are-refused"),
     (games.LooseOptions, "static/class-loads"),
     (games.BadVariant, "static/every-variant-starts"),
@@ -31,6 +32,10 @@ GAMES = [
     (games.Fragile, "load/many-sessions-play"),
 ]
 VERIFIERS = [
+    (games.UntoldVerifier, "verifier/static/describes-itself"),
+    (games.LooseVerifier, "verifier/static/options-have-a-schema"),
+    (games.LooseVerifier, "verifier/static/unknown-options-are-refused"),
+    (games.LooseVerifier, "verifier/static/class-loads"),
     (games.Generous, "verifier/api/malformed-responses-earn-nothing"),
     (games.Talkative, "environment/semantics/noise-earns-less-than-the-oracle"),
     (games.Talkative, "environment/semantics/the-oracle-earns-most"),
@@ -117,3 +122,16 @@ def test_a_broken_verifier_is_found(verifier: type, check: str) -> None:
 def test_a_broken_service_is_found(wrap: type[Broken], check: str) -> None:
     with sample(games.Coloured, wrap=wrap) as pair:
         expect_failed(pair, check)
+
+
+def test_every_check_can_fail() -> None:
+    """Each is named by a sample above, but for those that `test_command.py` sees fail in real processes."""
+    seen = {f"environment/{name}" for _, name in GAMES} | {
+        name for _, name in [*VERIFIERS, *broken_services()]
+    }
+    elsewhere = {
+        "environment/static/is-hosted",
+        "verifier/static/is-hosted",
+        "environment/semantics/two-processes-play-the-same",
+    }
+    assert set(ALL) - seen - elsewhere == set()

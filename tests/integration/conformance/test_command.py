@@ -71,10 +71,11 @@ def test_a_verifier_alone_is_judged_by_its_examples(farfield: Command, tmp_path:
 
 
 def test_a_plugin_that_does_not_load_is_named_with_its_error(farfield: Command, tmp_path: Path) -> None:
-    install(tmp_path / "site", environments="torn = no_such_module:Game")
+    torn = "torn = no_such_module:Game"
+    install(tmp_path / "site", environments=torn, verifiers=torn)
     done = farfield("plugin", "check", "torn", "--level", "static")
     assert done.returncode == 1
-    assert "FAIL  is-hosted" in done.stdout
+    assert done.stdout.count("FAIL  is-hosted") == 2
     assert "ModuleNotFoundError: No module named 'no_such_module'" in done.stdout
     assert "skip  describes-itself: not hosted: see is-hosted" in done.stdout
     listed = farfield("plugin", "list")

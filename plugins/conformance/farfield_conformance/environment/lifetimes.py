@@ -44,6 +44,8 @@ def _watch_leases(subject: EnvironmentSubject, lease: float) -> str:
         raise Skipped("this machine is too busy to renew a lease in time")
     expect(not lost, "a session was lost although its lease was renewed in time")
     expect(_is_freed(subject, left, lease), f"a session lived on for {2 * lease:g} s, twice its lease")
+    late = left.try_turn(0, "x").error
+    expect_code((named(late), late.message), "NOT_FOUND", "a step of a session whose lease ran out")
     return f"a lease of {lease:g} s"
 
 

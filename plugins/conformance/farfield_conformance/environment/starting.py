@@ -98,3 +98,19 @@ def starts_are_conversations(subject: EnvironmentSubject) -> None:
         expect(image.media_type.startswith("image/"), f"an image has the media type {image.media_type!r}")
         same = not image.data or hashlib.sha256(image.data).hexdigest() == image.sha256
         expect(same, "the sha256 of an image is not that of its bytes")
+
+
+@environment_check(Level.STATIC)
+def references_are_resolved(subject: EnvironmentSubject) -> None:
+    """`CreateSessions` tells the exact version and every option, and what it tells plays the same episode.
+
+    Fill in the defaults and the variant's options before a session is made.
+    """
+    (episode,) = subject.start(1)
+    exact = subject.create(subject.ref(), []).environment
+    known = schemas.schema_of(subject.info.options_schema_json).get("properties", {})
+    missing = set(known) - set(exact.options.fields)
+    expect(exact.version == subject.info.version, f"the version is told as {exact.version!r}")
+    expect(not missing, f"these options are not told: {', '.join(sorted(missing))}")
+    (again,) = subject.start(1, ref=exact)
+    expect(again.digest == episode.digest, "the reference that was told starts another episode")

@@ -23,8 +23,8 @@ def the_oracle_wins(subject: EnvironmentSubject) -> str:
     for seed in SEEDS:
         episode = oracle.solved(subject, seed)
         expect(
-            episode.succeeded,
-            f"seed {seed}: no success after {episode.turn} turns, the last response was "
+            episode.succeeded and episode.ended,
+            f"seed {seed}: no success at an end after {episode.turn} turns, the last response was "
             f"{short(episode.responses[-1] if episode.responses else '')!r}",
         )
         lengths.append(episode.turn)
