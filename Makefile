@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DISTRIBUTIONS := proto plugins/sdk services/kernel services/model services/environment services/verifier services/policy \
                  services/rollout services/trainer plugins/conformance services/cli plugins/generalpoints plugins/virl \
-                 plugins/openenv plugins/verifiers plugins/reasoning-gym
+                 plugins/openenv plugins/verifiers plugins/reasoning-gym \
+                 plugins/gymnasium
 EDITABLE := $(foreach dist,$(DISTRIBUTIONS),-e ./$(dist))
 CODE := services plugins proto/generate.py tests benchmarks examples
 DEMO ?=

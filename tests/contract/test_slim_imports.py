@@ -17,6 +17,7 @@ SLIM = [
     "farfield_virl",
     "farfield_openenv",
     "farfield_reasoning_gym",
+    "farfield_gymnasium",
     "farfield_verifiers",
 ]
 
