@@ -47,7 +47,7 @@ NARROWER: Mapping[str, Schema] = {
 }
 """What a key must be, beside of its default's type."""
 
-_SINGLE = ("autoscaling", "podDisruptionBudget", "replicas")
+_SINGLE = ("autoscaling", "podDisruptionBudget", "replicas", "strategy")
 """What the trainer, which is one pod, cannot be told."""
 
 

@@ -50,6 +50,9 @@
 {{- end }}
 
 {{- define "farfield.check.needs" -}}
+{{- if not (include "farfield.components" . | fromYaml).items -}}
+  {{- fail "nothing to run: environments and verifiers are empty, and policy, rollout and trainer are off" -}}
+{{- end -}}
 {{- if and .Values.policy.enabled (not .Values.model.path) -}}
   {{- fail "model.path is empty: name a folder in Hugging Face format, in the policy's image or in model.existingClaim; or set policy.enabled, rollout.enabled and trainer.enabled to false" -}}
 {{- end -}}

@@ -7,9 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from rendering import CI, DEMO, Object, helms, rendered
-
-NO_HELM = pytest.mark.skip(reason="no helm: put one on PATH, name it in HELM, or `make chart-tools`")
+from rendering import CI, DEMO, NO_HELM, Object, helms, rendered
 
 
 @pytest.fixture(params=helms() or [pytest.param("", marks=NO_HELM)], ids=lambda helm: Path(helm).name)

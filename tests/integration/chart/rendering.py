@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[3]
@@ -19,6 +20,7 @@ CHART = ROOT / "helm" / "farfield"
 DEMO = CHART / "ci" / "cpu-demo-values.yaml"
 CI = sorted(CHART.glob("ci/*-values.yaml"))
 NAMESPACE = "train"
+NO_HELM = pytest.mark.skip(reason="no helm: put one on PATH, name it in HELM, or `make chart-tools`")
 WORKLOADS = ("Deployment", "StatefulSet")
 
 Object = dict[str, Any]

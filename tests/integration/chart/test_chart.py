@@ -88,6 +88,10 @@ def test_a_key_or_value_that_is_not_known_is_refused(helm: str, given: str, told
         ("redis.mode=external", "redis.existingSecret is empty"),
         ("defaults.verifier=none", "no entry of verifiers is named none; there are: rewards"),
         ("policy.enabled=false", "workers need a policy"),
+        (
+            "environments=null,verifiers=null,policy.enabled=false,rollout.enabled=false,trainer.enabled=false",
+            "nothing to run",
+        ),
         ("verifiers=null", "an entry in environments and one in verifiers"),
         ("policy.config.server.port=1", "config.server.port is the chart's: set port"),
         (
