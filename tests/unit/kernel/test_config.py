@@ -48,6 +48,13 @@ def test_defaults_alone_are_enough() -> None:
     assert load(Outer, "farfield-thing", []) == Outer()
 
 
+def test_a_later_file_overrides_key_by_key(file: Path, tmp_path: Path) -> None:
+    later = tmp_path / "later.yaml"
+    later.write_text("inner: {names: [later, too]}\ntitle: later\n")
+    config = load(Outer, "farfield-thing", ["--config", str(file), "--config", str(later)])
+    assert config == Outer(inner=Inner(port=2, names=("later", "too")), rate=2, title="later")
+
+
 def test_json_is_a_file_too(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"table": {"x": {"port": 7}}}))
