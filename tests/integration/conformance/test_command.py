@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from farfield_conformance.hosting import hosted
+
 HERE = Path(__file__).parent
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -81,6 +83,16 @@ def test_a_plugin_that_does_not_load_is_named_with_its_error(farfield: Command, 
     listed = farfield("plugin", "list")
     assert "torn (environment) is broken: ModuleNotFoundError" in listed.stdout
     assert "generalpoints" in listed.stdout
+
+
+def test_a_running_service_is_checked_at_its_address(farfield: Command) -> None:
+    with hosted("environment", "generalpoints") as one, hosted("environment", "generalpoints") as other:
+        at = ("--endpoint", one.address, "--twin", other.address)
+        done = farfield("plugin", "check", "generalpoints", *at, "--level", "wire", "--level", "semantics")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skip  leases-end-and-are-renewed: leases last 120 s here" in done.stdout
+    assert "ok    two-processes-play-the-same: 9 seeds" in done.stdout
+    assert "ok    the-oracle-wins: 8 episodes of 1 to 1 turns" in done.stdout  # by its demonstrations
 
 
 def test_an_unknown_name_says_what_is_installed(farfield: Command) -> None:
