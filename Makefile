@@ -116,4 +116,4 @@ constraints: $(READY) ## Rewrite constraints.txt from what is installed
 	  | sed 's/+cpu//; s/^torch @.*/torch==2.13.0/' | grep -vi '^farfield'; } > .constraints && mv .constraints constraints.txt
 
 clean: ## Remove the virtual environment and everything that runs have left
-	@rm -rf $(VENV) runs .farfield .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) runs .farfield .helm .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from farfield_environment.config import EnvironmentConfig
-from farfield_kernel.config import parse
+from farfield_kernel.config import load, parse
+from farfield_kernel.healthcheck import HealthcheckConfig
 from farfield_policy.config import PolicyConfig
 from farfield_rollout.config import RolloutConfig
 from farfield_trainer.config import TrainerConfig
@@ -211,6 +212,15 @@ def test_workers_know_every_service_where_it_is(demo: list[Object]) -> None:
         for one in of(demo, "Service")
     }
     assert {one["address"] for one in given} <= known
+
+
+def test_the_hook_asks_every_service_in_words_that_the_command_knows(objects: list[Object]) -> None:
+    (pod,) = of(objects, "Pod")
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    asked = {load(HealthcheckConfig, "healthcheck", one["args"]).address for one in pod["spec"]["containers"]}
+    services = [one for one in of(objects, "Service") if labels(one)["farfield.dev/kind"] != "redis"]
+    assert len(asked) == len(services)
+    assert all(any(one["metadata"]["name"] in address for address in asked) for one in services)
 
 
 def test_a_policy_of_several_replicas_is_reached_by_as_many_streams(helm: str) -> None:
