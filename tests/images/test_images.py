@@ -87,6 +87,16 @@ def test_arguments_reach_the_service(start: Start) -> None:
     assert [info.name for info in described.environments] == ["virl"]
 
 
+def test_a_file_of_ones_own_overrides_the_image_s_key_by_key(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("plugins: [virl]\nserver: {metrics_port: null, drain_seconds: 1}\n")
+    (tmp_path / "config.yaml").chmod(0o644)
+    tmp_path.chmod(0o755)
+    mount = f"{tmp_path}:/etc/farfield-service:ro"
+    container = start("environment", "--config", "/etc/farfield-service/config.yaml", mounts=(mount,))
+    assert container.healthcheck("--service", "environment/virl") == 0
+    assert "metrics on port" not in podman("logs", container.id).stderr
+
+
 @pytest.fixture(scope="module")
 def environment(start: Start) -> Container:
     return start("environment")
