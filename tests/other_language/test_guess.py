@@ -14,7 +14,8 @@ from farfield_conformance.testing import Conformance
 
 HERE = Path(__file__).parent
 PROTO = HERE.parents[1] / "proto"
-LEASE_SECONDS = "1"
+LEASES = ("120", "1")
+"""Seconds of each process: that of the twin is short enough to be watched."""
 
 
 def googleapis() -> Path:
@@ -49,8 +50,10 @@ def game(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def addresses(game: Path) -> Iterator[list[str]]:
     """Two processes of it."""
-    command = ["node", "guess.js", str(PROTO), str(googleapis()), LEASE_SECONDS]
-    processes = [subprocess.Popen(command, cwd=game, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    command = ["node", "guess.js", str(PROTO), str(googleapis())]
+    processes = [
+        subprocess.Popen([*command, lease], cwd=game, stdout=subprocess.PIPE, text=True) for lease in LEASES
+    ]
     try:
         yield [process.stdout.readline().strip() for process in processes if process.stdout]
     finally:

@@ -22,6 +22,17 @@ NEXT = {
     Kind.ENV: ("farfield play {name}", "farfield plugin check {name}"),
     Kind.VERIFIER: ("farfield plugin check {name}",),
 }
+Endpoint = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="A running environment service, in any language.  [default: starts one with the plugin]",
+    ),
+]
+Twin = Annotated[
+    str, typer.Option(metavar="HOST:PORT", help="A second process of the same, to compare with.")
+]
+VerifierEndpoint = Annotated[str, typer.Option(metavar="HOST:PORT", help="A running verifier service.")]
 plugin_app = typer.Typer(no_args_is_help=True, help="Environments and verifiers: make, list and check them.")
 
 
@@ -72,20 +83,9 @@ def check(
     verifier_option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Option of the verifier; may be repeated.")
     ] = None,
-    endpoint: Annotated[
-        str,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="A running environment service, in any language.  [default: "
-            "starts one with the installed plugin]",
-        ),
-    ] = "",
-    twin: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="A second process of the same, to compare with.")
-    ] = "",
-    verifier_endpoint: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="A running verifier service.")
-    ] = "",
+    endpoint: Endpoint = "",
+    twin: Twin = "",
+    verifier_endpoint: VerifierEndpoint = "",
     level: Annotated[
         list[Level] | None, typer.Option(help="Only this level; may be repeated.  [default: all]")
     ] = None,
