@@ -61,15 +61,6 @@ def test_a_revision_from_the_first_attempt_to_the_solution(pair: Pair) -> None:
     assert (verdict.correct, verdict.reward) == (True, 1.0)
 
 
-def test_two_services_make_the_same_items(pair: Pair, serve: Callable[..., Any]) -> None:
-    """Of a data set whose generator hangs on the order of a set of strings."""
-    sessions, options = [("b", 7), ("c", 8)], {"dataset": "isomorphic_strings"}
-    first = [one.digest for one in pair.create(*sessions, **options).sessions]
-    with grpc.insecure_channel(serve("reasoning-gym").environment) as channel:
-        other = Pair(EnvironmentServiceStub(channel), None)
-        assert [one.digest for one in other.create(*sessions, **options).sessions] == first
-
-
 def test_a_scorer_that_fails_gives_an_error_and_no_verdict(pair: Pair) -> None:
     (started,) = pair.create(("d", 1), dataset="caesar_cipher").sessions
     facts = json.loads(started.facts_json)

@@ -73,9 +73,9 @@ def test_demonstrations_are_solved(make):
 
 
 def test_the_survey_finds_what_is_excluded_and_what_works():
-    works = ("arc_agi", "graph_color", "rubiks_cube", "propositional_logic", "word_sorting")
+    works = ("rearc", "graph_color", "propositional_logic")
     fails = ("rush_hour", "game_of_life_halting", "prime_factorization", "composite")
-    found = dict(surveyed((*works, *fails), seeds=(0, 1, 2, 3)))
+    found = dict(surveyed((*works, *fails), seeds=(0, 1)))
     assert {name for name, fault in found.items() if not fault} == set(works)
     assert set(fails) <= set(EXCLUDED)
     assert not set(works) & set(EXCLUDED)
