@@ -57,7 +57,7 @@ def build_model(text: LlamaForCausalLM, words: Sequence[str], eye: Eye) -> Idefi
     """Takes over the weights of `text`, whose words come first among `words`; all else is drawn at random
     from torch's generator."""
     config = Idefics3Config(
-        text_config=text.config.to_dict() | {"vocab_size": len(words)},
+        text_config=_without_its_place(text.config.to_dict()) | {"vocab_size": len(words)},
         vision_config=_vision_config(eye),
         image_token_id=words.index(IMAGE),
         scale_factor=eye.shuffle,
@@ -72,6 +72,11 @@ def build_model(text: LlamaForCausalLM, words: Sequence[str], eye: Eye) -> Idefi
     model.generation_config.eos_token_id = words.index(END)
     model.generation_config.pad_token_id = words.index(PAD)
     return model
+
+
+def _without_its_place(config: dict[str, Any]) -> dict[str, Any]:
+    """A loaded config remembers the folder that it was in."""
+    return {name: value for name, value in config.items() if name != "_name_or_path"}
 
 
 def _vision_config(eye: Eye) -> dict[str, Any]:
