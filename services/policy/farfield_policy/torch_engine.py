@@ -5,11 +5,12 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 import torch
 
+from farfield_kernel.batching import settle
 from farfield_kernel.errors import Exhausted, FarfieldError, Unavailable
 from farfield_model.chat import Chat
 from farfield_model.loading import end_ids, load_tokenizer
@@ -90,7 +91,7 @@ class TorchEngine:
         asked = [prompt for prompt, _ in taken]
         if self._reader.sees:  # to decode images takes its time
             reading = self._reading.submit(self._reader.read, asked)
-            reading.add_done_callback(lambda done: self._post(self._enter, taken, done.result()))
+            reading.add_done_callback(lambda done: self._post(self._enter, taken, _read_by(done)))
         else:
             self._enter(taken, self._reader.read(asked))
         return futures
@@ -100,14 +101,15 @@ class TorchEngine:
         future: asyncio.Future[Scored] = self._loop.create_future()
         most = 0 if self._config.deterministic else self._config.prefill_tokens
         sights = await self._loop.run_in_executor(self._reading, self._reader.sights, items)
+        self._check_open()
 
         def run() -> None:
             # Between two steps, and so on one version; a failure is the caller's, not the batch's.
             try:
                 results = score(self._decoder.model, items, most, self._max_context, sights)
-                self._post(_settle, future, Scored(results, self._decoder.version))
+                self._post(settle, future, Scored(results, self._decoder.version))
             except Exception as error:
-                self._post(_settle, future, error)
+                self._post(settle, future, error)
 
         self._thread.call(run)
         return await future
@@ -119,7 +121,7 @@ class TorchEngine:
             model = await asyncio.to_thread(load_beside, path, self._model)
             seconds = time.perf_counter() - started
             swapped: asyncio.Future[float] = self._loop.create_future()
-            self._thread.swap(model, weights, lambda stall: self._post(_settle, swapped, stall))
+            self._thread.swap(model, weights, lambda stall: self._post(settle, swapped, stall))
             stall = await swapped
             self._model, self._version = model, weights
             meters.load_seconds.observe(seconds)
@@ -131,7 +133,7 @@ class TorchEngine:
     async def pause(self, drain: bool) -> int:
         self._check_open()
         drained: asyncio.Future[int] = self._loop.create_future()
-        self._thread.pause(lambda running: self._post(_settle, drained, running), drain)
+        self._thread.pause(lambda running: self._post(settle, drained, running), drain)
         return await drained
 
     async def resume(self) -> None:
@@ -140,8 +142,8 @@ class TorchEngine:
     async def close(self) -> None:
         self._closed = True
         async with self._loading:
+            await asyncio.to_thread(self._reading.shutdown, cancel_futures=True)
             await asyncio.to_thread(self._thread.stop)
-        self._reading.shutdown(cancel_futures=True)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -167,12 +169,15 @@ class TorchEngine:
     def _enter(
         self,
         taken: Sequence[tuple[Prompt, asyncio.Future[Completion]]],
-        requests: Sequence[Request | FarfieldError],
+        requests: Sequence[Request | FarfieldError] | None,
     ) -> None:
+        """Queues what could be read. Without requests, or when it has closed, there is nobody to serve."""
         tickets = []
+        if requests is None or self._closed:
+            requests = [Unavailable(SHUTTING_DOWN)] * len(taken)
         for (prompt, future), request in zip(taken, requests, strict=True):
-            if isinstance(request, FarfieldError) or self._closed:
-                _settle(future, request if isinstance(request, FarfieldError) else Unavailable(SHUTTING_DOWN))
+            if isinstance(request, FarfieldError):
+                settle(future, request)
             elif not future.done():
                 ticket = Ticket(request, prompt.require, self._done(future))
                 future.add_done_callback(partial(self._withdraw, ticket))
@@ -185,7 +190,7 @@ class TorchEngine:
             self._thread.cancel(ticket)
 
     def _done(self, future: asyncio.Future[Completion]) -> Callable[[Ticket, object], None]:
-        return lambda ticket, result: self._post(_settle, future, result)
+        return lambda ticket, result: self._post(settle, future, result)
 
     def _post(self, function: Callable, *arguments: object) -> None:
         """Runs a function on the event loop; a loop that is closed has nobody left to tell."""
@@ -193,13 +198,9 @@ class TorchEngine:
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
-def _settle(future: asyncio.Future, result: object) -> None:
-    if future.done():
-        return
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
+def _read_by(done: Future[list[Request | FarfieldError]]) -> list[Request | FarfieldError] | None:
+    """None for prompts that a closing engine read no more."""
+    return None if done.cancelled() else done.result()
 
 
 def open_engine(config: TorchConfig) -> TorchEngine:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from farfield_kernel.errors import IMAGES_UNKNOWN, FailedPrecondition, InvalidArgument
+from farfield_kernel.errors import IMAGES_UNKNOWN, FailedPrecondition, InvalidArgument, Unavailable
 from farfield_model.chat import Chat, Message
 from farfield_model.images import ImageFile
 from farfield_model.loading import end_ids
@@ -119,6 +119,21 @@ async def test_an_image_is_sent_once(engine: TorchEngine, make_png: MakePng) -> 
     (sent,) = await answers(engine, look(image, "a"))
     (repeated,) = await answers(engine, named)
     assert repeated.response_ids == sent.response_ids
+
+
+async def test_closing_answers_prompts_that_are_still_being_read(
+    engine: TorchEngine, make_png: MakePng
+) -> None:
+    futures = [
+        future
+        for seed in range(30)
+        for future in engine.submit([look(ImageFile.of(make_png(seed, 560, 560)), "a", seed=seed)])
+    ]
+    scoring = asyncio.ensure_future(engine.score([Forced((5,), (6,))]))
+    await engine.close()
+    outcomes = await asyncio.wait_for(asyncio.gather(*futures, scoring, return_exceptions=True), 20)
+    assert {type(one) for one in outcomes} <= {Unavailable, Completion}
+    assert isinstance(outcomes[-2], Unavailable)
 
 
 async def test_wrong_images_are_refused_one_by_one(engine: TorchEngine, make_png: MakePng) -> None:
