@@ -5,7 +5,6 @@
 First it names cards, then it plays. Deterministic for a seed, a thread count and a torch build.
 """
 
-import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ import torch
 from corpus import EYE, in_pictures, recognition
 from tiny.corpus import transcripts
 from tiny.vocabulary import WORDS as KNOWN
-from tiny_models.training import Inputs, Schedule, collate, train
+from tiny_models.command import arguments
+from tiny_models.training import Inputs, Schedule, train
 from tiny_models.transcript import Transcript
-from tiny_models.vision import IMAGE_MARKS, build_model, build_processor, pixels, save
+from tiny_models.vision import IMAGE_MARKS, build_model, build_processor, picture_batch, save
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
@@ -62,23 +62,17 @@ class Pretraining:
         return self._batch(transcripts(self._rng, ATTEMPTS, in_pictures))
 
     def _batch(self, drawn: Sequence[Transcript]) -> tuple[Tensor, Tensor, Inputs]:
-        shown = (image for transcript in drawn for image in transcript.images)
-        return *collate(drawn, WORD_IDS), pixels(self.processor, shown)
+        return picture_batch(self.processor, drawn, WORD_IDS)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="folder of the checkpoint")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    pretraining = Pretraining(arguments.seed)
+    given = arguments(__doc__)
+    pretraining = Pretraining(given.seed)
     print(f"{sum(p.numel() for p in pretraining.model.parameters()):,} parameters; naming cards", flush=True)
     train(pretraining.model, NAMING, pretraining.naming)
     print("playing", flush=True)
     train(pretraining.model, PLAYING, pretraining.playing)
-    save(pretraining.model, pretraining.processor, arguments.output)
+    save(pretraining.model, pretraining.processor, given.output)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,9 @@
 Deterministic for a seed, a thread count and a torch build.
 """
 
-import argparse
-from pathlib import Path
 from random import Random
 
-import torch
+from tiny_models.command import arguments
 from tiny_models.llama import build_llama
 from tiny_models.training import Inputs, Schedule, collate, train
 from torch import Tensor
@@ -31,18 +29,13 @@ def batch(rng: Random) -> tuple[Tensor, Tensor, Inputs]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="folder of the checkpoint")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    model = build_llama(WORDS, arguments.seed)
+    given = arguments(__doc__)
+    model = build_llama(WORDS, given.seed)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
-    rng = Random(f"mixed {arguments.seed}")
+    rng = Random(f"mixed {given.seed}")
     train(model, SCHEDULE, lambda: batch(rng))
-    model.save_pretrained(arguments.output)
-    save_tokenizer(arguments.output)
+    model.save_pretrained(given.output)
+    save_tokenizer(given.output)
 
 
 if __name__ == "__main__":

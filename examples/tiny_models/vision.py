@@ -4,7 +4,7 @@ The processor squares every picture, whatever its shape, and puts as many tokens
 has features for it: patches of the vision tower, `shuffle` × `shuffle` of them side by side made one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 from transformers import (
     Idefics3Config,
     Idefics3ForConditionalGeneration,
@@ -21,7 +22,8 @@ from transformers import (
 )
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 
-from tiny_models.training import Inputs
+from tiny_models.training import Inputs, collate
+from tiny_models.transcript import Transcript
 from tiny_models.words import END, PAD, chat_template, word_tokenizer
 
 IMAGE, AROUND, GLOBAL = "<image>", "<fake_token_around_image>", "<global-img>"
@@ -115,6 +117,14 @@ def pixels(processor: Idefics3Processor, images: Iterable[bytes]) -> Inputs:
     where image tokens are, in order, whatever rows they are in."""
     opened = [[Image.open(BytesIO(image))] for image in images]
     return dict(processor.image_processor(opened, return_tensors="pt")) if opened else {}
+
+
+def picture_batch(
+    processor: Idefics3Processor, drawn: Sequence[Transcript], word_ids: Mapping[str, int]
+) -> tuple[Tensor, Tensor, Inputs]:
+    """Ids, weights and pixels of transcripts that show pictures."""
+    shown = (image for transcript in drawn for image in transcript.images)
+    return *collate(drawn, word_ids), pixels(processor, shown)
 
 
 def save(model: Idefics3ForConditionalGeneration, processor: Idefics3Processor, folder: Path) -> None:

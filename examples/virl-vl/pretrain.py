@@ -5,15 +5,15 @@
 First it looks for signs, then it walks. Deterministic for a seed, a thread count and a torch build.
 """
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import torch
-from tiny_models.training import Inputs, Schedule, collate, train
+from tiny_models.command import arguments
+from tiny_models.training import Inputs, Schedule, train
 from tiny_models.transcript import Transcript
-from tiny_models.vision import IMAGE_MARKS, build_model, build_processor, pixels, save
+from tiny_models.vision import IMAGE_MARKS, build_model, build_processor, picture_batch, save
 from torch import Tensor
 from transformers import LlamaForCausalLM
 from views import EYE, dress, looks_for_signs, walks_in_views
@@ -47,26 +47,19 @@ class Pretraining:
         self, draw: Callable[[Random, int], list[Transcript]], size: int
     ) -> Callable[[], tuple[Tensor, Tensor, Inputs]]:
         def batch() -> tuple[Tensor, Tensor, Inputs]:
-            drawn = draw(self._rng, size)
-            shown = (image for transcript in drawn for image in transcript.images)
-            return *collate(drawn, WORD_IDS), pixels(self.processor, shown)
+            return picture_batch(self.processor, draw(self._rng, size), WORD_IDS)
 
         return batch
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="folder of the checkpoint")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    pretraining = Pretraining(arguments.seed)
+    given = arguments(__doc__)
+    pretraining = Pretraining(given.seed)
     print(f"{pretraining.model.num_parameters():,} parameters; looking", flush=True)
     train(pretraining.model, LOOKING, pretraining.batches(looks_for_signs, VIEWS))
     print("walking", flush=True)
     train(pretraining.model, WALKING, pretraining.batches(walks_in_views, POINTS))
-    save(pretraining.model, pretraining.processor, arguments.output)
+    save(pretraining.model, pretraining.processor, given.output)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,10 @@
 First it repeats words, then it walks. Deterministic for a seed, a thread count and a torch build.
 """
 
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 
-import torch
+from tiny_models.command import arguments
 from tiny_models.llama import build_llama
 from tiny_models.training import Inputs, Schedule, collate, train
 from tiny_models.transcript import Transcript
@@ -40,20 +38,15 @@ def batches(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="folder of the checkpoint")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    model = build_llama(WORDS, arguments.seed, LONGEST)
+    given = arguments(__doc__)
+    model = build_llama(WORDS, given.seed, LONGEST)
     print(f"{model.num_parameters():,} parameters; repeating", flush=True)
-    rng = Random(f"walks {arguments.seed}")
+    rng = Random(f"walks {given.seed}")
     train(model, REPEATING, batches(repetitions, rng, REPETITIONS))
     print("walking", flush=True)
     train(model, WALKING, batches(walks, rng, POINTS))
-    model.save_pretrained(arguments.output)
-    word_tokenizer(WORDS, chat_template(), LONGEST).save_pretrained(arguments.output)
+    model.save_pretrained(given.output)
+    word_tokenizer(WORDS, chat_template(), LONGEST).save_pretrained(given.output)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What both kinds of plugin say of their options."""
+"""What both kinds of plugin say of themselves and of their options."""
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import jsonschema
@@ -13,6 +14,17 @@ from farfield_sdk import Options
 SEMANTIC = re.compile(r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$")
 EXECUTORS = ("", "inline", "async", "thread", "process")
 UNKNOWN_OPTION = "no_such_option"
+
+
+def expect_hosted(name: str, infos: Iterable[Any], broken: Iterable[Any]) -> str:
+    """That one of the `infos` of a description is the plugin's, and what it says in a line."""
+    errors = {one.name: one.error for one in broken}
+    if name in errors:
+        raise Failed(f"'{name}' is installed but broken: {errors[name]}")
+    hosted = {one.name: one for one in infos}
+    expect(name in hosted, f"hosted: {', '.join(hosted) or 'none'}")
+    one = hosted[name]
+    return f"{one.name} {one.version}, {one.distribution}, runs {one.executor or 'as it likes'}"
 
 
 def expect_identity(name: str, version: str, summary: str, executor: str) -> None:

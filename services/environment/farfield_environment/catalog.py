@@ -16,7 +16,7 @@ from farfield_kernel import plugins
 from farfield_kernel.config import parse
 from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound, PluginFailure
 from farfield_kernel.executors import Pools
-from farfield_kernel.promptness import SLOW_SECONDS, Promptness
+from farfield_kernel.promptness import Promptness
 from farfield_kernel.wire import struct_from, struct_to_dict
 from farfield_sdk import BatchedEnvironment, Environment, Options
 from farfield_sdk.environment import Executor
@@ -47,18 +47,13 @@ class Hosted:
 
     def took(self, seconds: float) -> None:
         """Of an inline call. A plugin that keeps the event loop gets threads for its new sessions."""
-        self.promptness.calls += 1
-        if seconds > SLOW_SECONDS:
-            self._kept_the_loop()
-
-    def _kept_the_loop(self) -> None:
-        self.promptness.slow += 1
+        if not self.promptness.took(seconds):
+            return
         self.meters.slow.inc()
         if self.promptness.broken and self.executor == "inline":
             log.warning(
-                "environment %s is inline and took over %g s in %d of %d calls: new sessions get threads",
-                self.name, SLOW_SECONDS, self.promptness.slow, self.promptness.calls,
-            )  # fmt: skip
+                "environment %s is inline and took %s: new sessions get threads", self.name, self.promptness
+            )
             self.executor = self.info.executor = "thread"
 
 
@@ -81,24 +76,14 @@ class Catalog:
         self._loaded = loaded
         self._config, self._pools = config, pools
         self._resolved: dict[bytes, Resolved] = {}
-        self.hosted: dict[str, Hosted] = {}
-        for name, plugin in sorted(loaded.plugins.items()):
-            self._admit(name, plugin)
+        self.hosted = loaded.admitted(self._host)
 
     @property
     def broken(self) -> Mapping[str, str]:
         return self._loaded.broken
 
-    def _admit(self, name: str, plugin: plugins.Plugin) -> None:
-        try:
-            check(name, plugin.cls)
-            self.hosted[name] = self._host(plugin)
-        except Exception as error:  # its attributes may be anything
-            log.exception("environment %s cannot be hosted", name)
-            self._loaded.broken[name] = f"{type(error).__name__}: {error}"
-            del self._loaded.plugins[name]
-
-    def _host(self, plugin: plugins.Plugin) -> Hosted:
+    def _host(self, name: str, plugin: plugins.Plugin) -> Hosted:
+        check(name, plugin.cls)
         config = self._config
         cls: type[Environment] = plugin.cls
         rules = Rules(frozenset(cls.modalities), config.max_observation_bytes, config.max_facts_bytes)
@@ -149,19 +134,11 @@ class Catalog:
 
 def check(name: str, cls: Any) -> None:
     """Raises TypeError for a class that cannot be hosted, with the reason."""
-    if not (isinstance(cls, type) and issubclass(cls, Environment)):
-        raise TypeError(f"{cls!r} is no subclass of farfield_sdk.Environment")
-    missing = [field for field in ("name", "version", "Options") if not hasattr(cls, field)]
-    if missing:
-        raise TypeError(f"{cls.__name__} lacks the class attributes {', '.join(missing)}")
-    if cls.name != name:
-        raise TypeError(f"{cls.__name__}.name is '{cls.name}' but its entry point is '{name}'")
+    plugins.check_class(name, cls, Environment, EXECUTORS)
     if not cls.modalities <= {"text", "image"}:
         raise TypeError(f"{cls.__name__}.modalities is {sorted(cls.modalities)}; known are image, text")
     if issubclass(cls, BatchedEnvironment) and (not isinstance(cls.slots, int) or cls.slots < 1):
         raise TypeError(f"{cls.__name__}.slots is {cls.slots!r}: an object holds at least one session")
-    if cls.executor not in EXECUTORS:
-        raise TypeError(f"{cls.__name__}.executor is '{cls.executor}'; known are {', '.join(EXECUTORS)}")
 
 
 def _variant_options(hosted: Hosted, variant: str) -> Mapping[str, Any]:

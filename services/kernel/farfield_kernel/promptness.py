@@ -19,6 +19,16 @@ class Promptness:
     calls: int = 0
     slow: int = 0
 
+    def took(self, seconds: float) -> bool:
+        """Counts a call; whether it was a slow one."""
+        self.calls += 1
+        slow = seconds > SLOW_SECONDS
+        self.slow += slow
+        return slow
+
     @property
     def broken(self) -> bool:
         return self.slow >= FEWEST and self.slow > SHARE * self.calls
+
+    def __str__(self) -> str:
+        return f"over {SLOW_SECONDS:g} s in {self.slow} of {self.calls} calls"

@@ -11,7 +11,7 @@ from farfield_kernel import plugins
 from farfield_kernel.config import parse
 from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound, PluginFailure
 from farfield_kernel.executors import Pools
-from farfield_kernel.promptness import SLOW_SECONDS, Promptness
+from farfield_kernel.promptness import Promptness
 from farfield_kernel.wire import struct_to_dict
 from farfield_sdk import Options, Verifier
 from farfield_sdk.environment import Executor
@@ -41,18 +41,13 @@ class Hosted:
 
     def took(self, seconds: float) -> None:
         """Of an inline call. A plugin that keeps the event loop gets threads from now on."""
-        self.promptness.calls += 1
-        if seconds > SLOW_SECONDS:
-            self._kept_the_loop()
-
-    def _kept_the_loop(self) -> None:
-        self.promptness.slow += 1
+        if not self.promptness.took(seconds):
+            return
         self.meters.slow.inc()
         if self.promptness.broken and self.executor == "inline":
             log.warning(
-                "verifier %s is inline and took more than %g s in %d of %d calls: it is moved to threads",
-                self.name, SLOW_SECONDS, self.promptness.slow, self.promptness.calls,
-            )  # fmt: skip
+                "verifier %s is inline and took %s: it is moved to threads", self.name, self.promptness
+            )
             self.executor = self.info.executor = "thread"
 
 
@@ -61,24 +56,14 @@ class Catalog:
 
     def __init__(self, loaded: plugins.Loaded, config: VerifierConfig, pools: Pools) -> None:
         self._loaded, self._config, self._pools = loaded, config, pools
-        self.hosted: dict[str, Hosted] = {}
-        for name, plugin in sorted(loaded.plugins.items()):
-            self._admit(name, plugin)
+        self.hosted = loaded.admitted(self._host)
 
     @property
     def broken(self) -> Mapping[str, str]:
         return self._loaded.broken
 
-    def _admit(self, name: str, plugin: plugins.Plugin) -> None:
-        try:
-            check(name, plugin.cls)
-            self.hosted[name] = self._host(plugin)
-        except Exception as error:  # its attributes may be anything
-            log.exception("verifier %s cannot be hosted", name)
-            self._loaded.broken[name] = f"{type(error).__name__}: {error}"
-            del self._loaded.plugins[name]
-
-    def _host(self, plugin: plugins.Plugin) -> Hosted:
+    def _host(self, name: str, plugin: plugins.Plugin) -> Hosted:
+        check(name, plugin.cls)
         cls: type[Verifier] = plugin.cls
         executor: str = self._config.executors.get(cls.name, cls.executor)
         method = method_of(cls)
@@ -122,17 +107,9 @@ class Catalog:
 
 def check(name: str, cls: Any) -> None:
     """Raises TypeError for a class that cannot be hosted, with the reason."""
-    if not (isinstance(cls, type) and issubclass(cls, Verifier)):
-        raise TypeError(f"{cls!r} is no subclass of farfield_sdk.Verifier")
-    missing = [field for field in ("name", "version", "Options") if not hasattr(cls, field)]
-    if missing:
-        raise TypeError(f"{cls.__name__} lacks the class attributes {', '.join(missing)}")
-    if cls.name != name:
-        raise TypeError(f"{cls.__name__}.name is '{cls.name}' but its entry point is '{name}'")
+    plugins.check_class(name, cls, Verifier, EXECUTORS)
     if not isinstance(cls.max_batch, int) or cls.max_batch < 1:
         raise TypeError(f"{cls.__name__}.max_batch is {cls.max_batch!r}: a batch has at least one attempt")
-    if cls.executor not in EXECUTORS:
-        raise TypeError(f"{cls.__name__}.executor is '{cls.executor}'; known are {', '.join(EXECUTORS)}")
 
 
 def method_of(cls: type[Verifier]) -> str:

@@ -15,13 +15,7 @@ def is_hosted(subject: VerifierSubject) -> str:
     name that differs from its entry point.
     """
     answer = subject.describe()
-    broken = {one.name: one.error for one in answer.broken}
-    if subject.name in broken:
-        raise Failed(f"'{subject.name}' is installed but broken: {broken[subject.name]}")
-    hosted = {one.name: one for one in answer.verifiers}
-    expect(subject.name in hosted, f"hosted: {', '.join(hosted) or 'none'}")
-    one = hosted[subject.name]
-    return f"{one.name} {one.version}, {one.distribution}, runs {one.executor or 'as it likes'}"
+    return schemas.expect_hosted(subject.name, answer.verifiers, answer.broken)
 
 
 @verifier_check(Level.STATIC)

@@ -1,0 +1,17 @@
+"""The command line of scripts that pre-train a tiny model."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+
+def arguments(description: str | None) -> argparse.Namespace:
+    """`output` (a folder) and `seed`; torch gets its threads."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    return given
