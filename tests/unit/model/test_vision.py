@@ -66,9 +66,15 @@ def test_a_model_without_a_tower_is_refused(seeing: tuple[Any, Any]) -> None:
         del module.get_image_features
 
 
-def test_smolvlm_is_served(vision_models: ModuleType, make_word_tokenizer: Callable[[], Any]) -> None:
-    module, processor = vision_models.smolvlm(make_word_tokenizer())
-    assert Vision(processor, module).axes == 1
+@pytest.mark.parametrize(("name", "axes"), [("tiles", 1), ("smolvlm", 1), ("internvl", 1), ("qwen2_5_vl", 3)])
+def test_parts_agree_with_the_whole(
+    vision_models: ModuleType, make_word_tokenizer: Callable[[], Any], make_png: MakePng, name: str, axes: int
+) -> None:
+    module, processor = vision_models.ALSO_SERVED[name](make_word_tokenizer())
+    vision = Vision(processor, module)  # refuses where they do not
+    picture = vision.prepare(ImageFile.of(make_png(1)))
+    (features,) = vision.features(module, [picture])
+    assert (vision.axes, features.shape) == (axes, (picture.tokens, 32))
 
 
 def test_features_in_deeper_layers_are_found_out(
