@@ -10,11 +10,12 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from farfield_kernel import logs, metrics
 from farfield_kernel.client import ID_METADATA
-from farfield_kernel.errors import FarfieldError, Unauthenticated, grpc_code, status_of
+from farfield_kernel.errors import FarfieldError, InvalidArgument, Unauthenticated, grpc_code, status_of
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,34 @@ class Interceptor(grpc.aio.ServerInterceptor):
         else:
             make = grpc.unary_unary_rpc_method_handler
             behavior = guard.unary(handler.unary_unary)
-        return make(behavior, handler.request_deserializer, handler.response_serializer)
+        return make(behavior, _tolerant(handler.request_deserializer), handler.response_serializer)
+
+
+class _Malformed:
+    """In place of a request whose bytes are no message, to which gRPC itself would answer UNKNOWN."""
+
+
+def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return _Malformed()
+
+    return read
+
+
+def _checked(request: Any) -> Any:
+    if isinstance(request, _Malformed):
+        raise InvalidArgument(
+            "the request is no message of this method's type: are client and service of one contract?"
+        )
+    return request
+
+
+async def _each_checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _checked(request)
 
 
 class _Guard:
@@ -59,7 +87,7 @@ class _Guard:
             try:
                 with logs.bound(**self._ids()):
                     self._authenticate()
-                    answer = await handle(request, context)
+                    answer = await handle(_checked(request), context)
             except Exception as error:
                 await self._fail(error, context, started)
             except asyncio.CancelledError:
@@ -77,7 +105,8 @@ class _Guard:
             try:
                 with logs.bound(**self._ids()):
                     self._authenticate()
-                async for answer in handle(request, context):
+                whole = _each_checked(request) if hasattr(request, "__aiter__") else _checked(request)
+                async for answer in handle(whole, context):
                     yield answer
             except Exception as error:
                 await self._fail(error, context, started)

@@ -34,7 +34,7 @@ def seal(folder: Path, run_id: str, version: int, parent: int | None = None) -> 
 def verify(folder: Path) -> Weights:
     """The sealed version in `folder`; DataLoss names the file that is torn, changed or missing."""
     manifest = folder / MANIFEST
-    if not manifest.exists():
+    if not os.path.exists(manifest):  # Path.exists raises where no file can have such a name
         raise NotFound(f"{folder} holds no sealed weights: {MANIFEST} is missing")
     try:
         record = json.loads(manifest.read_bytes())

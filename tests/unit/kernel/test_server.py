@@ -16,6 +16,7 @@ from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.errors import (
     DeadlineExceeded,
     Exhausted,
+    InvalidArgument,
     NotFound,
     PluginFailure,
     Unauthenticated,
@@ -122,6 +123,28 @@ async def test_errors_of_streams_arrive_too(echo: Echo, stub: Any) -> None:
     with pytest.raises(NotFound, match="no such thing"):
         await stream(stub, [good, bad], seen)
     assert seen == ["a"]
+
+
+async def torn() -> AsyncIterator[bytes]:
+    yield b"\xff"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda opened: opened.unary_unary(f"/{NAME}/Describe")(b"\xff"),
+        lambda opened: anext(aiter(opened.stream_stream(f"/{NAME}/GenerateStream")(torn()))),
+    ],
+)
+async def test_bytes_that_are_no_message_are_the_callers_mistake(address: str, call: Any) -> None:
+    async with grpc.aio.insecure_channel(address) as opened:
+        with pytest.raises(InvalidArgument, match="no message of this method's type"):
+            await translating(call(opened))
+
+
+async def translating(call: Any) -> None:
+    async with translated():
+        await call
 
 
 async def stream(stub: Any, requests: list[pb.GenerateStreamRequest], seen: list[str]) -> None:

@@ -62,6 +62,11 @@ def test_an_unsealed_folder_is_not_found(tmp_path: Path) -> None:
         verify(tmp_path)
 
 
+def test_a_name_that_no_file_can_have_is_not_found() -> None:
+    with pytest.raises(NotFound, match="holds no sealed weights"):
+        verify(Path("9" * 300))
+
+
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "state"
     write_durably(path, b"old")
