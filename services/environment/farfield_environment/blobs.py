@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from farfield.types.v1 import types_pb2
+from farfield_environment import meters
 from farfield_kernel.errors import NotFound
 
 
@@ -17,6 +18,7 @@ class Blobs:
         if image.sha256 not in self._images:
             self._images[image.sha256] = types_pb2.Image()
             self._images[image.sha256].CopyFrom(image)
+            meters.images.inc()
         self._holders[image.sha256] = self._holders.get(image.sha256, 0) + 1
 
     def release(self, digests: Iterable[str]) -> None:
@@ -24,6 +26,7 @@ class Blobs:
             self._holders[digest] -= 1
             if not self._holders[digest]:
                 del self._holders[digest], self._images[digest]
+                meters.images.dec()
 
     def get(self, digest: str) -> types_pb2.Image:
         if digest not in self._images:

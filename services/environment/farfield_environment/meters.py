@@ -2,22 +2,27 @@
 
 from farfield_kernel import metrics
 
-_sessions = metrics.gauge("sessions", "Sessions alive.", ("plugin",))
-_episodes = metrics.counter("episodes_total", "Episodes that ended, by how.", ("plugin", "outcome"))
+_sessions = metrics.gauge("environment_sessions", "Sessions alive.", ("plugin",))
+_episodes = metrics.counter(
+    "environment_episodes_total", "Episodes that ended, by how.", ("plugin", "outcome")
+)
 _seconds = metrics.histogram("environment_step_seconds", "Time of a plugin's step.", ("plugin",))
 _failures = metrics.counter(
     "environment_failures_total",
     "Plugins that raised, hung, crashed or answered nonsense.",
     ("plugin", "kind"),
 )
-_restores = metrics.counter("restores_total", "Sessions rebuilt by replay.", ("plugin", "result"))
-_replays = metrics.counter("replays_total", "Steps answered from the stored answer.", ("plugin",))
-_expired = metrics.counter("leases_expired_total", "Sessions that nobody called in time.", ("plugin",))
+_restores = metrics.counter("environment_restores_total", "Sessions rebuilt by replay.", ("plugin", "result"))
+_replays = metrics.counter("environment_replays_total", "Steps answered from the stored answer.", ("plugin",))
+_expired = metrics.counter(
+    "environment_leases_expired_total", "Sessions that nobody called in time.", ("plugin",)
+)
+images = metrics.gauge("environment_images", "Images of living sessions that are held.")
 _batches = metrics.histogram(
     "environment_batch_sessions",
     "Sessions that a batched plugin was asked for in one call.",
     ("plugin", "call"),
-    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+    buckets=metrics.POWERS,
 )
 _slow = metrics.counter(
     "environment_loop_blocked_total", "Calls in which an inline plugin kept the event loop.", ("plugin",)

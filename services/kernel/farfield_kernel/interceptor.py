@@ -1,6 +1,7 @@
 """The one place where errors become status, calls are counted and their ids reach the log."""
 
 import asyncio
+import functools
 import hmac
 import json
 import logging
@@ -12,6 +13,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
+from prometheus_client import Counter, Histogram
 
 from farfield_kernel import logs, metrics
 from farfield_kernel.client import ID_METADATA
@@ -19,8 +21,10 @@ from farfield_kernel.errors import FarfieldError, InvalidArgument, Unauthenticat
 
 log = logging.getLogger(__name__)
 
-_calls = metrics.counter("rpc_total", "Calls answered, by method and status code.", ("method", "code"))
-_seconds = metrics.histogram("rpc_seconds", "Time to answer a call.", ("method",))
+_calls = metrics.counter("rpc_total", "Calls answered.", ("method", "code"))
+_seconds = metrics.histogram(
+    "rpc_seconds", "Time to answer a call; of a stream, its whole life.", ("method", "code")
+)
 _OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
 
@@ -139,5 +143,12 @@ class _Guard:
         await context.abort_with_status(rpc_status.to_status(status_of(error)))
 
     def _count(self, code: str, started: float) -> None:
-        _calls.labels(self._method, code).inc()
-        _seconds.labels(self._method).observe(time.perf_counter() - started)
+        calls, seconds = _meters(self._method, code)
+        calls.inc()
+        seconds.observe(time.perf_counter() - started)
+
+
+@functools.cache
+def _meters(method: str, code: str) -> tuple[Counter, Histogram]:
+    """Looked up once: a method that no handler has never gets here, so there are few."""
+    return _calls.labels(method, code), _seconds.labels(method, code)

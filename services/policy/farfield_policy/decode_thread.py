@@ -164,6 +164,9 @@ class DecodeThread(threading.Thread):
         if isinstance(result, Completion):
             meters.tokens.inc(len(result.response_ids))
             meters.prompt_tokens.inc(len(result.prompt_ids))
+            meters.finished[result.finish_reason].inc()
+        else:
+            meters.failed.inc()
         meters.request_seconds.observe(time.monotonic() - ticket.since)
         ticket.done(ticket, result)
 

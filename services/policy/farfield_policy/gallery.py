@@ -8,6 +8,7 @@ from farfield_kernel.errors import IMAGES_UNKNOWN, FailedPrecondition
 from farfield_model.chat import Message
 from farfield_model.images import ImageFile
 from farfield_model.vision import Picture, Vision
+from farfield_policy import meters
 
 
 @dataclass(slots=True)
@@ -53,6 +54,10 @@ class Gallery:
                 )
             held = self._held[image.sha256] = _Held(image, self._vision.prepare(image))
             self._bytes += held.bytes
+            meters.image_bytes.set(self._bytes)
+            meters.images_read.inc()
+        else:
+            meters.images_held.inc()
         self._held.move_to_end(image.sha256)
         return held
 
@@ -61,3 +66,5 @@ class Gallery:
         while self._bytes > self._most_bytes and len(self._held) > 1:
             _, dropped = self._held.popitem(last=False)
             self._bytes -= dropped.bytes
+            meters.image_evictions.inc()
+        meters.image_bytes.set(self._bytes)

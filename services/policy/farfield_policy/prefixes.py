@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from farfield_policy import meters
 from farfield_policy.draws import mix
 from farfield_policy.kv_cache import Snapshot
 
@@ -39,6 +40,8 @@ class Prefixes:
         self._tokens += len(ids)
         while self._tokens > self.budget:
             self._drop(next(iter(self._held)))
+            meters.prefix_evictions.inc()
+        meters.prefix_tokens.set(self._tokens)
 
     def find(self, ids: Sequence[int], shortest: int) -> tuple[int, Snapshot] | None:
         """The longest entry that `ids` begins with and goes on from, of at least `shortest` tokens."""
@@ -58,6 +61,7 @@ class Prefixes:
         self._held.clear()
         self._lengths.clear()
         self._tokens = 0
+        meters.prefix_tokens.set(0)
 
     def _drop(self, key: Key) -> None:
         if self._held.pop(key, None) is not None:

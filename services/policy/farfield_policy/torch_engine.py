@@ -63,6 +63,7 @@ class TorchEngine:
         if config.deterministic:
             prove(self._decoder, settings.rows)
         meters.version.labels("").set(0)
+        meters.rows.set(config.max_rows)
         self._thread = DecodeThread(self._decoder, config.weights_wait_seconds)
         self._thread.start()
 

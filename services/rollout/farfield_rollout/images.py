@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from farfield.types.v1.types_pb2 import Message
 from farfield_kernel.images import images_of
+from farfield_rollout import meters
 
 
 class ImageCache:
@@ -29,6 +30,8 @@ class ImageCache:
         while self._bytes > self._max_bytes:
             _, dropped = self._images.popitem(last=False)
             self._bytes -= len(dropped)
+            meters.image_evictions.inc()
+        meters.image_bytes.set(self._bytes)
 
 
 def by_digest(messages: Iterable[Message]) -> list[Message]:

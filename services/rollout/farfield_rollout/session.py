@@ -145,7 +145,11 @@ class Session:
         for image in shown:
             if image.sha256 not in self.images and (data := self._cache.get(image.sha256) or image.data):
                 self._keep(image.sha256, data)
-        if missing := sorted({image.sha256 for image in shown} - self.images.keys()):
+        missing = sorted({image.sha256 for image in shown} - self.images.keys())
+        came = sum(bool(image.data) for image in shown) + len(missing)
+        meters.images_fetched.inc(came)
+        meters.images_held.inc(len(shown) - came)
+        if missing:
             await retried(lambda: self._fetch(missing), Stage.ENVIRONMENT, self._retry)
         for image in shown:
             image.data = image.data or self.images[image.sha256]

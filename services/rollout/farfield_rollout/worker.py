@@ -45,6 +45,7 @@ class Worker:
         self._freed = asyncio.Event()
         self._draining = False
         self._claiming_over = asyncio.Event()
+        meters.concurrency.set(config.concurrency)
 
     async def run(self) -> None:
         """Plays until it is drained; then waits to be cancelled."""
@@ -154,10 +155,9 @@ class Worker:
             meters.duplicates.inc()
             return
         trajectory = played.trajectory
-        purpose = pb.Purpose.Name(trajectory.spec.purpose).removeprefix("PURPOSE_").lower()
-        meters.episodes.labels(_outcome(trajectory), purpose).inc()
+        meters.episodes.labels(_outcome(trajectory), meters.purpose_name(trajectory.spec.purpose)).inc()
         if trajectory.failure:
-            failure = pb.Failure.Name(trajectory.failure).removeprefix("FAILURE_").lower()
+            failure = meters.failure_name(trajectory.failure)
             meters.failures.labels(failure).inc()
             log.warning("episode failed (%s): %s", failure, trajectory.failure_detail)
 

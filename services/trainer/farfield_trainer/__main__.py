@@ -33,7 +33,7 @@ async def run(config: TrainerConfig) -> None:
         async def drain() -> None:
             await service.runs.close(config.server.drain_seconds / 2)
 
-        await serve(config.server, [service.mount], background=[go_on], drain=drain)
+        await serve(config.server, [service.mount], background=[go_on, service.queue_watch.run], drain=drain)
 
 
 if __name__ == "__main__":

@@ -30,5 +30,7 @@ class TrainerConfig(Config):
     """Where the model is trained, e.g. `cuda`."""
     torch_threads: int = Field(default=1, ge=1)
     """CPU threads of one tensor operation."""
+    queue_watch_seconds: float = Field(default=5, gt=0)
+    """How often the depth and age of the queue are measured for `/metrics`."""
     replan_seconds: float = Field(default=10, gt=0)
     """How long no episode may arrive before what is missing is planned again (idempotent)."""

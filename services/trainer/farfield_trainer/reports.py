@@ -15,6 +15,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+NOT_FINITE = "figures_not_finite"
+"""In a report: how many of its figures were left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -52,8 +55,10 @@ class Reports:
         aside.replace(self._path)
 
     def append(self, kind: str, update: int, metrics: Mapping[str, float], suite: str = "") -> Report:
-        """Numbers that are not finite are left out: JSON has no word for them."""
+        """Numbers that are not finite are left out, and in an update counted: JSON has no word for them."""
         finite = {name: value for name, value in sorted(metrics.items()) if math.isfinite(value)}
+        if kind == "update" and (left_out := len(metrics) - len(finite)):
+            finite[NOT_FINITE] = float(left_out)
         report = Report(self._next, time.time(), kind, update, suite, finite)
         with self._path.open("a") as file:
             file.write(_line(report))

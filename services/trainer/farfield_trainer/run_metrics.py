@@ -1,46 +1,59 @@
-"""Prometheus metrics of the trainer, fed by the run's reports."""
+"""What the trainer's metrics are told of a run: its states, and the figures of its reports."""
 
-from farfield_kernel import metrics
-from farfield_trainer.reports import Report
+from collections.abc import Mapping
 
-_FIGURES = {
-    "reward_mean": "Mean reward of the last update's turns.",
-    "success_rate": "Success of the last update's episodes.",
-    "kl": "Divergence from the reference in the last update.",
-    "clip_fraction": "Share of clipped terms in the last update.",
-    "staleness_mean": "Mean age in versions of the tokens of the last update.",
-    "staleness_max": "Largest age in versions of the tokens of the last update.",
-    "loss": "Loss of the last update.",
-    "grad_norm": "Gradient norm of the last update.",
-}
+from farfield_trainer import meters
+from farfield_trainer.reports import NOT_FINITE, Report
+from farfield_trainer.run_config import RunConfig
+
 _EPISODES = ("planned", "trained", "failed", "duplicates")
+_TOKENS = {"tokens_train": "trained", "tokens_buffer": "played"}
 _SECONDS = "seconds_"
+
+
+def began(run_id: str, config: RunConfig) -> None:
+    meters.forget_runs()
+    meters.updates_planned.labels(run_id).set(config.updates)
+    meters.staleness_bound.labels(run_id).set(config.max_staleness)
+    meters.last_report.labels(run_id).set_to_current_time()
+    working(run_id, True)
+
+
+def working(run_id: str, active: bool) -> None:
+    """Whether the run works, or is paused or over."""
+    meters.active.labels(run_id).set(active)
+
+
+def ended(run_id: str, state: str) -> None:
+    meters.ended.labels(state).inc()
+    working(run_id, False)
 
 
 def record(run_id: str, report: Report) -> None:
     """Takes the figures of one report."""
+    meters.last_report.labels(run_id).set(report.time)
     if report.kind == "update":
-        _record_update(run_id, report)
+        _record_update(run_id, report.update, report.metrics)
+    if report.kind == "checkpoint" and "seconds" in report.metrics:
+        meters.checkpoint_seconds.observe(report.metrics["seconds"])
     if report.kind == "eval" and "success" in report.metrics:
-        gauge = metrics.gauge("trainer_eval_success", "Success on a suite.", ["run", "suite"])
-        gauge.labels(run_id, report.suite).set(report.metrics["success"])
+        meters.eval_success.labels(run_id, report.suite).set(report.metrics["success"])
 
 
-def _record_update(run_id: str, report: Report) -> None:
-    metrics.gauge("trainer_update", "Updates done.", ["run"]).labels(run_id).set(report.update)
-    for name, text in _FIGURES.items():
-        if name in report.metrics:
-            metrics.gauge(f"trainer_{name}", text, ["run"]).labels(run_id).set(report.metrics[name])
-    if "version" in report.metrics:
-        version = metrics.gauge("trainer_weight_version", "Version last published.", ["run"])
-        version.labels(run_id).set(report.metrics["version"])
-    episodes = metrics.gauge(
-        "trainer_episodes", "Training episodes so far, by what became of them.", ["run", "state"]
-    )
+def _record_update(run_id: str, update: int, figures: Mapping[str, float]) -> None:
+    meters.update.labels(run_id).set(update)
+    one_each = {**meters.figures, "version": meters.weight_version, "compute": meters.compute}
+    for name, gauge in one_each.items():
+        if name in figures:
+            gauge.labels(run_id).set(figures[name])
     for state in _EPISODES:
-        if f"episodes_{state}_total" in report.metrics:
-            episodes.labels(run_id, state).set(report.metrics[f"episodes_{state}_total"])
-    seconds = metrics.histogram("trainer_phase_seconds", "Seconds of an update by phase.", ["phase"])
-    for name, value in report.metrics.items():
+        if (name := f"episodes_{state}_total") in figures:
+            meters.episodes.labels(run_id, state).set(figures[name])
+    for name, what in _TOKENS.items():
+        if name in figures:
+            meters.tokens.labels(run_id, what).set(figures[name])
+    meters.nonfinite.labels("figure").inc(figures.get(NOT_FINITE, 0) > 0)
+    meters.nonfinite.labels("step").inc(figures.get("nonfinite_steps", 0) > 0)
+    for name, value in figures.items():
         if name.startswith(_SECONDS):
-            seconds.labels(name.removeprefix(_SECONDS)).observe(value)
+            meters.phase_seconds.labels(name.removeprefix(_SECONDS)).observe(value)

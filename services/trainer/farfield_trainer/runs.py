@@ -242,6 +242,7 @@ class Runs:
     def _set_paused(self, run: Run, paused: bool) -> Run:
         run.control.pause(paused)
         run.state = State.PAUSED if paused else State.RUNNING
+        run_metrics.working(run.run_id, not paused)
         run.record()
         return run
 
@@ -257,6 +258,8 @@ class Runs:
         run.error = ""
         run.state = State.PAUSED if run.control.paused else State.RUNNING
         run.record()
+        run_metrics.began(run.run_id, run.config)
+        run_metrics.working(run.run_id, not run.control.paused)
         run.loop = Loop(run.run_id, run.config, run.folder, self._station, run.control, run.reports)
         with logs.bound(run=run.run_id):
             run.task = asyncio.create_task(self._live(run, run.loop))
@@ -282,6 +285,7 @@ class Runs:
 
     def _ended(self, run: Run, state: State, error: str) -> None:
         run.state, run.error = state, error
+        run_metrics.ended(run.run_id, state.value)
         with contextlib.suppress(
             OSError
         ):  # on a full disk the state is known here alone, and the run goes on later

@@ -18,6 +18,7 @@ from farfield_trainer.config import TrainerConfig
 from farfield_trainer.demonstrations import Demonstrations
 from farfield_trainer.loop import Station
 from farfield_trainer.preflight import Preflight
+from farfield_trainer.queue_watch import QueueWatch
 from farfield_trainer.run_config import RunConfig
 from farfield_trainer.runs import Runs
 from farfield_trainer.servicer import TrainerServicer, mount
@@ -33,6 +34,7 @@ class Service:
 
     mount: Mount
     runs: Runs
+    queue_watch: QueueWatch
 
 
 @asynccontextmanager
@@ -49,7 +51,8 @@ async def assembled(
         runs = Runs(config.runs, station)
         runs.load()
         stack.push_async_callback(runs.close, config.server.drain_seconds / 2)
-        yield Service(mount(TrainerServicer(runs, Preflight(environment, verifier))), runs)
+        watch = QueueWatch(queue, config.lane, config.queue_watch_seconds)
+        yield Service(mount(TrainerServicer(runs, Preflight(environment, verifier))), runs, watch)
 
 
 async def _stub(stack: AsyncExitStack, config: ClientConfig | None, stub: Callable[[Any], Any]) -> Any:

@@ -2,19 +2,19 @@
 
 from farfield_kernel import metrics
 
-_seconds = metrics.histogram("verify_seconds", "Time of a plugin's verdict.", ("plugin",))
-_verdicts = metrics.counter("verdicts_total", "Verdicts given.", ("plugin", "correct"))
+_seconds = metrics.histogram("verifier_verdict_seconds", "Time of a plugin's verdict.", ("plugin",))
+_verdicts = metrics.counter("verifier_verdicts_total", "Verdicts given.", ("plugin", "correct"))
 _failures = metrics.counter(
     "verifier_failures_total", "Plugins that raised, hung, crashed or answered nonsense.", ("plugin", "kind")
 )
 _batches = metrics.histogram(
-    "verify_batch_attempts",
+    "verifier_batch_attempts",
     "Attempts that a plugin was asked for in one go.",
     ("plugin",),
-    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+    buckets=metrics.POWERS,
 )
 _split = metrics.counter(
-    "verify_batches_split_total", "Batches that failed and were judged one by one.", ("plugin",)
+    "verifier_batches_split_total", "Batches that failed and were judged one by one.", ("plugin",)
 )
 _slow = metrics.counter(
     "verifier_loop_blocked_total", "Calls in which an inline plugin kept the event loop.", ("plugin",)

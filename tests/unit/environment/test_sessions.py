@@ -302,16 +302,16 @@ async def test_images_live_as_long_as_their_sessions(open_core: OpenCore) -> Non
 
 async def test_episodes_replays_and_leases_are_counted(open_core: OpenCore) -> None:
     names = {
-        "farfield_episodes_total": {"plugin": "counting", "outcome": "success"},
-        "farfield_replays_total": {"plugin": "counting"},
-        "farfield_restores_total": {"plugin": "counting", "result": "ok"},
-        "farfield_leases_expired_total": {"plugin": "counting"},
+        "farfield_environment_episodes_total": {"plugin": "counting", "outcome": "success"},
+        "farfield_environment_replays_total": {"plugin": "counting"},
+        "farfield_environment_restores_total": {"plugin": "counting", "result": "ok"},
+        "farfield_environment_leases_expired_total": {"plugin": "counting"},
         "farfield_environment_step_seconds_count": {"plugin": "counting"},
     }
     before = {name: count(name, labels) for name, labels in names.items()}
     async with open_core(samples.Counting, lease_seconds=10) as core:
         await create(core, samples.Counting)
-        alive = count("farfield_sessions", {"plugin": "counting"})
+        alive = count("farfield_environment_sessions", {"plugin": "counting"})
         await step(core, "a", 0, "x")
         await step(core, "a", 0, "x")
         await restore(core, samples.Counting, ["3"])
@@ -319,13 +319,13 @@ async def test_episodes_replays_and_leases_are_counted(open_core: OpenCore) -> N
         await step(core, "b", 0, "3")
         core.now = 11
         core.sessions.reap()
-        assert count("farfield_sessions", {"plugin": "counting"}) == alive - 1
+        assert count("farfield_environment_sessions", {"plugin": "counting"}) == alive - 1
     after = {name: count(name, labels) - before[name] for name, labels in names.items()}
     assert after == {
-        "farfield_episodes_total": 1,
-        "farfield_replays_total": 1,
-        "farfield_restores_total": 1,
-        "farfield_leases_expired_total": 2,
+        "farfield_environment_episodes_total": 1,
+        "farfield_environment_replays_total": 1,
+        "farfield_environment_restores_total": 1,
+        "farfield_environment_leases_expired_total": 2,
         "farfield_environment_step_seconds_count": 3,
     }
 

@@ -12,6 +12,14 @@ def test_metrics_are_prefixed_and_made_once() -> None:
     assert metrics.REGISTRY.get_sample_value("farfield_test_total", {"kind": "unit"}) == 1
 
 
+def test_what_is_made_is_described() -> None:
+    metrics.gauge("test_described", "Described.", ("kind",))
+    found = {one.name: one for one in metrics.described()}
+    assert found["farfield_test_described"] == metrics.Described(
+        "farfield_test_described", "gauge", "Described.", ("kind",)
+    )
+
+
 def test_every_kind_can_be_made() -> None:
     metrics.gauge("test_depth", "Depth.").set(3)
     metrics.histogram("test_seconds", "Seconds.").observe(0.01)
@@ -24,3 +32,4 @@ def test_the_page_is_served() -> None:
     port = metrics.expose(0)
     page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
     assert "farfield_test_served 1.0" in page
+    assert "process_resident_memory_bytes" in page

@@ -177,6 +177,22 @@ class TestQueue:
         assert await queue.renew(run_id, "quick", [taken.entry_id]) == [taken.entry_id]
         assert await queue.renew(run_id, "quick", []) == []
 
+    async def test_the_oldest_plan_ages_until_it_is_committed(self, open_queue, run_id) -> None:
+        queue = open_queue()
+        assert (await queue.backlog(run_id)).oldest_seconds == 0
+        await queue.plan(run_id, specs(run_id, 1))
+        await asyncio.sleep(0.02)
+        assert 60 > (await queue.backlog(run_id)).oldest_seconds > 0.01
+        (claim,) = await queue.claim(run_id, "a", 1, 0)
+        assert (await queue.backlog(run_id)).oldest_seconds > 0.01
+        await queue.commit(run_id, "a", played(claim))
+        assert (await queue.backlog(run_id)).oldest_seconds == 0
+
+    async def test_the_footprint_is_that_of_the_store(self, open_queue) -> None:
+        footprint = await open_queue().footprint()
+        assert footprint.used_bytes >= 0
+        assert (footprint.limit_bytes, footprint.evicted) == (0, 0)
+
     async def test_released_work_is_claimed_at_once(self, open_queue, run_id) -> None:
         queue = open_queue()
         await queue.plan(run_id, specs(run_id, 1, 2))

@@ -2,7 +2,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from farfield_trainer.reports import Report, Reports
+from farfield_trainer.reports import NOT_FINITE, Report, Reports
 
 
 def of(path: Path, count: int = 0) -> Reports:
@@ -23,6 +23,11 @@ def test_lines_are_json_and_come_back(tmp_path: Path) -> None:
     data = json.loads(line)
     assert (data["kind"], data["suite"], data["metrics"]) == ("eval", "ood", {"success": 0.25})
     assert of(tmp_path).all() == reports.all()
+
+
+def test_an_update_says_how_many_of_its_figures_are_not_finite(tmp_path: Path) -> None:
+    report = of(tmp_path).append("update", 1, {"loss": float("nan"), "kl": float("inf"), "reward_mean": 0.5})
+    assert report.metrics == {"reward_mean": 0.5, NOT_FINITE: 2.0}
 
 
 def test_a_line_torn_off_by_a_kill_is_left_out(tmp_path: Path) -> None:

@@ -88,9 +88,9 @@ async def test_split_batches_and_failures_are_counted(open_core: OpenCore) -> No
         read = metrics.REGISTRY.get_sample_value
         labels = {"plugin": "match-batch"}
         return {
-            "split": read("farfield_verify_batches_split_total", labels) or 0,
+            "split": read("farfield_verifier_batches_split_total", labels) or 0,
             "raised": read("farfield_verifier_failures_total", {**labels, "kind": "raised"}) or 0,
-            "batches": read("farfield_verify_batch_attempts_count", labels) or 0,
+            "batches": read("farfield_verifier_batch_attempts_count", labels) or 0,
         }
 
     async with open_core(samples.MatchBatch) as core:

@@ -127,8 +127,8 @@ async def test_plans_are_compiled_once(open_core: OpenCore) -> None:
 
 async def test_verdicts_and_failures_are_counted(open_core: OpenCore) -> None:
     samples_of = {
-        ("farfield_verdicts_total", "correct", "true"): 1,
-        ("farfield_verdicts_total", "correct", "false"): 2,
+        ("farfield_verifier_verdicts_total", "correct", "true"): 1,
+        ("farfield_verifier_verdicts_total", "correct", "false"): 2,
         ("farfield_verifier_failures_total", "kind", "raised"): 1,
         ("farfield_verifier_failures_total", "kind", "invalid"): 1,
     }

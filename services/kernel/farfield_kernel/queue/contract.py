@@ -64,6 +64,19 @@ class Backlog:
     """Committed, and not yet delivered to the trainer."""
     unacknowledged: int
     """Delivered, and not yet in a checkpoint."""
+    oldest_seconds: float = field(default=0, compare=False)
+    """Age of the plan that has waited longest for its trajectory; 0 where none waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What the store takes of its room."""
+
+    used_bytes: int = 0
+    limit_bytes: int = 0
+    """0: none is set."""
+    evicted: int = 0
+    """Keys that the store has dropped to make room. A queue needs every one of its keys."""
 
 
 class Queue(Protocol):
@@ -116,6 +129,10 @@ class Queue(Protocol):
         ...
 
     async def backlog(self, run_id: str) -> Backlog: ...
+
+    async def footprint(self) -> Footprint:
+        """Of the whole store, whoever else uses it."""
+        ...
 
     async def drop(self, run_id: str) -> None:
         """Removes all that is known of a run. What a late worker commits to it afterwards goes by itself

@@ -11,7 +11,7 @@ from itertools import count, islice
 from typing import TypeVar
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
-from farfield_kernel.queue.contract import LEASE_SECONDS, Backlog, Claim, Collected, Played
+from farfield_kernel.queue.contract import LEASE_SECONDS, Backlog, Claim, Collected, Footprint, Played
 from farfield_kernel.queue.images import to_keep
 from farfield_kernel.weights import Weights
 
@@ -33,6 +33,8 @@ class _Run:
     """Bytes, as a real store keeps them, so that no caller shares an object with another."""
 
     work: dict[str, bytes] = field(default_factory=dict)
+    added: dict[str, float] = field(default_factory=dict)
+    """When an entry of `work` was planned."""
     leases: dict[str, _Lease] = field(default_factory=dict)
     trajectories: dict[str, bytes] = field(default_factory=dict)
     delivered: set[str] = field(default_factory=set)
@@ -59,7 +61,9 @@ class MemoryQueue:
         known = run.planned | run.committed
         fresh = {spec.episode_id: spec for spec in specs if spec.episode_id not in known}
         run.planned.update(fresh)
-        run.work.update((next(self._ids), spec.SerializeToString()) for spec in fresh.values())
+        for spec in fresh.values():
+            entry_id = next(self._ids)
+            run.work[entry_id], run.added[entry_id] = spec.SerializeToString(), time.monotonic()
         await self._notify()
         return len(fresh)
 
@@ -106,6 +110,7 @@ class MemoryQueue:
 
     def _commit(self, run: _Run, played: Played, digests: list[str]) -> bool:
         run.work.pop(played.claim.entry_id, None)
+        run.added.pop(played.claim.entry_id, None)
         run.leases.pop(played.claim.entry_id, None)
         episode = played.claim.spec.episode_id
         if episode in run.committed:
@@ -169,7 +174,12 @@ class MemoryQueue:
     async def backlog(self, run_id: str) -> Backlog:
         run = self._runs[run_id]
         claimed, delivered = len(run.leases), len(run.delivered)
-        return Backlog(len(run.work) - claimed, claimed, len(run.trajectories) - delivered, delivered)
+        oldest = time.monotonic() - min(run.added.values()) if run.added else 0.0
+        return Backlog(len(run.work) - claimed, claimed, len(run.trajectories) - delivered, delivered, oldest)
+
+    async def footprint(self) -> Footprint:
+        """Of a process's own memory nothing is known."""
+        return Footprint()
 
     async def drop(self, run_id: str) -> None:
         """What is committed to the run afterwards lives as long as the queue."""

@@ -12,13 +12,14 @@ from redis.exceptions import ResponseError
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield_kernel.errors import NotFound
-from farfield_kernel.queue import redis_scripts
+from farfield_kernel.queue import redis_figures, redis_scripts
 from farfield_kernel.queue.contract import (
     LEASE_SECONDS,
     PATIENCE_SECONDS,
     Backlog,
     Claim,
     Collected,
+    Footprint,
     Played,
 )
 from farfield_kernel.queue.images import Shown, to_keep
@@ -187,16 +188,10 @@ class RedisQueue:
             await self._acknowledge(touched, [TRAINER, *entry_ids[start : start + _ACKNOWLEDGE_BATCH]])
 
     async def backlog(self, run_id: str) -> Backlog:
-        keys = Keys.of(run_id)
+        return await redis_figures.backlog(self._link, Keys.of(run_id), WORKERS, TRAINER)
 
-        async def ask() -> list[Any]:
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.xlen(keys.work).xpending(keys.work, WORKERS)
-            pipe.xlen(keys.trajectories).xpending(keys.trajectories, TRAINER)
-            return await pipe.execute(raise_on_error=False)
-
-        work, claimed, trajectories, delivered = (_number(answer) for answer in await self._link.run(ask))
-        return Backlog(work - claimed, claimed, trajectories - delivered, delivered)
+    async def footprint(self) -> Footprint:
+        return await redis_figures.footprint(self._link)
 
     async def drop(self, run_id: str) -> None:
         await self._link.run(lambda: self._redis.unlink(*Keys.of(run_id).all()))
@@ -279,12 +274,3 @@ async def _or_no_group(call: Awaitable[T]) -> T | None:
         return await call
     except NotFound:
         return None
-
-
-def _number(answer: Any) -> int:
-    """XLEN's number or XPENDING's total; a missing group has nothing pending."""
-    if isinstance(answer, ResponseError):
-        return 0
-    if isinstance(answer, Exception):
-        raise answer
-    return answer["pending"] if isinstance(answer, dict) else answer
