@@ -10,8 +10,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
-from farfield_cli import tether
 from farfield_cli.program import Program, last_lines
+from farfield_kernel import tether
 from farfield_kernel.errors import FarfieldError
 
 _PROBE_SECONDS = 0.1

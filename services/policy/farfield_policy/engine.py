@@ -130,6 +130,16 @@ class Scores:
     raw_logprobs: Sequence[float]
 
 
+class WeightUpdate(enum.Enum):
+    """How an engine comes to serve other weights."""
+
+    NONE = "none"
+    RESTART = "restart"
+    """By another server, or the same one started again: minutes, and responses finish on the old one."""
+    DISK = "disk"
+    TENSOR = "tensor"
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     token_ids_in: bool = True
@@ -141,7 +151,7 @@ class Capabilities:
     stop_strings: bool = True
     stop_token_ids: bool = True
     images: bool = False
-    weight_update_from_disk: bool = False
+    weight_update: WeightUpdate = WeightUpdate.NONE
     deterministic: bool = False
 
 

@@ -17,6 +17,7 @@ from farfield_policy.engine import (
     Sampling,
     Scores,
     Version,
+    WeightUpdate,
 )
 
 _ROLES = {
@@ -30,6 +31,13 @@ _REASONS = {
     FinishReason.STOP_STRING: types_pb2.FINISH_REASON_STOP_STRING,
     FinishReason.LENGTH: types_pb2.FINISH_REASON_LENGTH,
     FinishReason.CONTEXT: types_pb2.FINISH_REASON_CONTEXT,
+}
+
+_UPDATES = {
+    WeightUpdate.NONE: pb.WEIGHT_UPDATE_NONE,
+    WeightUpdate.RESTART: pb.WEIGHT_UPDATE_RESTART,
+    WeightUpdate.DISK: pb.WEIGHT_UPDATE_DISK,
+    WeightUpdate.TENSOR: pb.WEIGHT_UPDATE_TENSOR,
 }
 
 
@@ -128,7 +136,6 @@ def description_to(about: Description) -> pb.DescribeResponse:
 
 
 def _capabilities_to(able: Capabilities) -> pb.Capabilities:
-    from_disk = able.weight_update_from_disk
     return pb.Capabilities(
         token_ids_in=able.token_ids_in,
         token_ids_out=able.token_ids_out,
@@ -139,6 +146,6 @@ def _capabilities_to(able: Capabilities) -> pb.Capabilities:
         stop_strings=able.stop_strings,
         stop_token_ids=able.stop_token_ids,
         images=able.images,
-        weight_update=pb.WEIGHT_UPDATE_DISK if from_disk else pb.WEIGHT_UPDATE_NONE,
+        weight_update=_UPDATES[able.weight_update],
         deterministic=able.deterministic,
     )

@@ -21,6 +21,7 @@ from farfield_policy.engine import (
     Span,
     Swapped,
     Version,
+    WeightUpdate,
 )
 from farfield_policy.stops import cut
 
@@ -53,7 +54,7 @@ class ScriptedEngine:
         return Description(
             engine="scripted",
             capabilities=Capabilities(
-                score=True, images=True, weight_update_from_disk=True, deterministic=True
+                score=True, images=True, weight_update=WeightUpdate.DISK, deterministic=True
             ),
             weights=self._version,
             max_context_tokens=CONTEXT,

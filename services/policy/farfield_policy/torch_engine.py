@@ -28,6 +28,7 @@ from farfield_policy.engine import (
     Scored,
     Swapped,
     Version,
+    WeightUpdate,
 )
 from farfield_policy.model import Model, load, load_beside
 from farfield_policy.reading import Reader
@@ -73,7 +74,7 @@ class TorchEngine:
             capabilities=Capabilities(
                 score=True,
                 images=self._reader.sees,
-                weight_update_from_disk=True,
+                weight_update=WeightUpdate.DISK,
                 deterministic=self._config.deterministic,
             ),
             weights=self._version,
