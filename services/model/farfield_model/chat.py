@@ -67,7 +67,7 @@ class Chat:
         self._ends_itself = False  # whether the template ends an answer with an end-of-sequence token
         if self._template.chat_template:
             self._closing = self._find_closing()
-            ends = [token for token in self._encode(self._closing) if token in self._eos]
+            ends = [token for token in self.encode(self._closing) if token in self._eos]
             self._ends_itself = bool(ends)
             self._end = ends[0] if ends else min(self._eos, default=-1)
             if not allow_rewriting:
@@ -82,13 +82,25 @@ class Chat:
         ids = self._remember(False, messages)
         return [*prefix_ids, *(self._without_end(ids) if prefix_ids[-1] in self._eos else ids)]
 
+    def render(self, messages: Sequence[Message]) -> str:
+        """The whole prompt as text, for servers that tokenize by themselves."""
+        return self._render(messages, True)
+
+    def encode(self, text: str, images: Sequence[ImageFile] = ()) -> list[int]:
+        """Ids of rendered text alone: no special token is added to what it says."""
+        if self._eyes is not None:
+            return self._eyes.tokenize(text, images)
+        if images:
+            raise FailedPrecondition("the model takes no images")
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
     @property
     def has_template(self) -> bool:
         return bool(self._template.chat_template)
 
     def answer(self, text: str) -> list[int]:
         """An assistant's words as they would have been sampled: their ids and the token that ends a turn."""
-        return [*self._encode(text), self._end]
+        return [*self.encode(text), self._end]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text without special tokens, spaces as the tokenizer has them."""
@@ -102,17 +114,10 @@ class Chat:
             self._known.move_to_end(key)
         else:
             text = self._render(messages, True) if opening else self._delta(messages)
-            self._known[key] = tuple(self._encode(text, images))
+            self._known[key] = tuple(self.encode(text, images))
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         return self._known[key]
-
-    def _encode(self, text: str, images: Sequence[ImageFile] = ()) -> list[int]:
-        if self._eyes is not None:
-            return self._eyes.tokenize(text, images)
-        if images:
-            raise FailedPrecondition("the model takes no images")
-        return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def _delta(self, messages: tuple[Message, ...]) -> str:
         rendered = self._render((*_PLACEHOLDER, *messages), True)

@@ -1,4 +1,4 @@
-"""Models, tokenizers and processors from folders in Hugging Face format."""
+"""Models from folders in Hugging Face format."""
 
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,6 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
-    AutoProcessor,
-    AutoTokenizer,
 )
 from transformers.utils import logging as transformers_logging
 
@@ -40,31 +38,3 @@ def sees_images(path: str | Path) -> bool:
     """Whether the model in a folder takes images beside text."""
     config = AutoConfig.from_pretrained(path)
     return hasattr(config, "vision_config") and type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-
-
-def load_tokenizer(path: str | Path) -> Any:
-    try:
-        return AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError) as error:
-        raise FailedPrecondition(f"{path} holds no tokenizer that loads: {error}") from error
-
-
-def load_processor(path: str | Path) -> Any:
-    """What turns text and images into inputs of a vision-language model."""
-    try:
-        processor = AutoProcessor.from_pretrained(path)
-    except (OSError, ValueError, ImportError) as error:
-        raise FailedPrecondition(f"{path} holds no processor that loads: {error}") from error
-    if not hasattr(processor, "image_processor"):
-        raise FailedPrecondition(f"{path} holds a vision-language model without an image processor")
-    return processor
-
-
-def end_ids(module: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Every token that ends a response, as generation config, model and tokenizer name them."""
-    text = module.config.get_text_config()
-    named = (module.generation_config.eos_token_id, text.eos_token_id, tokenizer.eos_token_id)
-    found: set[int] = set()
-    for given in named:
-        found.update(given if isinstance(given, list) else [] if given is None else [given])
-    return tuple(sorted(found))

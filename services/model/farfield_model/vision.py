@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from farfield_kernel.errors import FailedPrecondition, FarfieldError, InvalidArgument
+from farfield_kernel.errors import FailedPrecondition, FarfieldError
 from farfield_model.images import ImageFile, pixels
-from farfield_model.loading import load_processor, sees_images
+from farfield_model.loading import sees_images
+from farfield_model.tokenizing import ProcessorEyes, load_processor
 
 _TOLERANCE = 1e-3
 _NOT_FOR_THE_TOWER = {"input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids"}
@@ -39,31 +40,17 @@ class Picture:
         return sum(values.numel() * values.element_size() for values in self.inputs.values())
 
 
-class Vision:
+class Vision(ProcessorEyes):
     """Images for one architecture; weights are the module's that is given to each call."""
 
     def __init__(self, processor: Any, module: Any) -> None:
         """FailedPrecondition for a model that cannot be taken apart into tower and language model."""
+        super().__init__(processor)
         config = module.config
-        self.processor = processor
         self.image_token: int = getattr(config, "image_token_id", None) or config.image_token_index
         self.axes = 3 if hasattr(module.base_model, "get_rope_index") else 1
         """How many positions a token has: 3 where rotations follow time, height and width."""
-        self._mark: str = processor.image_token
         self._check(module)
-
-    def tokenize(self, text: str, images: Sequence[ImageFile]) -> list[int]:
-        """Ids of rendered text, each image mark replaced by the tokens of its image, in order."""
-        if text.count(self._mark) != len(images):
-            raise InvalidArgument(
-                f"a message holds the text {self._mark}, which stands for an image; {len(images)} images "
-                f"are given for {text.count(self._mark)} marks"
-            )
-        if not images:
-            return list(self.processor.tokenizer.encode(text, add_special_tokens=False))
-        decoded = [pixels(image) for image in images]
-        encoded = self.processor(text=[text], images=[decoded], add_special_tokens=False)
-        return list(encoded["input_ids"][0])
 
     def prepare(self, image: ImageFile) -> Picture:
         """The image in the model's pixels."""

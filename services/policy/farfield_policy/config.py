@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag
 
 from farfield_kernel.config import Config
 from farfield_kernel.server import ServerConfig
+from farfield_policy.tgi.config import TgiConfig
 
 
 class TorchConfig(Config):
@@ -67,7 +68,9 @@ class PolicyConfig(Config):
 
     server: ServerConfig = ServerConfig()
     engine: Annotated[
-        Annotated[TorchConfig, Tag("torch")] | Annotated[ScriptedConfig, Tag("scripted")],
+        Annotated[TorchConfig, Tag("torch")]
+        | Annotated[ScriptedConfig, Tag("scripted")]
+        | Annotated[TgiConfig, Tag("tgi")],
         Discriminator(_kind),
     ]
     lane: str = "default"

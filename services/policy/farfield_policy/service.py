@@ -12,6 +12,7 @@ from farfield_policy.config import PolicyConfig, ScriptedConfig
 from farfield_policy.engine import Engine
 from farfield_policy.scripted import ScriptedEngine
 from farfield_policy.servicer import mount
+from farfield_policy.tgi.config import TgiConfig
 from farfield_policy.weights_watch import WeightsWatch
 
 
@@ -36,7 +37,7 @@ class Service:
 @asynccontextmanager
 async def assembled(config: PolicyConfig) -> AsyncIterator[Service]:
     """The service for the length of a block, serving the lane's weights where it has announced any."""
-    engine = open_engine(config)
+    engine = await open_engine(config)
     drain_seconds = config.server.drain_seconds
     try:
         if not config.queue_url:
@@ -53,9 +54,13 @@ async def assembled(config: PolicyConfig) -> AsyncIterator[Service]:
         await engine.close()
 
 
-def open_engine(config: PolicyConfig) -> Engine:
+async def open_engine(config: PolicyConfig) -> Engine:
     if isinstance(config.engine, ScriptedConfig):
         return ScriptedEngine(config.engine.responses, latency_seconds=config.engine.latency_seconds)
+    if isinstance(config.engine, TgiConfig):
+        from farfield_policy.tgi.engine import open_engine as open_tgi_engine
+
+        return await open_tgi_engine(config.engine)
 
     from farfield_policy.torch_engine import open_engine as open_torch_engine
 

@@ -13,7 +13,7 @@ import torch
 from farfield_kernel.batching import settle
 from farfield_kernel.errors import Exhausted, FarfieldError, Unavailable
 from farfield_model.chat import Chat
-from farfield_model.loading import end_ids, load_tokenizer
+from farfield_model.tokenizing import end_ids, load_tokenizer
 from farfield_policy import meters
 from farfield_policy.config import TorchConfig
 from farfield_policy.decode import Decoder, Settings

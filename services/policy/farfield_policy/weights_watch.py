@@ -60,7 +60,7 @@ class WeightsWatch:
                     await self._load(announced)
             except FarfieldError as error:
                 log.warning("cannot follow the weights of lane %s: %s", self._lane, error)
-                await asyncio.sleep(self._retry_seconds)
+                await asyncio.sleep(max(error.retry_after or 0, self._retry_seconds))
 
     async def _load(self, announced: Weights) -> None:
         try:

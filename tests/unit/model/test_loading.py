@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from farfield_kernel.errors import FailedPrecondition, NotFound
-from farfield_model.loading import load_module, load_processor, sees_images
+from farfield_model.loading import load_module, sees_images
+from farfield_model.tokenizing import load_processor
 
 
 def test_what_is_missing_is_said(tmp_path: Path, vision_checkpoint: Path) -> None:

@@ -9,7 +9,8 @@ import torch
 from farfield_generalpoints import GeneralPoints, GeneralPointsOptions
 from farfield_model.chat import Chat, Message
 from farfield_model.images import ImageFile
-from farfield_model.loading import end_ids, load_module, load_processor
+from farfield_model.loading import load_module
+from farfield_model.tokenizing import end_ids, load_processor
 from farfield_model.vision import Vision
 
 CHECKPOINT = Path(__file__).parents[3] / "examples" / "tiny-vl" / "checkpoint"

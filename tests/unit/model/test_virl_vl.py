@@ -13,7 +13,8 @@ from PIL import Image
 
 from farfield_model.chat import Chat, Message
 from farfield_model.images import ImageFile
-from farfield_model.loading import end_ids, load_module, load_processor
+from farfield_model.loading import load_module
+from farfield_model.tokenizing import end_ids, load_processor
 from farfield_model.vision import Vision
 from farfield_sdk import Message as Shown
 from farfield_virl import Virl, VirlOptions

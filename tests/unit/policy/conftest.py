@@ -1,7 +1,9 @@
 """Language models of a few thousand parameters, of three architectures, and a checkpoint on disk."""
 
 from collections.abc import Callable, Sequence
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -168,3 +170,14 @@ def make_requests() -> Callable[..., list[Request]]:
         return requests
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tgi_wire() -> ModuleType:
+    """`tgi_wire.py` beside this file."""
+    spec = spec_from_file_location("tgi_wire", Path(__file__).with_name("tgi_wire.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

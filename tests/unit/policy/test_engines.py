@@ -1,8 +1,9 @@
-"""What every engine does: the torch engine and the scripted one under the same tests."""
+"""What every engine does: torch, scripted and tgi (before a stand-in of its wire) under the same tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -26,6 +27,8 @@ from farfield_policy.engine import (
     Version,
 )
 from farfield_policy.scripted import ScriptedEngine
+from farfield_policy.tgi.config import TgiConfig
+from farfield_policy.tgi.engine import open_engine as open_tgi_engine
 from farfield_policy.torch_engine import TorchEngine, open_engine
 
 HELLO = (Message("user", "a b c"),)
@@ -37,31 +40,40 @@ def ask(new: int = 8, temperature: float = 1.0, seed: int = 0, **more: Any) -> P
     return Prompt(Sampling(new, temperature), messages=more.pop("messages", HELLO), seed=seed, **more)
 
 
-Open = Callable[..., Engine]
+Open = Callable[..., Awaitable[Engine]]
 
 
-@pytest.fixture(params=["torch", "scripted"])
-async def open_one(request: pytest.FixtureRequest, checkpoint: Path) -> AsyncIterator[Open]:
+@pytest.fixture(params=["torch", "scripted", "tgi"])
+async def open_one(
+    request: pytest.FixtureRequest,
+    checkpoint: Path,
+    tgi_wire: ModuleType,
+    make_word_tokenizer: Callable[..., Any],
+) -> AsyncIterator[Open]:
     """Opens an engine that waits so many seconds for weights."""
     opened: list[Engine] = []
+    model = str(checkpoint)
 
-    def make(wait: float = 30) -> Engine:
-        if request.param == "torch":
-            opened.append(
-                open_engine(TorchConfig(model=str(checkpoint), max_rows=4, weights_wait_seconds=wait))
-            )
-        else:
-            opened.append(ScriptedEngine(["d e f", "g"], 0.001, weights_wait_seconds=wait, rows=4))
-        return opened[-1]
+    async with tgi_wire.TgiWire(tgi_wire.scripted(make_word_tokenizer(), ["d e f", "g"])) as wire:
 
-    yield make
-    for engine in opened:
-        await engine.close()
+        async def make(wait: float = 30) -> Engine:
+            if request.param == "torch":
+                opened.append(open_engine(TorchConfig(model=model, max_rows=4, weights_wait_seconds=wait)))
+            elif request.param == "tgi":
+                config = TgiConfig(kind="tgi", url=wire.url, tokenizer=model, weights_wait_seconds=wait)
+                opened.append(await open_tgi_engine(config, tgi_wire.TwinHosting(wire.url)))
+            else:
+                opened.append(ScriptedEngine(["d e f", "g"], 0.001, weights_wait_seconds=wait, rows=4))
+            return opened[-1]
+
+        yield make
+        for engine in opened:
+            await engine.close()
 
 
 @pytest.fixture
 async def engine(open_one: Open) -> Engine:
-    return open_one()
+    return await open_one()
 
 
 @pytest.fixture(scope="session")
@@ -81,13 +93,19 @@ class TestEveryEngine:
         (done,) = await asyncio.gather(*engine.submit([ask()]))
         assert done.prompt_ids
         assert 1 <= len(done.response_ids) <= 8
-        assert len(done.response_ids) == len(done.logprobs) == len(done.raw_logprobs)
+        assert len(done.response_ids) == len(done.logprobs)
+        raw = engine.describe().capabilities.logprobs_raw
+        assert len(done.raw_logprobs) == (len(done.response_ids) if raw else 0)
         assert sum(span.tokens for span in done.spans) == len(done.response_ids)
 
     async def test_a_conversation_goes_on_from_its_ids(self, engine: Engine) -> None:
         (first,) = await asyncio.gather(*engine.submit([ask()]))
         prefix = [*first.prompt_ids, *first.response_ids]
-        (second,) = await asyncio.gather(*engine.submit([ask(prefix_ids=prefix)]))
+        second = await outcome(engine.submit([ask(prefix_ids=prefix)])[0])
+        if not engine.describe().capabilities.token_ids_in:
+            assert isinstance(second, FailedPrecondition)
+            assert "the whole conversation as messages" in str(second)
+            return
         assert second.prompt_ids[: len(prefix)] == prefix
         assert len(second.prompt_ids) > len(prefix)
 
@@ -118,7 +136,7 @@ class TestEveryEngine:
     async def test_weights_that_do_not_come_are_a_failed_precondition(
         self, open_one: Open, published: str
     ) -> None:
-        engine = open_one(wait=0.02)
+        engine = await open_one(wait=0.02)
         await engine.load_weights(published, Version("run", 3, "abc"))
         stale = [Requirement("other"), Requirement("run", 5, "", 1), Requirement("run", 3, "def")]
         fresh = [Requirement("run", 5, "", 2), Requirement("run", 2), Requirement("run", 3, "abc")]
@@ -130,6 +148,10 @@ class TestEveryEngine:
         assert all(result.response_ids for result in results[3:])
 
     async def test_scores_come_with_their_version(self, engine: Engine, published: str) -> None:
+        if not engine.describe().capabilities.score:
+            with pytest.raises(FailedPrecondition, match="scores no token ids"):
+                await engine.score([Forced([5, 6], [7, 8, 9])])
+            return
         await engine.load_weights(published, Version("run", 1))
         scored = await engine.score([Forced([5, 6], [7, 8, 9]), Forced([], [7])])
         assert len(scored.results[0].logprobs) == 3
@@ -148,7 +170,7 @@ class TestEveryEngine:
         assert (await waiting).response_ids
 
     async def test_a_pause_that_does_not_end_is_unavailable(self, open_one: Open) -> None:
-        engine = open_one(wait=0.02)
+        engine = await open_one(wait=0.02)
         await engine.pause(drain=False)
         assert isinstance(await outcome(engine.submit([ask()])[0]), Unavailable)
 

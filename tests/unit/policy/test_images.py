@@ -11,7 +11,7 @@ import torch
 from farfield_kernel.errors import IMAGES_UNKNOWN, FailedPrecondition, InvalidArgument, Unavailable
 from farfield_model.chat import Chat, Message
 from farfield_model.images import ImageFile
-from farfield_model.loading import end_ids
+from farfield_model.tokenizing import end_ids
 from farfield_model.vision import Vision
 from farfield_policy.config import TorchConfig
 from farfield_policy.engine import Completion, Forced, Prompt, Sampling, Version

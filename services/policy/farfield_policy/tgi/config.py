@@ -14,6 +14,8 @@ class FixedWeights(Config):
     """A server that somebody else runs; its weights stay what they are."""
 
     kind: Literal["fixed"] = "fixed"
+    start_seconds: float = Field(default=600, ge=0)
+    """How long this service waits for a server that does not answer yet."""
 
 
 class ProcessWeights(Config):
@@ -67,6 +69,10 @@ class TgiConfig(Config):
     """How often a request is made again that met an overloaded or unavailable server."""
     weights_wait_seconds: float = Field(default=60, ge=0)
     """How long a prompt waits for the weights that it requires."""
+    payload_limit: int = Field(default=2_000_000, ge=1)
+    """Most bytes of a request, images included: the server's --payload-limit."""
+    kept_image_bytes: int = Field(default=256 << 20, ge=0)
+    """Images whose bytes are kept, so that a conversation's next turn need not send them again."""
     allow_rewriting_template: bool = False
     """Accept a chat template that renders earlier messages differently once others follow."""
     weights: Weights = FixedWeights()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from farfield_kernel.errors import FailedPrecondition
 from farfield_policy.engine import Version, WeightUpdate
+from farfield_policy.tgi.info import until_answered
 
 
 class Hosting(Protocol):
@@ -47,10 +48,16 @@ class FixedHosting:
     every = 1
     in_place = True
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, model: str, start_seconds: float, token: str = "") -> None:
+        self._url, self._model, self._start_seconds, self._token = url, model, start_seconds, token
 
     async def open(self) -> str:
+        shown = await until_answered(self._url, self._start_seconds, self._token)
+        if self._model and shown.model != self._model:
+            raise FailedPrecondition(
+                f"{self._url} serves '{shown.model}', and engine.model_path is '{self._model}'; "
+                "set it to the server's --model-id, or leave it empty and set engine.tokenizer"
+            )
         return self._url
 
     async def serve(self, path: str, weights: Version) -> str:

@@ -1,14 +1,18 @@
 """What a server says of itself: GET /info."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from huggingface_hub import AsyncInferenceClient
 
-from farfield_kernel.errors import FarfieldError, PluginFailure, Unavailable
+from farfield_kernel.errors import DeadlineExceeded, PluginFailure, Unavailable
 from farfield_policy.tgi.failures import translated
+
+log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 10.0
 """Longest that one look may take."""
@@ -41,23 +45,33 @@ async def info_of(url: str, token: str = "") -> Info:
         await client.close()
 
 
+async def until_answered(url: str, seconds: float, token: str = "") -> Info:
+    """Looks until there is a server at `url`; Unavailable where there is none within `seconds`."""
+    return await _until(url, "", seconds, token)
+
+
 async def until_shown(url: str, model: str, seconds: float, token: str = "") -> Info:
     """Looks until the server at `url` shows `model`; Unavailable, with the last reason, when it does not
     within `seconds`."""
-    reason = "it was not looked at"
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                try:
-                    found = await info_of(url, token)
-                    if found.model == model:
-                        return found
-                    reason = f"its /info shows '{found.model}'"
-                except FarfieldError as error:
-                    reason = str(error)
-                await asyncio.sleep(PAUSE_SECONDS)
-    except TimeoutError:
-        raise Unavailable(f"{url} did not serve '{model}' within {seconds:g} s: {reason}") from None
+    return await _until(url, model, seconds, token)
+
+
+async def _until(url: str, model: str, seconds: float, token: str) -> Info:
+    ends, reason = time.monotonic() + seconds, ""
+    while True:
+        try:
+            found = await info_of(url, token)
+            if found.model == model or not model:
+                return found
+            told = f"its /info shows '{found.model}'"
+        except (Unavailable, DeadlineExceeded) as error:
+            told = str(error)
+        if told != reason:
+            log.info("waiting for %s: %s", url, told)
+        reason = told
+        if time.monotonic() + PAUSE_SECONDS > ends:
+            raise Unavailable(f"{url} did not serve '{model or 'anything'}' within {seconds:g} s: {reason}")
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 def _parsed(answer: Any, url: str) -> Info:

@@ -13,7 +13,8 @@ from farfield_kernel.errors import DataLoss, FailedPrecondition
 from farfield_kernel.images import NO_BLOBS, Blobs
 from farfield_model.chat import Chat
 from farfield_model.images import ImageFile
-from farfield_model.loading import end_ids, load_module, load_tokenizer
+from farfield_model.loading import load_module
+from farfield_model.tokenizing import end_ids, load_tokenizer
 from farfield_model.vision import vision_of
 from farfield_trainer.learning import sft
 from farfield_trainer.learning.album import Album, bind

@@ -15,7 +15,7 @@ from farfield_kernel.errors import DataLoss, FailedPrecondition
 from farfield_kernel.wire import floats_to_bytes, ids_to_bytes
 from farfield_model.chat import Chat, Message
 from farfield_model.images import ImageFile
-from farfield_model.loading import end_ids
+from farfield_model.tokenizing import end_ids
 from farfield_model.vision import Vision
 from farfield_trainer.learning.album import bind
 from farfield_trainer.learning.algorithm_config import LearnerConfig

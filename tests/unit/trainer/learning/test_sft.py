@@ -4,7 +4,7 @@ import pytest
 
 from farfield_kernel.errors import InvalidArgument
 from farfield_model.chat import Chat
-from farfield_model.loading import load_tokenizer
+from farfield_model.tokenizing import load_tokenizer
 from farfield_trainer.learning.sft import SupervisedSample, tokenize
 
 PAD, END, SYSTEM, USER, ASSISTANT, A, B, C, D = range(9)

@@ -1,0 +1,161 @@
+"""The engine `tgi`: a task per prompt, which waits for its turn, asks the server and answers."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+from farfield_kernel.batching import settle
+from farfield_kernel.errors import Exhausted, FailedPrecondition, FarfieldError, Unavailable
+from farfield_policy import meters
+from farfield_policy.engine import (
+    Capabilities,
+    Completion,
+    Description,
+    Forced,
+    Prompt,
+    Scored,
+    Swapped,
+    Version,
+)
+from farfield_policy.tgi.config import ProcessWeights, TgiConfig
+from farfield_policy.tgi.gate import SHUTTING_DOWN, Gate
+from farfield_policy.tgi.hosting import FixedHosting, Hosting
+from farfield_policy.tgi.info import info_of
+from farfield_policy.tgi.process import ProcessHosting
+from farfield_policy.tgi.prompts import Writer, open_writer
+from farfield_policy.tgi.requests import request_of
+from farfield_policy.tgi.server import Access, Server
+from farfield_policy.tgi.succession import Open, Succession
+
+log = logging.getLogger(__name__)
+
+
+class TgiEngine:
+    """Used from one event loop, on which everything runs."""
+
+    def __init__(
+        self, config: TgiConfig, writer: Writer, hosting: Hosting, server: Server, open_server: Open
+    ) -> None:
+        self._config, self._writer, self._hosting = config, writer, hosting
+        self._at_once = min(config.max_concurrency, server.info.max_concurrent_requests)
+        self._gate = Gate(server, self._at_once, config.weights_wait_seconds)
+        self._succession = Succession(hosting, self._gate, open_server)
+        self._closed = False
+        self._tasks: dict[asyncio.Task[None], asyncio.Future[Completion]] = {}
+        meters.version.labels("").set(0)
+
+    def describe(self) -> Description:
+        server = self._gate.server
+        return Description(
+            engine="tgi",
+            capabilities=Capabilities(
+                token_ids_in=False,
+                logprobs_raw=False,
+                stop_token_ids=False,
+                images=self._writer.sees,
+                weight_update=self._hosting.weight_update,
+            ),
+            weights=server.version,
+            max_context_tokens=server.info.max_total_tokens,
+            max_concurrency=self._at_once,
+            eos_token_ids=self._writer.eos_ids,
+            vocabulary=self._writer.vocabulary,
+        )
+
+    def submit(self, prompts: Sequence[Prompt]) -> list[asyncio.Future[Completion]]:
+        return list(map(self._submit, prompts))
+
+    async def score(self, items: Sequence[Forced]) -> Scored:
+        raise FailedPrecondition(
+            "a text-generation-inference server scores no token ids (capabilities.score is false)"
+        )
+
+    async def load_weights(self, path: str, weights: Version) -> Swapped:
+        return await self._succession.offer(path, weights)
+
+    async def pause(self, drain: bool) -> int:
+        self._gate.check_open()
+        await self._gate.pause()
+        if drain:
+            await self._gate.idle(self._gate.server)
+        return self._gate.server.running
+
+    async def resume(self) -> None:
+        await self._gate.resume()
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        await self._gate.close()
+        tasks = dict(self._tasks)
+        for task, future in tasks.items():
+            settle(future, Unavailable(SHUTTING_DOWN))
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._succession.close()
+
+    def _submit(self, prompt: Prompt) -> asyncio.Future[Completion]:
+        future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            settle(future, Unavailable(SHUTTING_DOWN))
+        elif len(self._tasks) >= self._config.max_queue:
+            settle(future, Exhausted(f"{len(self._tasks)} prompts wait or run already", retry_after=1))
+        else:
+            task = asyncio.create_task(self._answer(prompt, future))
+            self._tasks[task] = future
+            future.add_done_callback(lambda done: task.cancel() if done.cancelled() else None)
+            task.add_done_callback(self._forget)
+            meters.queued.set(len(self._tasks))
+        return future
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        meters.queued.set(len(self._tasks))
+
+    async def _answer(self, prompt: Prompt, future: asyncio.Future[Completion]) -> None:
+        started = time.monotonic()
+        try:
+            done = await self._generate(prompt)
+            meters.tokens.inc(len(done.response_ids))
+            meters.prompt_tokens.inc(len(done.prompt_ids))
+            settle(future, done)
+        except Exception as error:  # one prompt's failure is its caller's alone
+            if not isinstance(error, FarfieldError):
+                log.exception("a prompt failed")
+            settle(future, error)
+        finally:
+            meters.request_seconds.observe(time.monotonic() - started)
+
+    async def _generate(self, prompt: Prompt) -> Completion:
+        prompt.sampling.validate()
+        written = self._writer.write(prompt)
+        async with self._gate.entered(prompt.require) as server:
+            request = request_of(prompt, written, server.info, self._config.payload_limit)
+            return await server.generate(request)
+
+
+async def open_engine(config: TgiConfig, hosting: Hosting | None = None) -> TgiEngine:
+    """Returns once the configured server answers. FailedPrecondition for one that cannot be this engine's.
+    Servers come from `hosting`, if it is given, else from what the configuration names."""
+    writer = open_writer(config.tokenizer_path, config.allow_rewriting_template, config.kept_image_bytes)
+    access = Access(config.token, config.timeout_seconds, config.retries, config.max_concurrency)
+
+    async def open_server(url: str, version: Version) -> Server:
+        return Server(url, await info_of(url, config.token), version, access, writer.chat)
+
+    hosting = hosting or hosting_of(config)
+    try:
+        server = await open_server(await hosting.open(), Version())
+    except BaseException:
+        await hosting.close()
+        raise
+    return TgiEngine(config, writer, hosting, server, open_server)
+
+
+def hosting_of(config: TgiConfig) -> Hosting:
+    weights = config.weights
+    if isinstance(weights, ProcessWeights):
+        return ProcessHosting(weights, config.base_url, config.model_path, config.token)
+    return FixedHosting(config.base_url, config.model_path, weights.start_seconds, config.token)
