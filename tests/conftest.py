@@ -8,7 +8,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import pytest
@@ -123,3 +125,14 @@ def redis_url(redis_binary: str, tmp_path_factory: pytest.TempPathFactory) -> It
     server = RedisServer(redis_binary, tmp_path_factory.mktemp("redis")).start()
     yield server.url
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def tgi_faults() -> ModuleType:
+    """`tgi_faults.py` beside this file."""
+    spec = spec_from_file_location("tgi_faults", Path(__file__).with_name("tgi_faults.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

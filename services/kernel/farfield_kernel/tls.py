@@ -1,10 +1,13 @@
 """TLS and bearer tokens, from files that the deployment mounts."""
 
+import ssl
 from pathlib import Path
 
 import grpc
 
 from farfield_kernel.config import Config
+
+_NEEDS_BOTH = "a TLS server needs both tls.certificate and tls.key"
 
 
 class TlsConfig(Config):
@@ -27,9 +30,20 @@ class TlsConfig(Config):
     def server_credentials(self) -> grpc.ServerCredentials:
         key, chain = self._pair()
         if key is None or chain is None:
-            raise ValueError("a TLS server needs both tls.certificate and tls.key")
+            raise ValueError(_NEEDS_BOTH)
         roots = self.ca.read_bytes() if self.ca else None
         return grpc.ssl_server_credentials([(key, chain)], roots, require_client_auth=roots is not None)
+
+    def server_context(self) -> ssl.SSLContext:
+        """For a server of another protocol than gRPC."""
+        if not (self.certificate and self.key):
+            raise ValueError(_NEEDS_BOTH)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificate, self.key)
+        if self.ca:
+            context.load_verify_locations(self.ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
         key, chain = self._pair()

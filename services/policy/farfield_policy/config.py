@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from farfield_kernel.config import Config
 from farfield_kernel.server import ServerConfig
 from farfield_policy.tgi.config import TgiConfig
+from farfield_policy.tgi_server.config import TgiServerConfig
 
 
 class TorchConfig(Config):
@@ -73,6 +74,8 @@ class PolicyConfig(Config):
         | Annotated[TgiConfig, Tag("tgi")],
         Discriminator(_kind),
     ]
+    tgi_server: TgiServerConfig | None = None
+    """Also serve clients of text-generation-inference, with the torch engine; absent serves none."""
     lane: str = "default"
     """The lane whose weights are followed."""
     queue_url: str = ""
@@ -83,3 +86,9 @@ class PolicyConfig(Config):
     retry_seconds: float = Field(default=1, gt=0)
     """Pause before torn weights or a lost queue is tried again."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _tgi_server_has_its_engine(self) -> "PolicyConfig":
+        if self.tgi_server is not None and not isinstance(self.engine, TorchConfig):
+            raise ValueError(f"tgi_server needs engine torch, not {self.engine.kind}; remove one of them")
+        return self

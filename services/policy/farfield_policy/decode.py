@@ -24,7 +24,7 @@ from farfield_policy.model import Model
 from farfield_policy.prefixes import Prefixes
 from farfield_policy.rows import Request, Rows, add_span
 from farfield_policy.sampling import Drawn, Rules, draw, rules
-from farfield_policy.stops import Decode, hit
+from farfield_policy.stops import Decode, ends, hit
 
 WORTH_KEEPING = 16  # tokens; to copy fewer is no cheaper than to compute them
 
@@ -180,8 +180,18 @@ class Decoder:
             done = self._ended(row, bool(stopped[index]), bool(full[index]), bool(broken[index]))
             if done is not None:
                 finished.append((row, done))
+        self._stream(rows, ids, logprobs, {row for row, _ in finished})
         self._release([row for row, _ in finished])
         return [done for _, done in finished]
+
+    def _stream(
+        self, rows: NDArray[np.int64], ids: NDArray[np.int64], logprobs: NDArray[np.float32], ended: set[int]
+    ) -> None:
+        """Tells those who listen what was drawn for responses that go on."""
+        for index in np.flatnonzero(self._rows.streams[rows]):
+            request = self._rows.requests[rows[index]]
+            if request is not None and request.on_token is not None and int(rows[index]) not in ended:
+                request.on_token(int(ids[index]), float(logprobs[index]))
 
     def _ended(self, row: int, stopped: bool, full: bool, broken: bool) -> Finished | None:
         request = self._rows.requests[row]
@@ -192,7 +202,8 @@ class Decoder:
         if stopped:
             return self._finish(row, request, ids, FinishReason.STOP_TOKEN, self._decode(ids[:-1]))
         if request.sampling.stop_strings:
-            text = hit(ids, request.sampling.stop_strings, self._decode)
+            find = ends if request.sampling.stop_at_token_end else hit
+            text = find(ids, request.sampling.stop_strings, self._decode)
             if text is not None:
                 return self._finish(row, request, ids, FinishReason.STOP_STRING, text)
         if not full:

@@ -2,7 +2,7 @@
 
 import asyncio
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,6 +30,8 @@ class Sampling:
     top_k: int = 0
     stop_strings: tuple[str, ...] = ()
     stop_token_ids: tuple[int, ...] = ()
+    stop_at_token_end: bool = False
+    """A stop string counts only where a token ends with it; else wherever it stands in the text."""
 
     def validate(self) -> None:
         if self.max_new_tokens < 1:
@@ -79,7 +81,8 @@ class Requirement:
 class Prompt:
     """One request: the conversation so far by its ids, and the messages that are new since.
     `prefix_images`: the images that the prefix holds, in their order. An image may come without its bytes
-    where the engine has been given them before."""
+    where the engine has been given them before. `on_token` is told the id and the logprob of each token but
+    the last as it is drawn, by an engine that can; the completion holds them all."""
 
     sampling: Sampling
     prefix_ids: Sequence[int] = ()
@@ -88,6 +91,7 @@ class Prompt:
     seed: int = 0
     require: Requirement | None = None
     request_id: str = ""
+    on_token: Callable[[int, float], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

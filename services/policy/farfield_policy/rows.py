@@ -3,7 +3,7 @@
 One array per property, one entry per row, so that a step over all rows is a few array operations.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +27,8 @@ class Request:
     """The images that the prompt holds."""
     spans: list[Span] = field(default_factory=list)
     """Tokens of versions that no longer serve."""
+    on_token: Callable[[int, float], None] | None = None
+    """Told the id and the logprob of each token after which the response goes on."""
 
     @property
     def identity(self) -> Sequence[int]:
@@ -49,6 +51,7 @@ class Rows:
         self.top_p = np.ones(capacity, np.float32)
         self.of_these_weights = np.zeros(capacity, bool)  # begun with the weights that serve now
         self.watches_text = np.zeros(capacity, bool)
+        self.streams = np.zeros(capacity, bool)
         self.stop_ids = np.full((capacity, 1), -1, np.int64)
         self.ids = np.zeros((capacity, 0), np.int32)
         self.logprobs = np.zeros((capacity, 0), np.float32)
@@ -71,6 +74,7 @@ class Rows:
         self.top_p[row] = sampling.top_p
         self.of_these_weights[row] = True
         self.watches_text[row] = bool(sampling.stop_strings)
+        self.streams[row] = request.on_token is not None
         self.stop_ids[row] = -1
         self.stop_ids[row, : len(request.stop_ids)] = request.stop_ids
 

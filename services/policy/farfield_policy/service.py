@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from farfield_kernel.queue.opening import connect
 from farfield_kernel.server import Mount
-from farfield_policy.config import PolicyConfig, ScriptedConfig
+from farfield_policy.config import PolicyConfig, ScriptedConfig, TorchConfig
 from farfield_policy.engine import Engine
 from farfield_policy.scripted import ScriptedEngine
 from farfield_policy.servicer import mount
@@ -40,18 +40,28 @@ async def assembled(config: PolicyConfig) -> AsyncIterator[Service]:
     engine = await open_engine(config)
     drain_seconds = config.server.drain_seconds
     try:
+        doors = _further_doors(config, engine)
         if not config.queue_url:
-            yield Service(mount(engine), engine, (), drain_seconds)
+            yield Service(mount(engine), engine, doors, drain_seconds)
             return
         queue = connect(config.queue_url)
         try:
             watch = WeightsWatch(engine, queue, config.lane, config.watch_seconds, config.retry_seconds)
             await watch.catch_up()
-            yield Service(mount(engine), engine, (watch.follow,), drain_seconds)
+            yield Service(mount(engine), engine, (watch.follow, *doors), drain_seconds)
         finally:
             await queue.close()
     finally:
         await engine.close()
+
+
+def _further_doors(config: PolicyConfig, engine: Engine) -> tuple[Callable[[], Awaitable[None]], ...]:
+    """What else serves the engine, beside gRPC."""
+    if config.tgi_server is None or not isinstance(config.engine, TorchConfig):
+        return ()
+    from farfield_policy.tgi_server.server import TgiServer
+
+    return (TgiServer(engine, config.engine.model, config.tgi_server, config.server).serve,)
 
 
 async def open_engine(config: PolicyConfig) -> Engine:

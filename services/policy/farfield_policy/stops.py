@@ -22,6 +22,12 @@ def hit(ids: Sequence[int], stop_strings: Sequence[str], decode: Decode) -> str 
     return cut(decode(ids), stop_strings)
 
 
+def ends(ids: Sequence[int], stop_strings: Sequence[str], decode: Decode) -> str | None:
+    """The text of a response that ends with a stop string, or None."""
+    tail = _tail(ids, max(map(len, stop_strings)), decode)
+    return decode(ids) if tail.endswith(tuple(stop_strings)) else None
+
+
 def _tail(ids: Sequence[int], characters: int, decode: Decode) -> str:
     """Text of the last tokens: of the last one and at least twice `characters` before it, or the whole."""
     enough = len(decode(ids[-1:])) + 2 * characters

@@ -181,6 +181,8 @@ class TorchEngine:
             if isinstance(request, FarfieldError):
                 settle(future, request)
             elif not future.done():
+                if prompt.on_token is not None:
+                    request.on_token = partial(self._post, prompt.on_token)
                 ticket = Ticket(request, prompt.require, self._done(future))
                 future.add_done_callback(partial(self._withdraw, ticket))
                 tickets.append(ticket)

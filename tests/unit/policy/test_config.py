@@ -26,3 +26,10 @@ def test_a_typo_is_named_with_what_was_meant() -> None:
 def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="scripted"):
         parse(PolicyConfig, {"engine": {"kind": "vllm"}}, "test")
+
+
+def test_a_second_door_is_the_torch_engines() -> None:
+    door = {"tgi_server": {"port": 8080}}
+    assert parse(PolicyConfig, {"engine": {"model": "m"}, **door}, "test").tgi_server is not None
+    with pytest.raises(InvalidArgument, match="tgi_server needs engine torch, not scripted"):
+        parse(PolicyConfig, {"engine": {"kind": "scripted", "responses": ["a"]}, **door}, "test")

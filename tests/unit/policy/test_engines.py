@@ -279,6 +279,17 @@ class TestTorchEngine:
         opened._model._fused._norm._forward_pre_hooks.clear()
         assert (await opened.submit([ask()])[0]).response_ids
 
+    async def test_tokens_are_told_as_they_are_drawn_and_the_last_by_the_completion(
+        self, opened: TorchEngine
+    ) -> None:
+        told: list[list[tuple[int, float]]] = [[], []]
+        prompts = [
+            ask(9, seed=seed, on_token=lambda *token, seed=seed: told[seed].append(token)) for seed in (0, 1)
+        ]
+        for heard, future in zip(told, opened.submit([*prompts, ask(9, seed=2)]), strict=False):
+            done = await future
+            assert heard == list(zip(done.response_ids, done.logprobs, strict=True))[:-1]
+
     async def test_it_describes_itself(self, opened: TorchEngine) -> None:
         about = opened.describe()
         assert (about.engine, about.max_context_tokens, about.max_concurrency) == ("torch", 100, 4)

@@ -1,6 +1,6 @@
 import pytest
 
-from farfield_policy.stops import cut, hit
+from farfield_policy.stops import cut, ends, hit
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -46,3 +46,13 @@ def test_what_only_the_tail_shows_is_no_stop() -> None:
 
     ids = [0, 1] * 10
     assert hit(ids, ["ba"], decode) is None
+
+
+def test_a_stop_may_have_to_be_where_a_token_ends() -> None:
+    def words(ids: list[int]) -> str:
+        return "".join(("one ", "stop", "per", " now")[i] for i in ids)
+
+    assert hit([0, 1, 2], ["top"], words) == "one stop"
+    assert ends([0, 1], ["never", "top"], words) == "one stop"
+    assert ends([0, 1, 2], ["top"], words) is None
+    assert ends([0, 1, 2, 3], ["r now"], words) == "one stopper now"

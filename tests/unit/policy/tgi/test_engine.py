@@ -84,5 +84,5 @@ async def test_the_description_is_true(engine: TgiEngine) -> None:
     assert able.token_ids_out
     assert able.seed
     assert able.stop_strings
-    assert not (able.token_ids_in or able.logprobs_raw or able.score or able.stop_token_ids or able.images)
+    assert not any((able.token_ids_in, able.logprobs_raw, able.score, able.stop_token_ids, able.images))
     assert able.weight_update.value == "none"

@@ -1,0 +1,1 @@
+"""The engine behind the wire protocol of text-generation-inference, for its clients."""
