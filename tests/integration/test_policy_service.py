@@ -25,6 +25,7 @@ from farfield.types.v1 import types_pb2
 from farfield_kernel import wire
 from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.queue.opening import connect
+from farfield_kernel.weight_stores.remote import RemoteStore
 from farfield_kernel.weights import Weights, seal
 
 WORDS = ["<pad>", "<end>", "<system>", "<user>", "<assistant>", *"abcdefghijklmnopqrstuvwxyz"]
@@ -240,3 +241,31 @@ async def test_terminated_it_finishes_what_runs_and_refuses_the_rest(base: Path,
         assert set(refused) == {code_pb2.UNAVAILABLE}
         assert len(refused) < 61
     assert await asyncio.to_thread(process.child.wait, 60) == 0
+
+
+async def test_weights_come_from_a_bucket(
+    base: Path, module_redis: Any, s3: str, publish: Publish, tmp_path: Path
+) -> None:
+    queue, store = connect(module_redis.url), RemoteStore(f"s3://weights/{tmp_path.name}", "bucket")
+    options = {
+        "engine.model": str(base),
+        "queue_url": module_redis.url,
+        "lane": "bucket",
+        "watch_seconds": 0.2,
+        "weights_cache": str(tmp_path / "cache"),
+    }
+    process = Process(tmp_path / "log", **options)
+    try:
+        async with process.stub() as stub:
+            for version in range(3):
+                put = await asyncio.to_thread(store.put, publish("bucket", version))
+                await queue.announce("bucket", put)
+                require = pb.WeightVersion(run_id="bucket", version=version, digest=put.digest)
+                request = pb.GenerateRequest(prompts=[ask("1", require=require)])
+                result = (await stub.Generate(request)).results[0]
+                assert result.response.versions[0].version == version
+        assert len(list((tmp_path / "cache").iterdir())) == 2
+    finally:
+        process.child.kill()
+        process.child.wait()
+        await queue.close()

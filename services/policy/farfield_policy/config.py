@@ -1,5 +1,6 @@
 """What the policy service is configured with."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -81,6 +82,12 @@ class PolicyConfig(Config):
     queue_url: str = ""
     """Where the lane announces weights: redis://, rediss://, unix://. Empty follows no announcements,
     and weights come by LoadWeights alone."""
+    weights_cache: Path | None = None
+    """Folder of this replica's own, to which weights of an object store are downloaded. Absent, weights come
+    from folders alone."""
+    weights_cached: int = Field(default=2, ge=1)
+    """Most versions in it, one that is being downloaded included. An engine that reads its weights again when
+    it restarts needs 2."""
     watch_seconds: float = Field(default=5, gt=0)
     """How long one look for new weights waits for an announcement."""
     retry_seconds: float = Field(default=1, gt=0)

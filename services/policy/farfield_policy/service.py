@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from farfield_kernel.queue.opening import connect
 from farfield_kernel.server import Mount
+from farfield_kernel.weight_stores.cache import WeightCache
 from farfield_policy.config import PolicyConfig, ScriptedConfig, TorchConfig
 from farfield_policy.engine import Engine
 from farfield_policy.scripted import ScriptedEngine
 from farfield_policy.servicer import mount
 from farfield_policy.tgi.config import TgiConfig
-from farfield_policy.weights_watch import WeightsWatch
+from farfield_policy.weights_watch import WeightsWatch, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +39,21 @@ class Service:
 async def assembled(config: PolicyConfig) -> AsyncIterator[Service]:
     """The service for the length of a block, serving the lane's weights where it has announced any."""
     engine = await open_engine(config)
+    show(engine.describe().weights)
+    cache = WeightCache(config.weights_cache, config.weights_cached)
     drain_seconds = config.server.drain_seconds
     try:
         doors = _further_doors(config, engine)
         if not config.queue_url:
-            yield Service(mount(engine), engine, doors, drain_seconds)
+            yield Service(mount(engine, cache), engine, doors, drain_seconds)
             return
         queue = connect(config.queue_url)
         try:
-            watch = WeightsWatch(engine, queue, config.lane, config.watch_seconds, config.retry_seconds)
+            watch = WeightsWatch(
+                engine, cache, queue, config.lane, config.watch_seconds, config.retry_seconds
+            )
             await watch.catch_up()
-            yield Service(mount(engine), engine, (watch.follow, *doors), drain_seconds)
+            yield Service(mount(engine, cache), engine, (watch.follow, *doors), drain_seconds)
         finally:
             await queue.close()
     finally:

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from farfield.policy.v1 import policy_pb2 as pb
 from farfield.policy.v1 import policy_pb2_grpc
 from farfield_kernel.errors import FarfieldError, InvalidArgument
 from farfield_kernel.server import Mount
+from farfield_kernel.weight_stores.cache import WeightCache
 from farfield_policy import messages
 from farfield_policy.engine import Completion, Engine
 from farfield_policy.weights_watch import load_verified
@@ -17,8 +17,8 @@ Future = asyncio.Future[Completion]
 
 
 class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, cache: WeightCache) -> None:
+        self._engine, self._cache = engine, cache
 
     async def Describe(self, request: pb.DescribeRequest, context: Any) -> pb.DescribeResponse:
         return messages.description_to(self._engine.describe())
@@ -76,10 +76,10 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
 
     async def LoadWeights(self, request: pb.LoadWeightsRequest, context: Any) -> pb.LoadWeightsResponse:
         if not request.path:
-            raise InvalidArgument("path is empty; name the folder of the weights")
+            raise InvalidArgument("path is empty; name the folder of the weights, or their URL")
         wanted = request.weights
         swapped = await load_verified(
-            self._engine, Path(request.path), wanted.run_id, wanted.version, wanted.digest
+            self._engine, self._cache, request.path, wanted.run_id, wanted.version, wanted.digest
         )
         return pb.LoadWeightsResponse(
             weights=messages.version_to(swapped.weights),
@@ -143,9 +143,10 @@ def _cancel(futures: list[Future]) -> None:
         future.cancel()
 
 
-def mount(engine: Engine) -> Mount:
+def mount(engine: Engine, cache: WeightCache | None = None) -> Mount:
+    """Without a cache, weights are loaded from folders alone."""
     return Mount(
         pb.DESCRIPTOR.services_by_name["PolicyService"],
         policy_pb2_grpc.add_PolicyServiceServicer_to_server,
-        PolicyServicer(engine),
+        PolicyServicer(engine, cache or WeightCache(None)),
     )

@@ -63,7 +63,6 @@ class TorchEngine:
         self._decoder = Decoder(model, self._version, settings, chat.decode)
         if config.deterministic:
             prove(self._decoder, settings.rows)
-        meters.version.labels("").set(0)
         meters.rows.set(config.max_rows)
         self._thread = DecodeThread(self._decoder, config.weights_wait_seconds)
         self._thread.start()
@@ -127,8 +126,6 @@ class TorchEngine:
             stall = await swapped
             self._model, self._version = model, weights
             meters.load_seconds.observe(seconds)
-            meters.version.clear()
-            meters.version.labels(weights.run_id).set(weights.version)
             log.info("serving %s from %s", weights, path)
             return Swapped(weights, seconds, stall)
 

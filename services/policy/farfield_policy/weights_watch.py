@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from pathlib import Path
 
-from farfield_kernel import weights as sealed
 from farfield_kernel.errors import FailedPrecondition, FarfieldError
 from farfield_kernel.queue.contract import Queue
+from farfield_kernel.weight_stores.cache import WeightCache
 from farfield_kernel.weights import Weights
 from farfield_policy import meters
 from farfield_policy.engine import Engine, Swapped, Version
@@ -15,27 +14,42 @@ log = logging.getLogger(__name__)
 
 
 async def load_verified(
-    engine: Engine, folder: Path, run_id: str = "", version: int = 0, digest: str = ""
+    engine: Engine, cache: WeightCache, address: str, run_id: str = "", version: int = 0, digest: str = ""
 ) -> Swapped:
-    """Loads a sealed folder after checking its sums, and that it is the version that was asked for.
-    Without a run id whatever the folder holds is taken."""
-    found = await asyncio.to_thread(sealed.verify, folder)
+    """Loads a sealed folder, or a version of an object store, after checking its sums, and that it is the
+    version that was asked for. Without a run id whatever is there is taken."""
+    found = await asyncio.to_thread(cache.fetch, address)
     if run_id and (found.run_id, found.version) != (run_id, version):
         raise FailedPrecondition(
-            f"{folder} holds version {found.version} of run '{found.run_id}', not {version} of '{run_id}'"
+            f"{address} holds version {found.version} of run '{found.run_id}', not {version} of '{run_id}'"
         )
     if digest and found.digest != digest:
-        raise FailedPrecondition(f"{folder} was published again: its digest is {found.digest}, not {digest}")
-    return await engine.load_weights(str(folder), Version(found.run_id, found.version, found.digest))
+        raise FailedPrecondition(f"{address} was published again: its digest is {found.digest}, not {digest}")
+    swapped = await engine.load_weights(found.path, Version(found.run_id, found.version, found.digest))
+    show(swapped.weights)
+    return swapped
+
+
+def show(serving: Version) -> None:
+    """In `/metrics`: one version at a time."""
+    meters.version.clear()
+    meters.version.labels(serving.run_id).set(serving.version)
 
 
 class WeightsWatch:
     """Follows a lane. Weights that are torn or not there yet are tried again; meanwhile the old serve."""
 
     def __init__(
-        self, engine: Engine, queue: Queue, lane: str, watch_seconds: float, retry_seconds: float
+        self,
+        engine: Engine,
+        cache: WeightCache,
+        queue: Queue,
+        lane: str,
+        watch_seconds: float,
+        retry_seconds: float,
     ) -> None:
         self._engine = engine
+        self._cache = cache
         self._queue = queue
         self._lane = lane
         self._watch_seconds = watch_seconds
@@ -65,7 +79,12 @@ class WeightsWatch:
     async def _load(self, announced: Weights) -> None:
         try:
             await load_verified(
-                self._engine, Path(announced.path), announced.run_id, announced.version, announced.digest
+                self._engine,
+                self._cache,
+                announced.path,
+                announced.run_id,
+                announced.version,
+                announced.digest,
             )
         except FarfieldError:
             meters.torn.inc()

@@ -26,6 +26,10 @@ class TrainerConfig(Config):
     """The verifier service: checks a run's rewards before it starts. Without it they are not checked."""
     runs: Path = Path("runs")
     """Folder of runs; the policies of the lane must be able to read it under the same path."""
+    weights: str = ""
+    """Where weights are published: the URL of an object store that the policies reach, e.g.
+    s3://BUCKET/PREFIX (needs farfield-kernel[s3]); empty for the run's folder. Checkpoints stay in the run's
+    folder."""
     device: str = "cpu"
     """Where the model is trained, e.g. `cuda`."""
     torch_threads: int = Field(default=1, ge=1)

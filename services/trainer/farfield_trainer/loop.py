@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 from farfield_kernel.errors import Unavailable
 from farfield_kernel.queue.contract import Queue
+from farfield_kernel.weight_stores.opening import open_store
 from farfield_kernel.weights import Weights, write_durably
 from farfield_trainer import planning
 from farfield_trainer.checkpoint import Checkpoint, Checkpoints
@@ -57,6 +58,8 @@ class Station:
     make_demonstrations: Callable[[RunConfig], Demonstrations]
     open_scalars: Callable[[Path, int], Scalars]
     """Of a folder, for a run that goes on after an update."""
+    weights: str = ""
+    """Where versions are published: the URL of an object store; empty for each run's folder."""
 
 
 class Loop:
@@ -76,7 +79,8 @@ class Loop:
         self.weights: Weights | None = None
         self._station, self._control, self._reports = station, control, reports
         self._checkpoints = Checkpoints(folder / "checkpoints", run_id, config.checkpoint.keep)
-        self._publisher = Publisher(folder / "weights", run_id, config.keep_weights)
+        store = open_store(station.weights, run_id, folder / "weights")
+        self._publisher = Publisher(store, folder / "weights", run_id, config.keep_weights)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="learner")
         self._durably_evaluating: set[int] = set()
         self._learner: Learner
@@ -213,7 +217,8 @@ class Loop:
             self.weights = await self._in_thread(
                 self._publisher.publish, version, parent, self._learner.save_pretrained
             )
-            self._publisher.prune({*self.progress.evaluating, *self._durably_evaluating})
+            needed = {*self.progress.evaluating, *self._durably_evaluating}
+            await self._in_thread(self._publisher.prune, needed)
 
     async def _save(self) -> Saved:
         """Writes a checkpoint of the present state, then acknowledges what it includes."""

@@ -81,6 +81,7 @@ def _station(
         make_learner=make_learner,
         make_demonstrations=make_demonstrations,
         open_scalars=TensorboardLog,
+        weights=config.weights,
     )
 
 

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from farfield_kernel.errors import DataLoss, FailedPrecondition
+from farfield_kernel.metrics import REGISTRY
 from farfield_kernel.queue.contract import Queue
 from farfield_kernel.queue.opening import connect
+from farfield_kernel.weight_stores.cache import WeightCache
+from farfield_kernel.weight_stores.remote import RemoteStore
 from farfield_kernel.weights import Weights, seal
 from farfield_model.chat import Message
 from farfield_policy.engine import Prompt, Requirement, Sampling, Version
@@ -15,6 +18,8 @@ from farfield_policy.scripted import ScriptedEngine
 from farfield_policy.weights_watch import WeightsWatch, load_verified
 
 Publish = Callable[..., Weights]
+HERE = WeightCache(None)
+"""Of a policy that reads the trainer's folder."""
 
 
 @pytest.fixture
@@ -36,8 +41,10 @@ async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
 
 
 @asynccontextmanager
-async def following(engine: ScriptedEngine, queue: Queue) -> AsyncIterator[WeightsWatch]:
-    watch = WeightsWatch(engine, queue, "lane", watch_seconds=0.05, retry_seconds=0.01)
+async def following(
+    engine: ScriptedEngine, queue: Queue, cache: WeightCache = HERE
+) -> AsyncIterator[WeightsWatch]:
+    watch = WeightsWatch(engine, cache, queue, "lane", watch_seconds=0.05, retry_seconds=0.01)
     await watch.catch_up()
     task = asyncio.ensure_future(watch.follow())
     yield watch
@@ -96,12 +103,36 @@ async def test_torn_weights_at_the_start_are_not_fatal(queue: Queue, publish: Pu
 async def test_only_the_version_that_was_asked_for_is_loaded(publish: Publish) -> None:
     engine = ScriptedEngine(["a"], weights_wait_seconds=10)
     weights = publish(2)
-    folder = Path(weights.path)
-    await load_verified(engine, folder)
-    await load_verified(engine, folder, "run", 2, weights.digest)
+    await load_verified(engine, HERE, weights.path)
+    await load_verified(engine, HERE, weights.path, "run", 2, weights.digest)
     for run_id, version, digest in (("run", 3, ""), ("other", 2, ""), ("run", 2, "abc")):
         with pytest.raises(FailedPrecondition):
-            await load_verified(engine, folder, run_id, version, digest)
-    (folder / "model.safetensors").write_text("other")
+            await load_verified(engine, HERE, weights.path, run_id, version, digest)
+    (Path(weights.path) / "model.safetensors").write_text("other")
     with pytest.raises(DataLoss, match=r"model\.safetensors"):
-        await load_verified(engine, folder)
+        await load_verified(engine, HERE, weights.path)
+
+
+async def test_weights_of_an_object_store_are_downloaded_and_followed(
+    queue: Queue, publish: Publish, tmp_path: Path
+) -> None:
+    store = RemoteStore((tmp_path / "bucket").as_uri(), "run")
+    engine = ScriptedEngine(["a"], weights_wait_seconds=10)
+    first, cache = store.put(publish(1)), WeightCache(tmp_path / "cache")
+    await queue.announce("lane", first)
+    async with following(engine, queue, cache):
+        assert engine.describe().weights == Version("run", 1, first.digest)
+        await queue.announce("lane", store.put(publish(2)))
+        await served(engine, 2)
+    assert REGISTRY.get_sample_value("farfield_policy_weight_version", {"run": "run"}) == 2
+
+
+async def test_without_a_folder_to_download_to_the_old_weights_serve(
+    queue: Queue, publish: Publish, tmp_path: Path, caplog
+) -> None:
+    store = RemoteStore((tmp_path / "bucket").as_uri(), "run")
+    engine = ScriptedEngine(["a"], weights_wait_seconds=10)
+    await queue.announce("lane", store.put(publish(1)))
+    async with following(engine, queue):
+        assert engine.describe().weights == Version("", 0)
+    assert "set weights_cache to a folder" in caplog.text

@@ -476,6 +476,19 @@ async def test_old_weights_go(place: Place) -> None:
     assert sorted(folder.name for folder in (life.folder / "weights").iterdir()) == ["000005", "000006"]
 
 
+async def test_weights_in_an_object_store_outlive_a_kill(place: Place, tmp_path: Path) -> None:
+    url, config = (tmp_path / "bucket").as_uri(), run_config(evaluation=EVALUATED)
+    expected = await unbroken(tmp_path / "unbroken", config)
+    await place.life(config, weights=url).killed_at(2, "eval")
+    life = place.life(config, weights=url)
+    assert await life.live() is End.FINISHED
+    published = tmp_path / "bucket" / "r"
+    assert (published / "000004" / "model.bin").read_text() == expected.history
+    assert (await place.queue.weights(LANE)).path == f"{url}/r/000004"  # type: ignore[union-attr]
+    assert summary(life)["weights"] == f"{url}/r/000004"
+    assert sorted(item.name for item in published.iterdir()) == ["000003", "000004"]
+
+
 # SFT
 
 

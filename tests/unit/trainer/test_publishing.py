@@ -4,6 +4,9 @@ from pathlib import Path
 import pytest
 
 from farfield_kernel.errors import DataLoss, Exhausted, NotFound
+from farfield_kernel.weight_stores.folder import FolderStore
+from farfield_kernel.weight_stores.opening import open_store
+from farfield_kernel.weight_stores.remote import RemoteStore
 from farfield_trainer.publishing import Publisher
 
 
@@ -13,7 +16,8 @@ def model(text: str):
 
 @pytest.fixture
 def publisher(tmp_path: Path) -> Publisher:
-    return Publisher(tmp_path / "weights", "r", keep=2)
+    folder = tmp_path / "weights"
+    return Publisher(FolderStore(folder), folder, "r", keep=2)
 
 
 def test_a_version_is_sealed_with_its_parent(publisher: Publisher) -> None:
@@ -56,3 +60,24 @@ def test_torn_and_missing(publisher: Publisher) -> None:
 def test_a_full_disk(publisher: Publisher) -> None:
     with pytest.raises(Exhausted, match=r"version 0 was not published.*No space left"):
         publisher.publish(0, None, lambda _: Path("/dev/full").write_text("x") and None)
+
+
+def test_versions_of_an_object_store_leave_nothing_in_the_runs_folder(tmp_path: Path) -> None:
+    folder, bucket = tmp_path / "weights", tmp_path / "bucket"
+    publisher = Publisher(open_store(bucket.as_uri(), "r", folder), folder, "r", keep=2)
+    for version in range(3):
+        weights = publisher.publish(version, None, model(f"{version}"))
+    publisher.prune({0})
+    assert weights.path == f"{bucket.as_uri()}/r/000002"
+    assert publisher.find(2) == weights
+    assert list(folder.iterdir()) == []
+    assert sorted(item.name for item in (bucket / "r").iterdir()) == ["000000", "000001", "000002"]
+    publisher.prune(())
+    assert sorted(item.name for item in (bucket / "r").iterdir()) == ["000001", "000002"]
+
+
+def test_what_cannot_be_pruned_does_not_end_the_run(tmp_path: Path, caplog) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = RemoteStore((tmp_path / "file").as_uri(), "r", patience_seconds=0)
+    Publisher(store, tmp_path, "r", keep=2).prune(())
+    assert "old versions are still there" in caplog.text

@@ -1,0 +1,1 @@
+"""Where published weights are kept: a folder, or an object store."""
