@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -129,15 +130,19 @@ def redis_url(redis_binary: str, tmp_path_factory: pytest.TempPathFactory) -> It
     server.kill()
 
 
-@pytest.fixture(scope="session")
-def tgi_faults() -> ModuleType:
-    """`tgi_faults.py` beside this file."""
-    spec = spec_from_file_location("tgi_faults", Path(__file__).with_name("tgi_faults.py"))
+def beside(name: str) -> ModuleType:
+    """A module beside this file, which pytest puts on no path."""
+    spec = spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
-    module = module_from_spec(spec)
+    module = sys.modules[name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def tgi_faults() -> ModuleType:
+    return beside("tgi_faults")
 
 
 MOTO = shutil.which("moto_server") or str(Path(__file__).parents[1] / ".moto" / "bin" / "moto_server")
@@ -175,3 +180,8 @@ def _make_bucket(url: str) -> None:
             time.sleep(0.1)
         else:
             return
+
+
+@pytest.fixture(scope="session")
+def vllm_stand_in() -> ModuleType:
+    return beside("vllm_stand_in")

@@ -9,6 +9,7 @@ from farfield_kernel.config import Config
 from farfield_kernel.server import ServerConfig
 from farfield_policy.tgi.config import TgiConfig
 from farfield_policy.tgi_server.config import TgiServerConfig
+from farfield_policy.vllm.config import VllmConfig
 
 
 class TorchConfig(Config):
@@ -72,7 +73,8 @@ class PolicyConfig(Config):
     engine: Annotated[
         Annotated[TorchConfig, Tag("torch")]
         | Annotated[ScriptedConfig, Tag("scripted")]
-        | Annotated[TgiConfig, Tag("tgi")],
+        | Annotated[TgiConfig, Tag("tgi")]
+        | Annotated[VllmConfig, Tag("vllm")],
         Discriminator(_kind),
     ]
     tgi_server: TgiServerConfig | None = None

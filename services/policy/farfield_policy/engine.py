@@ -155,6 +155,7 @@ class Capabilities:
     stop_strings: bool = True
     stop_token_ids: bool = True
     images: bool = False
+    lora: bool = False
     weight_update: WeightUpdate = WeightUpdate.NONE
     deterministic: bool = False
 

@@ -146,6 +146,7 @@ def _capabilities_to(able: Capabilities) -> pb.Capabilities:
         stop_strings=able.stop_strings,
         stop_token_ids=able.stop_token_ids,
         images=able.images,
+        lora=able.lora,
         weight_update=_UPDATES[able.weight_update],
         deterministic=able.deterministic,
     )

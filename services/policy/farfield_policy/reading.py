@@ -3,18 +3,13 @@
 import logging
 from collections.abc import Sequence
 
-from farfield_kernel.errors import (
-    CONTEXT_FULL,
-    FailedPrecondition,
-    FarfieldError,
-    InvalidArgument,
-    PluginFailure,
-)
+from farfield_kernel.errors import FailedPrecondition, FarfieldError, PluginFailure
 from farfield_model.chat import Chat, images_of
 from farfield_model.images import ImageFile
 from farfield_model.vision import Picture
 from farfield_policy.engine import Forced, Prompt
 from farfield_policy.gallery import Gallery
+from farfield_policy.limits import check_prompt_ids
 from farfield_policy.model import Model
 from farfield_policy.rows import Request
 from farfield_policy.scoring import Seen
@@ -54,7 +49,7 @@ class Reader:
             if self._gallery is not None:
                 messages = tuple(map(self._gallery.complete, messages))
             ids = self._chat.build(prompt.prefix_ids, messages)
-            self._check_ids(ids)
+            check_prompt_ids(ids, self._model.vocabulary, self._max_context)
             stops = tuple(sorted({*self._eos_ids, *prompt.sampling.stop_token_ids}))
             return Request(ids, prompt.sampling, prompt.seed, stops, self._sight(ids, pictures))
         except FarfieldError as error:
@@ -81,15 +76,3 @@ class Reader:
         if vision is None or not (pictures or vision.image_token in ids):
             return None
         return sight_of(ids, pictures, vision, self._model.module, self._model.vocabulary)
-
-    def _check_ids(self, ids: list[int]) -> None:
-        if not ids:
-            raise InvalidArgument("the prompt is empty: give prefix_ids, messages or both")
-        if min(ids) < 0 or max(ids) >= self._model.vocabulary:
-            raise InvalidArgument(f"prefix_ids go beyond the vocabulary of {self._model.vocabulary} ids")
-        if len(ids) >= self._max_context:
-            raise FailedPrecondition(
-                f"the prompt has {len(ids)} tokens; the context holds {self._max_context}, "
-                "and at least one is needed for the response",
-                reason=CONTEXT_FULL,
-            )

@@ -5,8 +5,9 @@ from typing import TypeAlias
 
 import torch
 
-from farfield_kernel.errors import FarfieldError, InvalidArgument
+from farfield_kernel.errors import FarfieldError
 from farfield_policy.engine import Forced, Scores
+from farfield_policy.limits import fault_of
 from farfield_policy.model import Chunk, Model
 from farfield_policy.sampling import logprobs_of
 from farfield_policy.sight import Sight
@@ -70,13 +71,4 @@ def _length(item: Forced) -> int:
 
 
 def _fault(item: Forced, sight: Seen, vocabulary: int, most_context: int) -> FarfieldError | None:
-    if isinstance(sight, FarfieldError):
-        return sight
-    if not item.prompt_ids or not item.response_ids:
-        return InvalidArgument("prompt_ids and response_ids must both hold at least one id")
-    if not 0 <= item.temperature < float("inf"):
-        return InvalidArgument(f"temperature is {item.temperature}; it must be finite and >= 0")
-    if _length(item) > most_context:
-        return InvalidArgument(f"{_length(item)} tokens exceed the context of {most_context}")
-    wrong = next((i for i in (*item.prompt_ids, *item.response_ids) if not 0 <= i < vocabulary), None)
-    return None if wrong is None else InvalidArgument(f"id {wrong} is not in the vocabulary of {vocabulary}")
+    return sight if isinstance(sight, FarfieldError) else fault_of(item, vocabulary, most_context)

@@ -14,6 +14,7 @@ from farfield_policy.engine import Engine
 from farfield_policy.scripted import ScriptedEngine
 from farfield_policy.servicer import mount
 from farfield_policy.tgi.config import TgiConfig
+from farfield_policy.vllm.config import VllmConfig
 from farfield_policy.weights_watch import WeightsWatch, show
 
 
@@ -76,6 +77,10 @@ async def open_engine(config: PolicyConfig) -> Engine:
         from farfield_policy.tgi.engine import open_engine as open_tgi_engine
 
         return await open_tgi_engine(config.engine)
+    if isinstance(config.engine, VllmConfig):
+        from farfield_policy.vllm.engine import open_engine as open_vllm_engine
+
+        return await open_vllm_engine(config.engine)
 
     from farfield_policy.torch_engine import open_engine as open_torch_engine
 

@@ -25,7 +25,7 @@ def test_a_typo_is_named_with_what_was_meant() -> None:
 
 def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="scripted"):
-        parse(PolicyConfig, {"engine": {"kind": "vllm"}}, "test")
+        parse(PolicyConfig, {"engine": {"kind": "llama"}}, "test")
 
 
 def test_a_second_door_is_the_torch_engines() -> None:

@@ -1,7 +1,8 @@
-"""What every engine does: torch, scripted and tgi (before a stand-in of its wire) under the same tests."""
+"""What every engine does: each of them under the same tests; tgi and vllm before stand-ins of their wires."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +31,8 @@ from farfield_policy.scripted import ScriptedEngine
 from farfield_policy.tgi.config import TgiConfig
 from farfield_policy.tgi.engine import open_engine as open_tgi_engine
 from farfield_policy.torch_engine import TorchEngine, open_engine
+from farfield_policy.vllm.config import VllmConfig
+from farfield_policy.vllm.engine import open_engine as open_vllm_engine
 
 HELLO = (Message("user", "a b c"),)
 LONG = 120
@@ -43,32 +46,41 @@ def ask(new: int = 8, temperature: float = 1.0, seed: int = 0, **more: Any) -> P
 Open = Callable[..., Awaitable[Engine]]
 
 
-@pytest.fixture(params=["torch", "scripted", "tgi"])
+@pytest.fixture(params=["torch", "scripted", "tgi", "vllm"])
 async def open_one(
     request: pytest.FixtureRequest,
     checkpoint: Path,
     tgi_wire: ModuleType,
+    vllm_stand_in: ModuleType,
     make_word_tokenizer: Callable[..., Any],
 ) -> AsyncIterator[Open]:
     """Opens an engine that waits so many seconds for weights."""
-    opened: list[Engine] = []
     model = str(checkpoint)
 
-    async with tgi_wire.TgiWire(tgi_wire.scripted(make_word_tokenizer(), ["d e f", "g"])) as wire:
+    async with AsyncExitStack() as opened:
 
         async def make(wait: float = 30) -> Engine:
-            if request.param == "torch":
-                opened.append(open_engine(TorchConfig(model=model, max_rows=4, weights_wait_seconds=wait)))
-            elif request.param == "tgi":
-                config = TgiConfig(kind="tgi", url=wire.url, tokenizer=model, weights_wait_seconds=wait)
-                opened.append(await open_tgi_engine(config, tgi_wire.TwinHosting(wire.url)))
-            else:
-                opened.append(ScriptedEngine(["d e f", "g"], 0.001, weights_wait_seconds=wait, rows=4))
-            return opened[-1]
+            match request.param:
+                case "torch":
+                    engine: Engine = open_engine(
+                        TorchConfig(model=model, max_rows=4, weights_wait_seconds=wait)
+                    )
+                case "scripted":
+                    engine = ScriptedEngine(["d e f", "g"], 0.001, weights_wait_seconds=wait, rows=4)
+                case "tgi":
+                    twin = tgi_wire.TgiWire(tgi_wire.scripted(make_word_tokenizer(), ["d e f", "g"]))
+                    wire = await opened.enter_async_context(twin)
+                    tgi = TgiConfig(kind="tgi", url=wire.url, tokenizer=model, weights_wait_seconds=wait)
+                    engine = await open_tgi_engine(tgi, tgi_wire.TwinHosting(wire.url))
+                case _:
+                    server = await opened.enter_async_context(vllm_stand_in.VllmStandIn(checkpoint, rows=4))
+                    vllm = VllmConfig(kind="vllm", url=server.url, tokenizer=model, max_concurrency=4)
+                    patient = vllm.model_copy(update={"weights_wait_seconds": wait})
+                    engine = await open_vllm_engine(patient)
+            opened.push_async_callback(engine.close)
+            return engine
 
         yield make
-        for engine in opened:
-            await engine.close()
 
 
 @pytest.fixture

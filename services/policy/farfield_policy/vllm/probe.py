@@ -1,0 +1,96 @@
+"""What a server can do, asked of it when the engine starts: nothing is assumed from its flags or version."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from time import monotonic
+
+from farfield_kernel.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, Unavailable
+from farfield_policy.engine import Sampling
+from farfield_policy.vllm.server import Card, Server
+from farfield_policy.vllm.wire import (
+    Ask,
+    answer_from,
+    request_of,
+    score_request,
+    scores_from,
+    shows_processed,
+)
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`processed`: logprobs are of what was sampled; else they are the model's own. `in_place`, `adapters`:
+    which weights it can be given."""
+
+    release: str
+    card: Card
+    processed: bool
+    score: bool
+    in_place: bool
+    adapters: bool
+
+
+async def await_server(server: Server, seconds: float) -> None:
+    """Returns once the server is up; Unavailable where it does not come."""
+    deadline = monotonic() + seconds
+    while True:
+        try:
+            return await server.healthy()
+        except (Unavailable, DeadlineExceeded) as error:
+            if monotonic() >= deadline:
+                raise Unavailable(
+                    f"no vLLM server came up at {server.url} in {seconds:g} seconds ({error}); start it "
+                    "with `vllm serve`, or set engine.url and engine.start_seconds"
+                ) from error
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def probe(server: Server, model: str, prompt: list[int]) -> Found:
+    """`prompt`: any two ids. FailedPrecondition where the server cannot serve this engine at all."""
+    card = await server.card(model)
+    if card.max_context < 2:
+        raise FailedPrecondition(f"{server.url} does not say how many tokens its context holds")
+    found = Found(
+        release=await server.release(),
+        card=card,
+        processed=await _has_processed_logprobs(server, card.name, prompt),
+        score=await _scores(server, card.name, prompt),
+        in_place=await server.can_change_weights(),
+        adapters=await server.can_change_adapters(),
+    )
+    _tell(server.url, found)
+    return found
+
+
+async def _has_processed_logprobs(server: Server, model: str, prompt: list[int]) -> bool:
+    ask = Ask(prompt, Sampling(max_new_tokens=1, temperature=1.0, top_k=1), 0, (), 1)
+    data = await server.complete({**request_of(ask, model), "logprobs": 2})
+    answer_from(data, prompt)
+    return shows_processed(data)
+
+
+async def _scores(server: Server, model: str, prompt: list[int]) -> bool:
+    try:
+        scores_from(await server.complete(score_request(prompt, model)), prompt[:1], prompt[1:])
+    except InvalidArgument as error:
+        log.warning("the server gives no prompt logprobs, so Score is refused: %s", error)
+        return False
+    return True
+
+
+def _tell(url: str, found: Found) -> None:
+    log.info("vLLM %s at %s serves %s", found.release or "(no version)", url, found.card.name)
+    if not found.processed:
+        log.warning(
+            "the server's logprobs are the model's own, so only temperature 1 or 0 without top-k and top-p "
+            "is served; start it with --logprobs-mode processed_logprobs for all of them"
+        )
+    if not found.in_place:
+        log.warning(
+            "the server has no endpoints for new weights: use vLLM 0.27 or newer with VLLM_SERVER_DEV_MODE=1"
+        )
