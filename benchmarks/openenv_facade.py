@@ -30,8 +30,8 @@ from farfield.verifier.v1.verifier_pb2 import Attempt, Leaf, RewardPlan
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.wire import struct_from
 from farfield_rollout.config import RetryConfig
+from farfield_rollout.environments import Environments, written
 from farfield_rollout.images import ImageCache
-from farfield_rollout.replicas import Replicas
 from farfield_rollout.session import Session
 from farfield_rollout.verifier import VerifierClient
 
@@ -65,8 +65,8 @@ asyncio.run(play())
 
 
 async def stream(environment: str, verifier: str, sessions: int, seconds: float) -> int:
-    replicas, judge = (
-        Replicas(ClientConfig(address=environment)),
+    environments, judge = (
+        Environments(written(ClientConfig(address=environment))),
         VerifierClient(ClientConfig(address=verifier)),
     )
     ref = EnvironmentRef(name="generalpoints", variant="id", options=struct_from(OPTIONS))
@@ -76,7 +76,9 @@ async def stream(environment: str, verifier: str, sessions: int, seconds: float)
         steps = 0
         while time.perf_counter() < end:
             if steps % EACH == 0:
-                session = Session(f"{number}-{steps}", ref, number, replicas, ImageCache(0), RetryConfig())
+                session = Session(
+                    f"{number}-{steps}", ref, number, environments.of(ref), ImageCache(0), RetryConfig()
+                )
                 await session.start()
             outcome = await session.step(RESPONSE)
             assert outcome.state == STATE_CONTINUE
@@ -90,7 +92,7 @@ async def stream(environment: str, verifier: str, sessions: int, seconds: float)
 
     end = time.perf_counter() + seconds
     steps = sum(await asyncio.gather(*(one(number, end) for number in range(sessions))))
-    await asyncio.gather(replicas.close(), judge.close())
+    await asyncio.gather(environments.close(), judge.close())
     return steps
 
 

@@ -21,7 +21,7 @@ SLIM = [
     "farfield_verifiers",
 ]
 
-EXTRAS = {"osmnx", "verifiers"}
+EXTRAS = {"osmnx", "verifiers", "kubernetes", "aiohttp"}
 """What a part of a plugin may need that is not installed with it."""
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -85,3 +85,17 @@ def test_config_of_a_torch_service_is_read_before_torch(name: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "no_such_key" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["farfield_rollout.services", "farfield_trainer.peers"])
+def test_a_static_list_of_services_needs_no_library_for_clusters(name: str) -> None:
+    code = (
+        f"import asyncio, sys, {name}\n"
+        "from farfield_kernel.discovery.config import ListedService, StaticDiscovery\n"
+        "from farfield_kernel.discovery.opening import opened\n"
+        "listed = ListedService(kind='verifier', address='v:1')\n"
+        "assert asyncio.run(opened(StaticDiscovery(services=(listed,))))\n"
+        "assert not {'aiohttp', 'kubernetes'} & sys.modules.keys()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

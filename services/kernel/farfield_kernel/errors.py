@@ -99,6 +99,12 @@ class Unauthenticated(FarfieldError):
     code = code_pb2.UNAUTHENTICATED
 
 
+class PermissionDenied(FarfieldError):
+    """Known who asks, and not allowed."""
+
+    code = code_pb2.PERMISSION_DENIED
+
+
 _BY_CODE: dict[int, type[FarfieldError]] = {
     cls.code: cls
     for cls in (
@@ -114,6 +120,7 @@ _BY_CODE: dict[int, type[FarfieldError]] = {
         PluginFailure,
         Unimplemented,
         Unauthenticated,
+        PermissionDenied,
     )
 }
 

@@ -16,6 +16,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 async def run(config: RolloutConfig) -> None:
+    from farfield_kernel.discovery.opening import opened
     from farfield_kernel.queue.opening import connect
     from farfield_kernel.server import serve
     from farfield_rollout.services import Services
@@ -24,13 +25,16 @@ async def run(config: RolloutConfig) -> None:
     queue = connect(
         config.queue_url, lease_seconds=config.lease_seconds, patience_seconds=config.queue_patience_seconds
     )
-    services = Services.connect(config)
+    directory = await opened(config.discovery)
+    services = Services.connect(config, directory)
     worker = Worker(config, queue, services)
     try:
         await serve(config.server, [], background=[worker.run], drain=worker.drain)
     finally:
         await services.close()
         await queue.close()
+        if directory:
+            await directory.close()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.config import Config
+from farfield_kernel.discovery.config import DiscoveryConfig, StaticDiscovery
 from farfield_kernel.server import ServerConfig
 
 
@@ -28,7 +29,7 @@ class PolicyConfig(ClientConfig):
     timeout_seconds: float = Field(default=600, gt=0)
     """Deadline of one response, its time in the engine's queue included."""
     streams: int = Field(default=1, ge=1)
-    """Long-lived streams; with several replicas behind a `dns:///` name, at least as many as those."""
+    """Long-lived streams to each replica."""
 
 
 class RolloutConfig(Config):
@@ -51,12 +52,16 @@ class RolloutConfig(Config):
     """Episodes played at once."""
     attempts: int = Field(default=10, ge=1)
     """Most starts of one episode. One that takes its workers down with it fails after these."""
+    discovery: DiscoveryConfig = StaticDiscovery()
+    """How services are found. Where they are discovered, the addresses below are not used, and everything
+    else of them holds for each service of its kind."""
     environment: ClientConfig = ClientConfig(address="127.0.0.1:50051")
     """The environment service. Several addresses with commas between them, or a `dns:///` name of
     several, are replicas: a session stays with the one that it began on."""
     environments: dict[str, ClientConfig] = Field(default={})
     """Services of environments that have one of their own, by the environment's name."""
     verifier: ClientConfig = ClientConfig(address="127.0.0.1:50052")
+    """The verifier service. Several addresses, or a name of several, are replicas; so with the policy."""
     policy: PolicyConfig = PolicyConfig()
     retry: RetryConfig = RetryConfig()
     look_seconds: float = Field(default=0.2, gt=0)

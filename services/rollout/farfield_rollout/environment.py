@@ -31,6 +31,10 @@ class EnvironmentClient:
         self._restored = Batcher[_Past, pb.RestoreResult](self._send_past)
         self._closed = Batcher[str, None](self._send_close)
 
+    @property
+    def load(self) -> int:
+        return len(self.sessions)
+
     async def create(
         self, environment: pb.EnvironmentRef, new: pb.NewSession, known: frozenset[str]
     ) -> _Created:

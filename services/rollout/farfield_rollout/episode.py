@@ -69,6 +69,7 @@ class Episode:
         self.trajectory = begun(claim, worker)
         self._spec = spec = self.trajectory.spec
         self._services, self._retry = services, retry
+        self._policy = services.policies.pinned()
         self._session = Session(
             session_id_of(spec, claim.attempt),
             spec.environment,
@@ -100,10 +101,11 @@ class Episode:
         provenance.restores = self._session.restores
         provenance.finished_at = time.time()
         self._session.close()
+        self._policy.close()
 
     async def _meet_policy(self) -> None:
         with failing_as(Stage.GENERATE):
-            engine = await retried(self._services.policy.describe, Stage.GENERATE, self._retry)
+            engine = await retried(self._services.policies.describe, Stage.GENERATE, self._retry)
         self.trajectory.provenance.engine = engine.engine
         self._conversation = Conversation(engine.capabilities.token_ids_in)
 
@@ -132,9 +134,9 @@ class Episode:
 
     async def _generate(self) -> policy_pb2.Response | None:
         """The response, or None where the conversation has outgrown the model's context."""
-        prompt, policy = self._prompt(), self._services.policy
+        prompt = self._prompt()
         try:
-            return await retried(lambda: policy.generate(prompt), Stage.GENERATE, self._retry)
+            return await retried(lambda: self._policy.generate(prompt), Stage.GENERATE, self._retry)
         except FailedPrecondition as error:
             if error.reason != CONTEXT_FULL:
                 raise
@@ -192,9 +194,9 @@ class Episode:
             success=outcome.success,
             response_tokens=len(turn.response_ids) // 4,
         )
-        plan, verifier = self._spec.reward, self._services.verifier
+        plan, verifiers = self._spec.reward, self._services.verifiers
         with failing_as(Stage.VERIFY), meters.timed("verify") as timer:
-            verdict = await retried(lambda: verifier.verify(plan, attempt), Stage.VERIFY, self._retry)
+            verdict = await retried(lambda: verifiers.verify(plan, attempt), Stage.VERIFY, self._retry)
         turn.verify_seconds = timer.seconds
         turn.verdict.CopyFrom(verdict)
 

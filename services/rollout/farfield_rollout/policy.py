@@ -1,4 +1,4 @@
-"""The policy's client: every prompt of the worker over few long-lived streams."""
+"""The client of one policy replica: every prompt of the worker over few long-lived streams."""
 
 import itertools
 from collections import OrderedDict
@@ -8,7 +8,6 @@ from typing import Any
 from farfield.policy.v1 import policy_pb2 as pb
 from farfield.policy.v1 import policy_pb2_grpc
 from farfield.types.v1.types_pb2 import Image
-from farfield_kernel.batching import Batcher
 from farfield_kernel.client import channel
 from farfield_kernel.errors import IMAGES_UNKNOWN, FailedPrecondition, error_of, translated
 from farfield_kernel.images import images_of
@@ -23,6 +22,8 @@ class PolicyClient:
     """Images travel once: one that the policy has answered about is named by its digest from then on."""
 
     def __init__(self, config: PolicyConfig) -> None:
+        self.load = 0
+        """Conversations that are pinned here."""
         self._channel = channel(config)
         self._stub: Any = policy_pb2_grpc.PolicyServiceStub(self._channel)
         self._streams = [
@@ -32,19 +33,11 @@ class PolicyClient:
             for _ in range(config.streams)
         ]
         self._sent = itertools.count()
-        self._descriptions = Batcher[None, pb.DescribeResponse](self._describe)
-        self._described: pb.DescribeResponse | None = None
         self._shown: OrderedDict[str, None] = OrderedDict()
 
     async def describe(self) -> pb.DescribeResponse:
-        """The engine as it first described itself: its kind does not change under a worker."""
-        if self._described is None:
-            self._described = await self._descriptions.call(None)
-        return self._described
-
-    async def _describe(self, asked: list[None]) -> list[pb.DescribeResponse]:
         async with translated():
-            return [await self._stub.Describe(pb.DescribeRequest())] * len(asked)
+            return await self._stub.Describe(pb.DescribeRequest())
 
     async def generate(self, prompt: pb.Prompt) -> pb.Response:
         """One response. The request id becomes unique, for a prompt may be sent again while the engine
@@ -55,7 +48,7 @@ class PolicyClient:
         except FailedPrecondition as error:
             if error.reason != IMAGES_UNKNOWN:
                 raise
-            response = await self._send(prompt, set())  # another replica, or one that has forgotten
+            response = await self._send(prompt, set())  # it has started anew, or forgotten
         self._remember(digests)
         return response
 

@@ -1,87 +1,90 @@
-"""The services that host an environment. A session is pinned to one; another takes over by replay."""
+"""Clients of the replicas of a service, and which of them takes new work."""
 
 import asyncio
-import socket
 import time
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
 
-from farfield.environment.v1.environment_pb2 import EnvironmentRef
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.errors import Unavailable
-from farfield_kernel.tls import TlsConfig
-from farfield_rollout.config import RolloutConfig
-from farfield_rollout.environment import EnvironmentClient
 
-_DNS = "dns:///"
-_RESOLVE_SECONDS = 10.0
+_IDLE_SECONDS = 120.0
+"""After this long a client that nobody has used is closed: its replica is gone, or was never needed."""
 
 
-class Replicas:
-    """One environment's services: addresses with commas between them, or a name with several."""
+class ReplicaClient(Protocol):
+    @property
+    def load(self) -> int:
+        """What this process has under way there."""
+        ...
 
-    def __init__(self, config: ClientConfig) -> None:
-        self._config = config
-        self._clients: dict[str, EnvironmentClient] = {}
-        self._addresses: list[str] = []
-        self._resolved_at = float("-inf")
+    async def close(self) -> None: ...
 
-    async def pick(self, avoid: EnvironmentClient | None = None) -> EnvironmentClient:
-        """The replica with the fewest sessions of this worker, and not `avoid` if there is another."""
-        clients = [self._client(address) for address in await self._resolve()]
+
+Config = TypeVar("Config", bound=ClientConfig)
+Client = TypeVar("Client", bound=ReplicaClient)
+ConfigOf = TypeVar("ConfigOf", bound=ClientConfig, covariant=True)
+
+
+class Endpoints(Protocol[ConfigOf]):
+    """Where the replicas are."""
+
+    async def endpoints(self) -> Sequence[ConfigOf]:
+        """Those that take new work, at this moment. Unavailable or NotFound where there is none."""
+        ...
+
+
+class Pool(Generic[Config, Client]):
+    """One client for each replica, whoever it is that needs it."""
+
+    def __init__(self, connect: Callable[[Config], Client]) -> None:
+        self._connect = connect
+        self._clients: dict[Config, Client] = {}
+        self._used: dict[Config, float] = {}
+
+    def client(self, config: Config) -> Client:
+        if config not in self._clients:
+            self._clients[config] = self._connect(config)
+        self._used[config] = time.monotonic()
+        return self._clients[config]
+
+    def clients(self) -> list[Client]:
+        """Those of replicas that are leaving too, as long as something of ours is there."""
+        return list(self._clients.values())
+
+    async def reap(self, idle_seconds: float = _IDLE_SECONDS) -> None:
+        """Closes what has long been out of use."""
+        horizon = time.monotonic() - idle_seconds
+        for config, client in list(self._clients.items()):
+            if client.load:
+                self._used[config] = time.monotonic()
+            elif self._used[config] < horizon:
+                del self._clients[config], self._used[config]
+                await client.close()
+
+    async def close(self) -> None:
+        clients, self._clients = self._clients, {}
+        await asyncio.gather(*(client.close() for client in clients.values()))
+
+
+class Replicas(Generic[Config, Client]):
+    """Replicas that stand for each other."""
+
+    def __init__(self, endpoints: Endpoints[Config], pool: Pool[Config, Client]) -> None:
+        self._endpoints, self._pool = endpoints, pool
+
+    async def pick(self, avoid: Client | None = None) -> Client:
+        """The replica with the least load of this process, and not `avoid` if there is another."""
+        clients = await self._clients()
         others = [client for client in clients if client is not avoid] or clients
-        return min(others, key=lambda client: len(client.sessions))
+        return min(others, key=lambda client: client.load)
 
-    async def renew(self) -> None:
-        results = [client.renew() for client in self._clients.values()]
-        await asyncio.gather(*results, return_exceptions=True)
+    async def has(self, client: Client) -> bool:
+        """Whether that replica still takes new work."""
+        return client in await self._clients()
 
-    async def close(self) -> None:
-        await asyncio.gather(*(client.close() for client in self._clients.values()))
-
-    def _client(self, address: str) -> EnvironmentClient:
-        if address not in self._clients:
-            config = self._config.model_copy(update={"address": address, "tls": self._tls()})
-            self._clients[address] = EnvironmentClient(config)
-        return self._clients[address]
-
-    def _tls(self) -> TlsConfig | None:
-        """A certificate names the service, not the address that its name stood for."""
-        tls, address = self._config.tls, self._config.address
-        if tls is None or tls.server_name or not address.startswith(_DNS):
-            return tls
-        return tls.model_copy(update={"server_name": address.removeprefix(_DNS).rpartition(":")[0]})
-
-    async def _resolve(self) -> list[str]:
-        address = self._config.address
-        if not address.startswith(_DNS):
-            return [part.strip() for part in address.split(",")]
-        if time.monotonic() - self._resolved_at > _RESOLVE_SECONDS:
-            self._addresses = await _look_up(address.removeprefix(_DNS))
-            self._resolved_at = time.monotonic()
-        return self._addresses
-
-
-async def _look_up(name: str) -> list[str]:
-    host, _, port = name.rpartition(":")
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise Unavailable(f"environment '{name}' has no address: {error}") from error
-    hosts = sorted({f"[{entry[4][0]}]" if ":" in str(entry[4][0]) else str(entry[4][0]) for entry in found})
-    return [f"{one}:{port}" for one in hosts]
-
-
-class Environments:
-    """Replicas by the environment's name."""
-
-    def __init__(self, config: RolloutConfig) -> None:
-        self._default = Replicas(config.environment)
-        self._named = {name: Replicas(one) for name, one in config.environments.items()}
-
-    def of(self, environment: EnvironmentRef) -> Replicas:
-        return self._named.get(environment.name, self._default)
-
-    async def renew(self) -> None:
-        await asyncio.gather(*(one.renew() for one in (self._default, *self._named.values())))
-
-    async def close(self) -> None:
-        await asyncio.gather(*(one.close() for one in (self._default, *self._named.values())))
+    async def _clients(self) -> list[Client]:
+        configs = await self._endpoints.endpoints()
+        if not configs:
+            raise Unavailable("there is no replica that is ready")
+        return [self._pool.client(config) for config in configs]

@@ -18,9 +18,9 @@ from farfield_kernel.images import images_of
 from farfield_rollout import meters
 from farfield_rollout.config import RetryConfig
 from farfield_rollout.environment import EnvironmentClient
+from farfield_rollout.environments import EnvironmentReplicas
 from farfield_rollout.failures import Stage, retried
 from farfield_rollout.images import ImageCache
-from farfield_rollout.replicas import Replicas
 
 
 class Session:
@@ -32,7 +32,7 @@ class Session:
         session_id: str,
         environment: pb.EnvironmentRef,
         seed: int,
-        replicas: Replicas,
+        replicas: EnvironmentReplicas,
         images: ImageCache,
         retry: RetryConfig,
     ) -> None:

@@ -1,4 +1,4 @@
-"""The verifier's client: attempts of concurrent episodes under one reward plan go out as one call."""
+"""The client of one verifier: attempts of concurrent episodes under one reward plan go out as one call."""
 
 import itertools
 from typing import Any
@@ -22,6 +22,8 @@ _Item = tuple[pb.RewardPlan, pb.Attempt]
 
 class VerifierClient:
     def __init__(self, config: ClientConfig) -> None:
+        self.load = 0
+        """Attempts that are being judged."""
         self._channel = channel(config)
         self._stub: Any = verifier_pb2_grpc.VerifierServiceStub(self._channel)
         self._batcher = Batcher[_Item, Verdict](self._send)
@@ -29,7 +31,11 @@ class VerifierClient:
     async def verify(self, plan: pb.RewardPlan, attempt: pb.Attempt) -> Verdict:
         """The verdict. NotFound and InvalidArgument are about the plan; an attempt that cannot be
         judged is a PluginFailure."""
-        return await self._batcher.call((plan, attempt))
+        self.load += 1
+        try:
+            return await self._batcher.call((plan, attempt))
+        finally:
+            self.load -= 1
 
     async def close(self) -> None:
         await self._channel.close()

@@ -51,8 +51,9 @@ class Worker:
         """Plays until it is drained; then waits to be cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._claim_forever())
+            group.create_task(self._services.follow())
             group.create_task(self._every(self._renew_claims))
-            group.create_task(self._every(self._services.environments.renew))
+            group.create_task(self._every(self._services.renew))
 
     async def drain(self) -> None:
         """Claims nothing more, gives the episodes at hand the time to finish, and the rest back."""

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.config import Config
+from farfield_kernel.discovery.config import DiscoveryConfig, StaticDiscovery
 from farfield_kernel.server import ServerConfig
 
 
@@ -19,6 +20,9 @@ class TrainerConfig(Config):
     """The lane whose policies and workers this trainer commands."""
     queue_url: str = "redis://127.0.0.1:6379/0"
     """Where work and trajectories pass: redis://, rediss://, unix:// or memory://NAME."""
+    discovery: DiscoveryConfig = StaticDiscovery()
+    """How environment and verifier services are found. Where they are discovered, the addresses below are not
+    used, and everything else of them holds for each service of its kind."""
     environment: ClientConfig | None = None
     """The environment service: gives demonstrations, and checks a run's environments before it starts.
     Without it SFT is refused, and a mistake shows only when episodes fail."""

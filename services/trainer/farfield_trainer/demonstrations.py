@@ -4,12 +4,12 @@ import asyncio
 import logging
 
 from farfield.environment.v1.environment_pb2 import DemonstrateRequest, DemonstrateResponse
-from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.types.v1.types_pb2 import ROLE_ASSISTANT, ROLE_SYSTEM, ROLE_USER, Message
 from farfield_kernel.errors import DeadlineExceeded, Unavailable, translated
 from farfield_model.chat import Content
 from farfield_model.images import ImageFile
 from farfield_trainer.learning.sft import SupervisedSample
+from farfield_trainer.peers import EnvironmentOf
 from farfield_trainer.planning import demonstration_seed
 from farfield_trainer.run_config import DemonstrationConfig, RunConfig
 
@@ -23,8 +23,8 @@ _FIRST_DELAY, _LAST_DELAY = 0.2, 5.0
 class Demonstrations:
     """The batches of one run, by update."""
 
-    def __init__(self, stub: EnvironmentServiceStub, config: RunConfig) -> None:
-        self._stub, self._config = stub, config
+    def __init__(self, service_of: EnvironmentOf, config: RunConfig) -> None:
+        self._service_of, self._config = service_of, config
         self._ahead: tuple[int, asyncio.Task[list[SupervisedSample]]] | None = None
 
     async def batch(self, update: int) -> list[SupervisedSample]:
@@ -62,11 +62,10 @@ class Demonstrations:
             count=chosen.batch_size,
             style=chosen.style,
         )
+        service = await self._service_of(request.environment)
         async with translated():
-            return [
-                supervised(answer)
-                async for answer in self._stub.Demonstrate(request, timeout=_DEADLINE_SECONDS)
-            ]
+            answers = service.Demonstrate(request, timeout=_DEADLINE_SECONDS)
+            return [supervised(answer) async for answer in answers]
 
 
 def supervised(answer: DemonstrateResponse) -> SupervisedSample:

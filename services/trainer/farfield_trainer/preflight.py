@@ -11,13 +11,12 @@ from farfield.environment.v1.environment_pb2 import (
     EnvironmentRef,
     NewSession,
 )
-from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.verifier.v1.verifier_pb2 import RewardPlan, VerifyRequest
-from farfield.verifier.v1.verifier_pb2_grpc import VerifierServiceStub
 from farfield_kernel.errors import FailedPrecondition, FarfieldError, translated
 from farfield_kernel.images import images_of
 from farfield_kernel.seeds import evaluation_seed
 from farfield_kernel.weights import MANIFEST, verify
+from farfield_trainer.peers import Peers
 from farfield_trainer.run_config import RunConfig
 
 _SECONDS = 30.0
@@ -26,15 +25,13 @@ _SECONDS = 30.0
 class Preflight:
     """A service that is not given is not asked."""
 
-    def __init__(
-        self, environment: EnvironmentServiceStub | None, verifier: VerifierServiceStub | None
-    ) -> None:
-        self._environment, self._verifier = environment, verifier
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
 
     async def check(self, run_id: str, config: RunConfig) -> None:
         """Raises the error that the run would meet later, with the same code and message."""
         check_base(config.base)
-        if config.algorithm.kind == "sft" and config.updates and self._environment is None:
+        if config.algorithm.kind == "sft" and config.updates and self._peers.environment is None:
             raise FailedPrecondition(
                 "this trainer knows no environment service to take demonstrations from: "
                 "set environment.address in its configuration"
@@ -47,14 +44,15 @@ class Preflight:
                 await self._check_reward(plan)
 
     async def _check_environment(self, session: str, ref: EnvironmentRef, base: Path) -> None:
-        if self._environment is None:
+        if self._peers.environment is None:
             return
+        service = await self._peers.environment(ref)
         wanted = NewSession(session_id=session, seed=evaluation_seed(0, 0))
         request = CreateSessionsRequest(environment=ref, sessions=[wanted])
         async with translated():
-            created = await self._environment.CreateSessions(request, timeout=_SECONDS)
+            created = await service.CreateSessions(request, timeout=_SECONDS)
             closing = CloseSessionsRequest(session_ids=[session])
-            await self._environment.CloseSessions(closing, timeout=_SECONDS)
+            await service.CloseSessions(closing, timeout=_SECONDS)
         shown = [image for started in created.sessions for image in images_of(started.observation.messages)]
         if shown and not has_eyes(base):
             raise FailedPrecondition(
@@ -63,9 +61,10 @@ class Preflight:
             )
 
     async def _check_reward(self, plan: RewardPlan) -> None:
-        if self._verifier is not None:
+        if self._peers.verifier is not None:
+            service = await self._peers.verifier(plan)
             async with translated():
-                answer = await self._verifier.Verify(VerifyRequest(plan=plan), timeout=_SECONDS)
+                answer = await service.Verify(VerifyRequest(plan=plan), timeout=_SECONDS)
             if answer.whole_groups:
                 raise FailedPrecondition(
                     "a verifier of this plan compares whole groups, and a run judges each turn as it is "

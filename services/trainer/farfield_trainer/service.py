@@ -5,11 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
-from farfield.verifier.v1.verifier_pb2_grpc import VerifierServiceStub
-from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.errors import FailedPrecondition
 from farfield_kernel.queue.contract import Queue
 from farfield_kernel.queue.opening import connect
@@ -17,6 +13,7 @@ from farfield_kernel.server import Mount
 from farfield_trainer.config import TrainerConfig
 from farfield_trainer.demonstrations import Demonstrations
 from farfield_trainer.loop import Station
+from farfield_trainer.peers import Peers, connected
 from farfield_trainer.preflight import Preflight
 from farfield_trainer.queue_watch import QueueWatch
 from farfield_trainer.run_config import RunConfig
@@ -43,34 +40,27 @@ async def assembled(
 ) -> AsyncIterator[Service]:
     """The service for the length of a block. The run that works is suspended at its end."""
     async with AsyncExitStack() as stack:
-        environment = await _stub(stack, config.environment, EnvironmentServiceStub)
-        verifier = await _stub(stack, config.verifier, VerifierServiceStub)
+        peers = await stack.enter_async_context(connected(config))
         queue = connect(config.queue_url, patience_seconds=_QUEUE_PATIENCE_SECONDS)
         stack.push_async_callback(queue.close)
-        station = _station(config, queue, environment, make_learner or partial(_learner, config.device))
+        station = _station(config, queue, peers, make_learner or partial(_learner, config.device))
         runs = Runs(config.runs, station)
         runs.load()
         stack.push_async_callback(runs.close, config.server.drain_seconds / 2)
         watch = QueueWatch(queue, config.lane, config.queue_watch_seconds)
-        yield Service(mount(TrainerServicer(runs, Preflight(environment, verifier))), runs, watch)
-
-
-async def _stub(stack: AsyncExitStack, config: ClientConfig | None, stub: Callable[[Any], Any]) -> Any:
-    if config is None:
-        return None
-    return stub(await stack.enter_async_context(channel(config)))
+        yield Service(mount(TrainerServicer(runs, Preflight(peers))), runs, watch)
 
 
 def _station(
     config: TrainerConfig,
     queue: Queue,
-    environment: EnvironmentServiceStub | None,
+    peers: Peers,
     make_learner: Callable[[RunConfig], Learner],
 ) -> Station:
     def make_demonstrations(run: RunConfig) -> Demonstrations:
-        if environment is None:
+        if peers.environment is None:
             raise FailedPrecondition("this trainer knows no environment service: set environment.address")
-        return Demonstrations(environment, run)
+        return Demonstrations(peers.environment, run)
 
     from farfield_trainer.tensorboard_log import TensorboardLog
 

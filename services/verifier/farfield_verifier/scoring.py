@@ -64,6 +64,11 @@ class Scoring:
         self._named = config.named_plans()
         self._plans: OrderedDict[bytes, Plan] = OrderedDict()
 
+    @property
+    def named_plans(self) -> list[str]:
+        """Names of the plans of this service's own."""
+        return sorted(self._named)
+
     async def verify(self, plan: Plan, attempts: Sequence[pb.Attempt]) -> list[Judged]:
         """What becomes of each attempt."""
         groups = Groups(attempts, self._compare) if plan.whole_groups else None

@@ -22,6 +22,7 @@ class VerifierServicer(verifier_pb2_grpc.VerifierServiceServicer):
         return pb.DescribeResponse(
             verifiers=[hosted.info for hosted in self._catalog.hosted.values()],
             broken=[types_pb2.BrokenPlugin(name=name, error=error) for name, error in broken],
+            plans=self._scoring.named_plans,
         )
 
     async def Verify(self, request: pb.VerifyRequest, context: Any) -> pb.VerifyResponse:

@@ -32,7 +32,7 @@ def test_an_error_survives_the_wire(kind: type[FarfieldError]) -> None:
 
 
 def test_every_kind_has_a_code_of_its_own() -> None:
-    assert len({kind.code for kind in KINDS}) == len(KINDS) == 12
+    assert len({kind.code for kind in KINDS}) == len(KINDS) == 13
 
 
 def test_a_plain_error_has_no_details() -> None:

@@ -16,12 +16,15 @@ from farfield_kernel.errors import (
     Unavailable,
 )
 from farfield_kernel.server import ServerConfig, running
+from farfield_kernel.tls import TlsConfig
 from farfield_rollout.config import PolicyConfig
+from farfield_rollout.endpoints import Written
 from farfield_rollout.environment import EnvironmentClient
+from farfield_rollout.environments import Environments, written
 from farfield_rollout.episode import play
 from farfield_rollout.failures import Stage, retried
 from farfield_rollout.policy import PolicyClient
-from farfield_rollout.replicas import Environments, Replicas
+from farfield_rollout.replicas import Pool, Replicas
 
 EXACT = RewardPlan(leaf=Leaf(verifier="exact"))
 
@@ -43,7 +46,7 @@ async def test_many_episodes_cost_few_calls(world) -> None:
 
 async def test_prompts_of_one_moment_share_a_message(world) -> None:
     prompts = [Prompt(request_id="r", seed=number) for number in range(50)]
-    answers = await asyncio.gather(*map(world.services.policy.generate, prompts))
+    answers = await asyncio.gather(*(world.services.policies.pinned().generate(one) for one in prompts))
     assert len(answers) == 50
     assert world.policy.faults.calls["stream"] == 1
     assert len({prompt.request_id for prompt in world.policy.prompts}) == 50
@@ -51,7 +54,7 @@ async def test_prompts_of_one_moment_share_a_message(world) -> None:
 
 async def test_an_error_of_one_prompt_is_its_own(world) -> None:
     world.policy.faults.plan("generate", Exhausted("full", retry_after=0.5))
-    policy = world.services.policy
+    policy = world.services.policies.pinned()
     first, second = await asyncio.gather(
         policy.generate(Prompt()), policy.generate(Prompt()), return_exceptions=True
     )
@@ -102,7 +105,7 @@ async def test_streams_share_the_prompts(world) -> None:
 
 
 async def test_attempts_go_out_by_their_plan(world) -> None:
-    verifier = world.services.verifier
+    verifier = world.services.verifiers
     plans = [EXACT, RewardPlan(leaf=Leaf(verifier="exakt"))]
     attempts = [
         verifier.verify(
@@ -119,7 +122,7 @@ async def test_attempts_go_out_by_their_plan(world) -> None:
 async def test_an_attempt_left_out_is_not_graded(world) -> None:
     world.verifier.forgets = True
     with pytest.raises(PluginFailure, match="left the attempt out"):
-        await world.services.verifier.verify(EXACT, Attempt(attempt_id="a"))
+        await world.services.verifiers.verify(EXACT, Attempt(attempt_id="a"))
 
 
 async def test_one_bad_seed_does_not_spoil_the_batch(world) -> None:
@@ -144,47 +147,63 @@ async def test_one_bad_seed_does_not_spoil_the_batch(world) -> None:
 async def test_leases_of_open_sessions_are_renewed(world) -> None:
     environment = EnvironmentRef(name="guess")
     replicas = world.services.environments.of(environment)
-    await world.services.environments.renew()
+    await world.services.renew()
     assert world.environment.faults.calls["renew"] == 0
     client = await replicas.pick()
     await client.create(environment, NewSession(session_id="s"), frozenset())
-    await world.services.environments.renew()
+    await world.services.renew()
     assert world.environment.faults.calls["renew"] == 1
     await client.close_session("s")
-    await world.services.environments.renew()
+    await world.services.renew()
     assert world.environment.faults.calls["renew"] == 1
+
+
+def replicas_at(address: str) -> Replicas:
+    return Replicas(Written(ClientConfig(address=address)), Pool(EnvironmentClient))
 
 
 class TestReplicas:
     async def test_sessions_are_spread_and_a_failed_replica_is_avoided(self) -> None:
-        replicas = Replicas(ClientConfig(address="127.0.0.1:1, 127.0.0.1:2"))
+        replicas = replicas_at("127.0.0.1:1, 127.0.0.1:2")
         first = await replicas.pick()
         first.sessions.add("s")
         second = await replicas.pick()
         assert second is not first
         assert await replicas.pick(avoid=second) is first
-        await replicas.close()
 
     async def test_the_only_replica_is_picked_whatever_happened(self) -> None:
-        replicas = Replicas(ClientConfig(address="127.0.0.1:1"))
+        replicas = replicas_at("127.0.0.1:1")
         only = await replicas.pick()
         assert await replicas.pick(avoid=only) is only
-        await replicas.close()
 
     async def test_a_name_is_resolved(self) -> None:
-        replicas = Replicas(ClientConfig(address="dns:///localhost:50051"))
-        client = await replicas.pick()
-        assert isinstance(client, EnvironmentClient)
-        assert all(address.endswith(":50051") for address in replicas._addresses)
-        await replicas.close()
+        (*found,) = await Written(ClientConfig(address="dns:///localhost:50051")).endpoints()
+        assert found
+        assert all(one.address.endswith(":50051") for one in found)
+
+    async def test_a_certificate_names_the_service_and_not_its_addresses(self) -> None:
+        config = ClientConfig(address="dns:///localhost:50051", tls=TlsConfig())
+        (*found,) = await Written(config).endpoints()
+        assert {one.tls.server_name for one in found} == {"localhost"}
 
     async def test_a_name_that_nobody_has_is_unavailable(self) -> None:
         with pytest.raises(Unavailable, match="no address"):
-            await Replicas(ClientConfig(address="dns:///no-such-host.invalid:1")).pick()
+            await replicas_at("dns:///no-such-host.invalid:1").pick()
+
+    async def test_what_is_out_of_use_is_closed(self) -> None:
+        pool = Pool(EnvironmentClient)
+        busy, idle = pool.client(ClientConfig(address="a:1")), pool.client(ClientConfig(address="b:1"))
+        busy.sessions.add("s")
+        await pool.reap(idle_seconds=-1)
+        assert pool.clients() == [busy]
+        assert pool.client(ClientConfig(address="b:1")) is not idle
+        await pool.close()
 
 
 async def test_environments_may_have_services_of_their_own(world) -> None:
-    config = world.config.model_copy(update={"environments": {"virl": ClientConfig(address="far:1")}})
-    environments = Environments(config)
-    assert environments.of(EnvironmentRef(name="virl"))._config.address == "far:1"
-    assert environments.of(EnvironmentRef(name="guess"))._config == world.config.environment
+    environments = Environments(written(world.config.environment, {"virl": ClientConfig(address="far:1")}))
+    assert {one.address for one in await environments.route(EnvironmentRef(name="virl")).endpoints()} == {
+        "far:1"
+    }
+    default = await environments.route(EnvironmentRef(name="guess")).endpoints()
+    assert [one.address for one in default] == [world.config.environment.address]

@@ -13,6 +13,7 @@ from farfield_kernel.errors import InvalidArgument, Unavailable
 from farfield_kernel.server import running
 from farfield_model.images import ImageFile
 from farfield_trainer.demonstrations import Demonstrations, supervised
+from farfield_trainer.peers import always
 from farfield_trainer.run_config import RunConfig
 
 Opened = tuple[Demonstrations, ToyEnvironment]
@@ -47,7 +48,7 @@ class Ahead(ToyEnvironment):
 
 async def batches(environment: ToyEnvironment, config: RunConfig, *updates: int) -> list[list[str]]:
     async with running([environment.mount()]) as address, grpc.aio.insecure_channel(address) as channel:
-        demonstrations = Demonstrations(EnvironmentServiceStub(channel), config)
+        demonstrations = Demonstrations(always(EnvironmentServiceStub(channel)), config)
         taken = [await demonstrations.batch(update) for update in updates]
         await demonstrations.close()
     return [[sample.messages[-1][1] for sample in batch] for batch in taken]
@@ -64,7 +65,7 @@ async def test_the_next_batch_is_fetched_ahead_and_none_after_the_last() -> None
     environment = Ahead()
     config = sft_config(updates=2)
     async with running([environment.mount()]) as address, grpc.aio.insecure_channel(address) as channel:
-        demonstrations = Demonstrations(EnvironmentServiceStub(channel), config)
+        demonstrations = Demonstrations(always(EnvironmentServiceStub(channel)), config)
         await demonstrations.batch(0)
         await environment.asked_again.wait()
         await demonstrations.batch(1)

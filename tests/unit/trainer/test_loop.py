@@ -37,6 +37,7 @@ from farfield_trainer.demonstrations import Demonstrations
 from farfield_trainer.failures import TooManyFailures
 from farfield_trainer.learning.learner import Learner
 from farfield_trainer.loop import Station
+from farfield_trainer.peers import always
 from farfield_trainer.run_config import RunConfig
 
 EVALUATED = {"suites": suites(id=3, ood=2), "every": 2}
@@ -496,8 +497,10 @@ async def test_weights_in_an_object_store_outlive_a_kill(place: Place, tmp_path:
 async def imitating(place: Place) -> AsyncIterator[tuple[Place, ToyEnvironment]]:
     environment = ToyEnvironment()
     async with running([environment.mount()]) as address, grpc.aio.insecure_channel(address) as channel:
-        stub = EnvironmentServiceStub(channel)
-        place.station = station(place.queue, make_demonstrations=lambda config: Demonstrations(stub, config))
+        service = always(EnvironmentServiceStub(channel))
+        place.station = station(
+            place.queue, make_demonstrations=lambda config: Demonstrations(service, config)
+        )
         yield place, environment
 
 

@@ -13,6 +13,7 @@ from farfield.verifier.v1 import verifier_pb2, verifier_pb2_grpc
 from farfield_kernel.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from farfield_kernel.server import Mount, running
 from farfield_kernel.weights import seal
+from farfield_trainer.peers import Peers, always
 from farfield_trainer.preflight import Preflight, check_base
 
 
@@ -41,7 +42,12 @@ def base(tmp_path: Path) -> Path:
 async def preflight() -> AsyncIterator[Preflight]:
     mounts = [ToyEnvironment().mount(), ToyVerifier().mount()]
     async with running(mounts) as address, grpc.aio.insecure_channel(address) as channel:
-        yield Preflight(EnvironmentServiceStub(channel), verifier_pb2_grpc.VerifierServiceStub(channel))
+        yield Preflight(
+            Peers(
+                always(EnvironmentServiceStub(channel)),
+                always(verifier_pb2_grpc.VerifierServiceStub(channel)),
+            )
+        )
 
 
 async def test_a_run_that_can_be_served(preflight: Preflight, base: Path) -> None:
@@ -72,7 +78,7 @@ async def test_images_need_a_base_with_eyes(base: Path) -> None:
             return answer
 
     async with running([Pictures().mount()]) as address, grpc.aio.insecure_channel(address) as channel:
-        preflight = Preflight(EnvironmentServiceStub(channel), None)
+        preflight = Preflight(Peers(always(EnvironmentServiceStub(channel))))
         with pytest.raises(FailedPrecondition, match=r"shows images and the model in .* takes none"):
             await preflight.check("r", run_config(base=base))
         (base / "config.json").write_text('{"vision_config": {}}')
@@ -80,9 +86,9 @@ async def test_images_need_a_base_with_eyes(base: Path) -> None:
 
 
 async def test_without_services_nothing_is_asked_but_sft_is_refused(base: Path) -> None:
-    await Preflight(None, None).check("r", run_config(base=base))
+    await Preflight(Peers()).check("r", run_config(base=base))
     with pytest.raises(FailedPrecondition, match=r"set environment\.address"):
-        await Preflight(None, None).check("r", sft_config(base=base))
+        await Preflight(Peers()).check("r", sft_config(base=base))
 
 
 def test_a_base_that_is_none(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from farfield_kernel.errors import NotFound, translated
 from farfield_kernel.wire import struct_from
 from farfield_openenv.facade.config import FacadeConfig
 from farfield_openenv.facade.forms import ResetData
+from farfield_rollout.environments import Environments, written
 from farfield_rollout.failures import Stage, retried
 from farfield_rollout.images import ImageCache
-from farfield_rollout.replicas import Replicas
 from farfield_rollout.session import Session
 from farfield_rollout.verifier import VerifierClient
 
@@ -28,7 +28,7 @@ _IMAGE_CACHE_BYTES = 64 * 1024 * 1024
 class Backend:
     def __init__(self, config: FacadeConfig) -> None:
         self.config, self.plan = config, config.plan()
-        self._replicas = Replicas(config.environment)
+        self._environments = Environments(written(config.environment))
         self._verifier = VerifierClient(config.verifier)
         self._images = ImageCache(_IMAGE_CACHE_BYTES)
 
@@ -39,7 +39,7 @@ class Backend:
         try:
             yield backend
         finally:
-            await asyncio.gather(backend._replicas.close(), backend._verifier.close())
+            await asyncio.gather(backend._environments.close(), backend._verifier.close())
 
     async def describe(self) -> env.EnvironmentInfo:
         """The environment, after a look whether the verifier can grade by the plan. NotFound and
@@ -54,7 +54,9 @@ class Backend:
     def session(self, session_id: str, wanted: ResetData, seed: int) -> Session:
         """Not started yet."""
         config = self.config
-        return Session(session_id, self._ref(wanted), seed, self._replicas, self._images, config.retry)
+        ref = self._ref(wanted)
+        replicas = self._environments.of(ref)
+        return Session(session_id, ref, seed, replicas, self._images, config.retry)
 
     async def verify(self, attempt: ver.Attempt) -> Verdict:
         """The verdict; an attempt that cannot be judged is an error, never a reward."""
@@ -66,7 +68,7 @@ class Backend:
         """A lease lasts as long as the client's connection, however long its policy thinks."""
         while True:
             await asyncio.sleep(self.config.renew_seconds)
-            await self._replicas.renew()
+            await self._environments.renew()
 
     def _ref(self, wanted: ResetData) -> env.EnvironmentRef:
         config = self.config

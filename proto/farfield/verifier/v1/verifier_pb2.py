@@ -27,7 +27,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#farfield/verifier/v1/verifier.proto\x12\x14\x66\x61rfield.verifier.v1\x1a\x1d\x66\x61rfield/types/v1/types.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\"\x11\n\x0f\x44\x65scribeRequest\"z\n\x10\x44\x65scribeResponse\x12\x35\n\tverifiers\x18\x01 \x03(\x0b\x32\".farfield.verifier.v1.VerifierInfo\x12/\n\x06\x62roken\x18\x02 \x03(\x0b\x32\x1f.farfield.types.v1.BrokenPlugin\"\xac\x01\n\x0cVerifierInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x14\n\x0c\x64istribution\x18\x03 \x01(\t\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12\x1b\n\x13options_schema_json\x18\x05 \x01(\t\x12\x10\n\x08\x65xecutor\x18\x06 \x01(\t\x12\x14\n\x0cwhole_groups\x18\x07 \x01(\x08\x12\x11\n\tmax_batch\x18\x08 \x01(\x05\"\xa8\x03\n\nRewardPlan\x12*\n\x04leaf\x18\x01 \x01(\x0b\x32\x1a.farfield.verifier.v1.LeafH\x00\x12\x39\n\x0cweighted_sum\x18\x02 \x01(\x0b\x32!.farfield.verifier.v1.WeightedSumH\x00\x12*\n\x04gate\x18\x03 \x01(\x0b\x32\x1a.farfield.verifier.v1.GateH\x00\x12*\n\x04\x63lip\x18\x04 \x01(\x0b\x32\x1a.farfield.verifier.v1.ClipH\x00\x12(\n\x03max\x18\x05 \x01(\x0b\x32\x19.farfield.verifier.v1.MaxH\x00\x12\x36\n\nsequential\x18\x06 \x01(\x0b\x32 .farfield.verifier.v1.SequentialH\x00\x12\x30\n\x07shaping\x18\x07 \x01(\x0b\x32\x1d.farfield.verifier.v1.ShapingH\x00\x12.\n\x06length\x18\x08 \x01(\x0b\x32\x1c.farfield.verifier.v1.LengthH\x00\x12\x0f\n\x05named\x18\t \x01(\tH\x00\x42\x06\n\x04node\"b\n\x04Leaf\x12\x10\n\x08verifier\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12(\n\x07options\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05label\x18\x04 \x01(\t\"\x8c\x01\n\x0bWeightedSum\x12\x35\n\x05terms\x18\x01 \x03(\x0b\x32&.farfield.verifier.v1.WeightedSum.Term\x1a\x46\n\x04Term\x12\x0e\n\x06weight\x18\x01 \x01(\x01\x12.\n\x04plan\x18\x02 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\"\xe8\x01\n\x04Gate\x12\x33\n\tcondition\x18\x01 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\x12.\n\x04plan\x18\x02 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\x12\x11\n\totherwise\x18\x03 \x01(\x01\x12,\n\x05opens\x18\x04 \x01(\x0e\x32\x1d.farfield.verifier.v1.Gate.On\":\n\x02On\x12\x12\n\x0eON_UNSPECIFIED\x10\x00\x12\x0e\n\nON_CORRECT\x10\x01\x12\x10\n\x0cON_PARSEABLE\x10\x02\"Q\n\x04\x43lip\x12.\n\x04plan\x18\x01 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\"6\n\x03Max\x12/\n\x05plans\x18\x01 \x03(\x0b\x32 .farfield.verifier.v1.RewardPlan\"=\n\nSequential\x12/\n\x05plans\x18\x01 \x03(\x0b\x32 .farfield.verifier.v1.RewardPlan\"Z\n\x07Shaping\x12.\n\x04plan\x18\x01 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\x12\x10\n\x08per_turn\x18\x02 \x01(\x01\x12\r\n\x05label\x18\x03 \x01(\t\"}\n\x06Length\x12.\n\x04plan\x18\x01 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\x12\x11\n\tper_token\x18\x02 \x01(\x01\x12\x13\n\x0b\x66ree_tokens\x18\x03 \x01(\x05\x12\x0c\n\x04most\x18\x04 \x01(\x01\x12\r\n\x05label\x18\x05 \x01(\t\"p\n\rVerifyRequest\x12.\n\x04plan\x18\x01 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\x12/\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32\x1d.farfield.verifier.v1.Attempt\"\xe0\x01\n\x07\x41ttempt\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12\x10\n\x08response\x18\x02 \x01(\t\x12\x12\n\nfacts_json\x18\x03 \x01(\t\x12\x0c\n\x04turn\x18\x04 \x01(\x05\x12\'\n\x05state\x18\x05 \x01(\x0e\x32\x18.farfield.types.v1.State\x12\x0f\n\x07success\x18\x06 \x01(\x08\x12\r\n\x05group\x18\x07 \x01(\t\x12\x12\n\ngroup_size\x18\x08 \x01(\x05\x12\x1c\n\x0fresponse_tokens\x18\t \x01(\x05H\x00\x88\x01\x01\x42\x12\n\x10_response_tokens\"[\n\x0eVerifyResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".farfield.verifier.v1.VerifyResult\x12\x14\n\x0cwhole_groups\x18\x02 \x01(\x08\"\x80\x01\n\x0cVerifyResult\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12-\n\x07verdict\x18\x02 \x01(\x0b\x32\x1a.farfield.types.v1.VerdictH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result2\xc1\x01\n\x0fVerifierService\x12Y\n\x08\x44\x65scribe\x12%.farfield.verifier.v1.DescribeRequest\x1a&.farfield.verifier.v1.DescribeResponse\x12S\n\x06Verify\x12#.farfield.verifier.v1.VerifyRequest\x1a$.farfield.verifier.v1.VerifyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#farfield/verifier/v1/verifier.proto\x12\x14\x66\x61rfield.verifier.v1\x1a\x1d\x66\x61rfield/types/v1/types.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\"\x11\n\x0f\x44\x65scribeRequest\"\x89\x01\n\x10\x44\x65scribeResponse\x12\x35\n\tverifiers\x18\x01 \x03(\x0b\x32\".farfield.verifier.v1.VerifierInfo\x12/\n\x06\x62roken\x18\x02 \x03(\x0b\x32\x1f.farfield.types.v1.BrokenPlugin\x12\r\n\x05plans\x18\x03 \x03(\t\"\xac\x01\n\x0cVerifierInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x14\n\x0c\x64istribution\x18\x03 \x01(\t\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12\x1b\n\x13options_schema_json\x18\x05 \x01(\t\x12\x10\n\x08\x65xecutor\x18\x06 \x01(\t\x12\x14\n\x0cwhole_groups\x18\x07 \x01(\x08\x12\x11\n\tmax_batch\x18\x08 \x01(\x05\"\xa8\x03\n\nRewardPlan\x12*\n\x04leaf\x18\x01 \x01(\x0b\x32\x1a.farfield.verifier.v1.LeafH\x00\x12\x39\n\x0cweighted_sum\x18\x02 \x01(\x0b\x32!.farfield.verifier.v1.WeightedSumH\x00\x12*\n\x04gate\x18\x03 \x01(\x0b\x32\x1a.farfield.verifier.v1.GateH\x00\x12*\n\x04\x63lip\x18\x04 \x01(\x0b\x32\x1a.farfield.verifier.v1.ClipH\x00\x12(\n\x03max\x18\x05 \x01(\x0b\x32\x19.farfield.verifier.v1.MaxH\x00\x12\x36\n\nsequential\x18\x06 \x01(\x0b\x32 .farfield.verifier.v1.SequentialH\x00\x12\x30\n\x07shaping\x18\x07 \x01(\x0b\x32\x1d.farfield.verifier.v1.ShapingH\x00\x12.\n\x06length\x18\x08 \x01(\x0b\x32\x1c.farfield.verifier.v1.LengthH\x00\x12\x0f\n\x05named\x18\t \x01(\tH\x00\x42\x06\n\x04node\"b\n\x04Leaf\x12\x10\n\x08verifier\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12(\n\x07options\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05label\x18\x04 \x01(\t\"\x8c\x01\n\x0bWeightedSum\x12\x35\n\x05terms\x18\x01 \x03(\x0b\x32&.farfield.verifier.v1.WeightedSum.Term\x1a\x46\n\x04Term\x12\x0e\n\x06weight\x18\x01 \x01(\x01\x12.\n\x04plan\x18\x02 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\"\xe8\x01\n\x04Gate\x12\x33\n\tcondition\x18\x01 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\x12.\n\x04plan\x18\x02 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\x12\x11\n\totherwise\x18\x03 \x01(\x01\x12,\n\x05opens\x18\x04 \x01(\x0e\x32\x1d.farfield.verifier.v1.Gate.On\":\n\x02On\x12\x12\n\x0eON_UNSPECIFIED\x10\x00\x12\x0e\n\nON_CORRECT\x10\x01\x12\x10\n\x0cON_PARSEABLE\x10\x02\"Q\n\x04\x43lip\x12.\n\x04plan\x18\x01 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\"6\n\x03Max\x12/\n\x05plans\x18\x01 \x03(\x0b\x32 .farfield.verifier.v1.RewardPlan\"=\n\nSequential\x12/\n\x05plans\x18\x01 \x03(\x0b\x32 .farfield.verifier.v1.RewardPlan\"Z\n\x07Shaping\x12.\n\x04plan\x18\x01 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\x12\x10\n\x08per_turn\x18\x02 \x01(\x01\x12\r\n\x05label\x18\x03 \x01(\t\"}\n\x06Length\x12.\n\x04plan\x18\x01 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\x12\x11\n\tper_token\x18\x02 \x01(\x01\x12\x13\n\x0b\x66ree_tokens\x18\x03 \x01(\x05\x12\x0c\n\x04most\x18\x04 \x01(\x01\x12\r\n\x05label\x18\x05 \x01(\t\"p\n\rVerifyRequest\x12.\n\x04plan\x18\x01 \x01(\x0b\x32 .farfield.verifier.v1.RewardPlan\x12/\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32\x1d.farfield.verifier.v1.Attempt\"\xe0\x01\n\x07\x41ttempt\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12\x10\n\x08response\x18\x02 \x01(\t\x12\x12\n\nfacts_json\x18\x03 \x01(\t\x12\x0c\n\x04turn\x18\x04 \x01(\x05\x12\'\n\x05state\x18\x05 \x01(\x0e\x32\x18.farfield.types.v1.State\x12\x0f\n\x07success\x18\x06 \x01(\x08\x12\r\n\x05group\x18\x07 \x01(\t\x12\x12\n\ngroup_size\x18\x08 \x01(\x05\x12\x1c\n\x0fresponse_tokens\x18\t \x01(\x05H\x00\x88\x01\x01\x42\x12\n\x10_response_tokens\"[\n\x0eVerifyResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".farfield.verifier.v1.VerifyResult\x12\x14\n\x0cwhole_groups\x18\x02 \x01(\x08\"\x80\x01\n\x0cVerifyResult\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12-\n\x07verdict\x18\x02 \x01(\x0b\x32\x1a.farfield.types.v1.VerdictH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result2\xc1\x01\n\x0fVerifierService\x12Y\n\x08\x44\x65scribe\x12%.farfield.verifier.v1.DescribeRequest\x1a&.farfield.verifier.v1.DescribeResponse\x12S\n\x06Verify\x12#.farfield.verifier.v1.VerifyRequest\x1a$.farfield.verifier.v1.VerifyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,40 +36,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DESCRIBEREQUEST']._serialized_start=147
   _globals['_DESCRIBEREQUEST']._serialized_end=164
-  _globals['_DESCRIBERESPONSE']._serialized_start=166
-  _globals['_DESCRIBERESPONSE']._serialized_end=288
-  _globals['_VERIFIERINFO']._serialized_start=291
-  _globals['_VERIFIERINFO']._serialized_end=463
-  _globals['_REWARDPLAN']._serialized_start=466
-  _globals['_REWARDPLAN']._serialized_end=890
-  _globals['_LEAF']._serialized_start=892
-  _globals['_LEAF']._serialized_end=990
-  _globals['_WEIGHTEDSUM']._serialized_start=993
-  _globals['_WEIGHTEDSUM']._serialized_end=1133
-  _globals['_WEIGHTEDSUM_TERM']._serialized_start=1063
-  _globals['_WEIGHTEDSUM_TERM']._serialized_end=1133
-  _globals['_GATE']._serialized_start=1136
-  _globals['_GATE']._serialized_end=1368
-  _globals['_GATE_ON']._serialized_start=1310
-  _globals['_GATE_ON']._serialized_end=1368
-  _globals['_CLIP']._serialized_start=1370
-  _globals['_CLIP']._serialized_end=1451
-  _globals['_MAX']._serialized_start=1453
-  _globals['_MAX']._serialized_end=1507
-  _globals['_SEQUENTIAL']._serialized_start=1509
-  _globals['_SEQUENTIAL']._serialized_end=1570
-  _globals['_SHAPING']._serialized_start=1572
-  _globals['_SHAPING']._serialized_end=1662
-  _globals['_LENGTH']._serialized_start=1664
-  _globals['_LENGTH']._serialized_end=1789
-  _globals['_VERIFYREQUEST']._serialized_start=1791
-  _globals['_VERIFYREQUEST']._serialized_end=1903
-  _globals['_ATTEMPT']._serialized_start=1906
-  _globals['_ATTEMPT']._serialized_end=2130
-  _globals['_VERIFYRESPONSE']._serialized_start=2132
-  _globals['_VERIFYRESPONSE']._serialized_end=2223
-  _globals['_VERIFYRESULT']._serialized_start=2226
-  _globals['_VERIFYRESULT']._serialized_end=2354
-  _globals['_VERIFIERSERVICE']._serialized_start=2357
-  _globals['_VERIFIERSERVICE']._serialized_end=2550
+  _globals['_DESCRIBERESPONSE']._serialized_start=167
+  _globals['_DESCRIBERESPONSE']._serialized_end=304
+  _globals['_VERIFIERINFO']._serialized_start=307
+  _globals['_VERIFIERINFO']._serialized_end=479
+  _globals['_REWARDPLAN']._serialized_start=482
+  _globals['_REWARDPLAN']._serialized_end=906
+  _globals['_LEAF']._serialized_start=908
+  _globals['_LEAF']._serialized_end=1006
+  _globals['_WEIGHTEDSUM']._serialized_start=1009
+  _globals['_WEIGHTEDSUM']._serialized_end=1149
+  _globals['_WEIGHTEDSUM_TERM']._serialized_start=1079
+  _globals['_WEIGHTEDSUM_TERM']._serialized_end=1149
+  _globals['_GATE']._serialized_start=1152
+  _globals['_GATE']._serialized_end=1384
+  _globals['_GATE_ON']._serialized_start=1326
+  _globals['_GATE_ON']._serialized_end=1384
+  _globals['_CLIP']._serialized_start=1386
+  _globals['_CLIP']._serialized_end=1467
+  _globals['_MAX']._serialized_start=1469
+  _globals['_MAX']._serialized_end=1523
+  _globals['_SEQUENTIAL']._serialized_start=1525
+  _globals['_SEQUENTIAL']._serialized_end=1586
+  _globals['_SHAPING']._serialized_start=1588
+  _globals['_SHAPING']._serialized_end=1678
+  _globals['_LENGTH']._serialized_start=1680
+  _globals['_LENGTH']._serialized_end=1805
+  _globals['_VERIFYREQUEST']._serialized_start=1807
+  _globals['_VERIFYREQUEST']._serialized_end=1919
+  _globals['_ATTEMPT']._serialized_start=1922
+  _globals['_ATTEMPT']._serialized_end=2146
+  _globals['_VERIFYRESPONSE']._serialized_start=2148
+  _globals['_VERIFYRESPONSE']._serialized_end=2239
+  _globals['_VERIFYRESULT']._serialized_start=2242
+  _globals['_VERIFYRESULT']._serialized_end=2370
+  _globals['_VERIFIERSERVICE']._serialized_start=2373
+  _globals['_VERIFIERSERVICE']._serialized_end=2566
 # @@protoc_insertion_point(module_scope)

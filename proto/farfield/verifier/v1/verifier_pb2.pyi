@@ -48,19 +48,25 @@ class DescribeResponse(_message.Message):
 
     VERIFIERS_FIELD_NUMBER: _builtins.int
     BROKEN_FIELD_NUMBER: _builtins.int
+    PLANS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def verifiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerifierInfo]: ...
     @_builtins.property
     def broken(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.BrokenPlugin]: ...
+    @_builtins.property
+    def plans(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the reward plans of this service's own configuration."""
+
     def __init__(
         self,
         *,
         verifiers: _abc.Iterable[Global___VerifierInfo] | None = ...,
         broken: _abc.Iterable[_types_pb2.BrokenPlugin] | None = ...,
+        plans: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken", b"broken", "verifiers", b"verifiers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken", b"broken", "plans", b"plans", "verifiers", b"verifiers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
