@@ -17,8 +17,7 @@ Everything that one template makes for all of them ranges over this list.
 {{- end -}}
 {{- range $items -}}
   {{- $_ := set . "values" (mergeOverwrite (deepCopy $.Values.common) (deepCopy .own)) -}}
-  {{- if eq .kind "trainer" -}}{{/* one pod, whatever is common */}}
-    {{- $_ := set .values "replicas" 1 -}}
+  {{- if eq .kind "trainer" -}}{{/* as many pods as it is told, whatever is common */}}
     {{- $_ := set .values.autoscaling "enabled" false -}}
   {{- end -}}
   {{- $parts := has .kind (list "environment" "verifier") | ternary (list .kind .name) (list .kind) -}}
@@ -41,10 +40,10 @@ Everything that one template makes for all of them ranges over this list.
 {{- toYaml $found -}}
 {{- end }}
 
-{{- define "farfield.chosenAddress" -}}
+{{- define "farfield.chosenReach" -}}
 {{- $wanted := get .root.Values.defaults .kind | default "" -}}
 {{- $found := include "farfield.chosen" (dict "root" .root "kind" .kind "wanted" $wanted) | fromYaml -}}
-{{- include "farfield.address" (set $found "root" .root) -}}
+{{- include "farfield.reach" (set $found "root" .root) -}}
 {{- end }}
 
 {{/* Names under which runs ask for what a component hosts. */}}

@@ -21,6 +21,7 @@ DEMO = CHART / "ci" / "cpu-demo-values.yaml"
 CI = sorted(CHART.glob("ci/*-values.yaml"))
 NAMESPACE = "train"
 NO_HELM = pytest.mark.skip(reason="no helm: put one on PATH, name it in HELM, or `make chart-tools`")
+OWNER = {"meta.helm.sh/release-name": "rl", "meta.helm.sh/release-namespace": NAMESPACE}
 WORKLOADS = ("Deployment", "StatefulSet")
 
 Object = dict[str, Any]
@@ -46,9 +47,9 @@ def template(helm: str, values: Path, *words: str) -> list[Object]:
 
 
 @cache
-def rendered(helm: str, values: Path) -> list[Object]:
+def rendered(helm: str, values: Path, *words: str) -> list[Object]:
     """Shared by tests, which only read it."""
-    return template(helm, values)
+    return template(helm, values, *words)
 
 
 def of(objects: list[Object], *kinds: str) -> list[Object]:
@@ -59,9 +60,26 @@ def named(objects: list[Object], kind: str, name: str) -> Object:
     return next(one for one in of(objects, kind) if one["metadata"]["name"] == name)
 
 
+def made(objects: list[Object]) -> list[Object]:
+    """What the policy will make of the chart's template, for the version 7 of the weights."""
+    texts = [
+        one["data"]["template.yaml"] for one in of(objects, "ConfigMap") if "template.yaml" in one["data"]
+    ]
+    filled = [text.replace("__VERSION__", "7").replace("__MODEL__", "/runs/first/7") for text in texts]
+    return [one for text in filled for one in yaml.safe_load_all(text)]
+
+
 def pods(objects: list[Object]) -> list[Object]:
     """Pod templates of the workloads, with the labels that their pods will have; and the pods of hooks."""
-    return [one["spec"]["template"] for one in of(objects, *WORKLOADS)] + of(objects, "Pod")
+    return [_pod(one) for one in of(objects + made(objects), *WORKLOADS)] + of(objects, "Pod")
+
+
+def _pod(workload: Object) -> Object:
+    pod = workload["spec"]["template"]
+    if workload["kind"] != "StatefulSet":
+        return pod
+    own = {"statefulset.kubernetes.io/pod-name": f"{workload['metadata']['name']}-0"}
+    return {**pod, "metadata": {**pod["metadata"], "labels": {**labels(pod), **own}}}
 
 
 def labels(one: Object) -> dict[str, str]:
@@ -77,11 +95,13 @@ def config(objects: list[Object], name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def cluster_with(kept: Object, objects: list[Object]) -> Iterator[str]:
-    """A server that answers as a cluster does that knows the kinds of `objects` and holds `kept` alone;
-    yields its address."""
+def cluster_with(kept: list[Object], objects: list[Object]) -> Iterator[str]:
+    """A server that answers as a cluster does that knows the kinds of `objects`, and holds `kept` alone, as
+    Helm has installed them; yields its address."""
     answers = _discovery({(one["apiVersion"], one["kind"]) for one in objects})
-    answers[f"/api/v1/namespaces/{NAMESPACE}/{_plural(kept['kind'])}/{kept['metadata']['name']}"] = kept
+    for one in kept:
+        one["metadata"]["annotations"] = OWNER
+        answers[f"/api/v1/namespaces/{NAMESPACE}/{_plural(one['kind'])}/{one['metadata']['name']}"] = one
     missing = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
 
     class Handler(BaseHTTPRequestHandler):

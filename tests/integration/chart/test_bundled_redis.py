@@ -12,7 +12,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from rendering import DEMO, NAMESPACE, Object, cluster_with, named, of, template
+from rendering import DEMO, Object, cluster_with, named, of, template
 
 
 def password(objects: list[Object]) -> str:
@@ -30,9 +30,7 @@ def test_a_password_is_made_and_stands_in_its_secret_alone(helm: str) -> None:
 def test_an_upgrade_keeps_the_password(helm: str) -> None:
     before = template(helm, DEMO)
     kept = named(before, "Secret", "rl-redis")
-    owner = {"meta.helm.sh/release-name": "rl", "meta.helm.sh/release-namespace": NAMESPACE}
-    kept["metadata"]["annotations"] = owner  # as Helm does when it installs
-    with cluster_with(kept, before) as address:
+    with cluster_with([kept], before) as address:
         cluster = ("--dry-run=server", "--disable-openapi-validation", "--kube-apiserver", address)
         after = template(helm, DEMO, *cluster, "--show-only", "templates/redis.yaml")
     assert named(after, "Secret", "rl-redis")["data"] == kept["data"]
