@@ -89,9 +89,9 @@ bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 
 chart: $(READY) ## Render the Helm chart and check what comes out (needs helm; see chart-tools)
 	@$(BIN)/python helm/generate.py --check
-	@$(BIN)/python -c 'import kubernetes_validate' 2>/dev/null || \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check "kubernetes-validate==1.37.0"
-	@$(BIN)/python -m pytest -q tests/integration/chart
+	@$(BIN)/python -c 'import aiohttp, jsonpatch, kubernetes, kubernetes_validate' 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
+	@$(BIN)/python -m pytest -q tests/integration/chart tests/integration/simulator
 
 chart-docs: $(READY) ## Write the chart's schema and table of values from values.yaml
 	@$(BIN)/python helm/generate.py

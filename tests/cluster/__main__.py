@@ -1,4 +1,5 @@
-"""`python -m tests.cluster [FOLDER]`: a simulator to play with, until interrupted. Its kubeconfig is in the folder."""
+"""`python -m tests.cluster [FOLDER]`: a simulator to play with, until interrupted; its kubeconfig is written
+to the folder."""
 
 import signal
 import sys

@@ -1,9 +1,9 @@
-"""Who runs the pods. The API asks it for logs and ports; as a controller it answers what the store wants of pods.
+"""Who runs the pods. The API asks it for logs and ports; as a controller it does what the store wants.
 
-`ImaginaryKubelet` runs nothing: it says of every pod that it runs and is ready, and of one that is not to be restarted
-that it has succeeded. Annotations of a pod tell it otherwise:
+`ImaginaryKubelet` runs nothing: it says of every pod that it runs and is ready, and of one that is not to be
+restarted that it has succeeded. Annotations of a pod tell it otherwise:
 
-- `simulator/ip`: the address that the pod is given, 127.0.0.1 say, where a test serves what the pod would serve;
+- `simulator/ip`: the address that the pod is given, 127.0.0.1 say, where a test serves what it would serve;
 - `simulator/ready: "false"`: it runs, and is not ready;
 - `simulator/phase`: `Pending`, `Failed`, …: it is in this phase;
 - `simulator/log`: what it has written.

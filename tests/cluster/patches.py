@@ -26,7 +26,7 @@ MERGE_KEYS = {
     "topologySpreadConstraints": ("topologyKey",),
     "secrets": ("name",),
 }
-"""Lists whose elements are merged by one of these keys, the first that the element has; other lists are replaced."""
+"""Lists whose elements are merged by one of these keys, the first that they have; others are replaced."""
 
 SETS = {"finalizers"}
 

@@ -1,4 +1,5 @@
-"""Kubernetes' protobuf form of the few messages that clients send in it: Helm's Secrets, and options of a delete.
+"""Kubernetes' protobuf form of the few messages that clients send in it: Helm's Secrets, kubectl's
+namespaces, and options of a delete.
 
 Only the fields that are read are declared; numbers are those of Kubernetes' `generated.proto` files.
 """
@@ -40,6 +41,7 @@ MESSAGES: dict[str, list[tuple[int, str, Any]]] = {
         (3, "type", STRING),
         (4, "stringData", ["Text"]),
     ],
+    "Namespace": [(1, "metadata", "ObjectMeta")],
     "Preconditions": [(1, "uid", STRING), (2, "resourceVersion", STRING)],
     "DeleteOptions": [
         (1, "gracePeriodSeconds", INT64),
@@ -116,4 +118,8 @@ def _delete_options(message: Any) -> dict[str, Any]:
     return {name: getattr(message, name) for name in names} | {"dryRun": list(message.dryRun)}
 
 
-_READERS = {"Secret": _secret, "DeleteOptions": _delete_options}
+def _namespace(message: Any) -> dict[str, Any]:
+    return {"metadata": _metadata(message.metadata)}
+
+
+_READERS = {"Secret": _secret, "Namespace": _namespace, "DeleteOptions": _delete_options}

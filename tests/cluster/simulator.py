@@ -26,7 +26,7 @@ class Cluster:
     def __init__(self, url: str, kubeconfig: Path) -> None:
         self.url = url
         self.kubeconfig = kubeconfig
-        """A file for clients: `KUBECONFIG`, `--kubeconfig`, or `kubernetes.config.load_kube_config(config_file=…)`."""
+        """A file for clients: `KUBECONFIG`, `--kubeconfig`, or `load_kube_config(config_file=…)`."""
 
     def kubectl(self, *words: str, stdin: str = "", check: bool = True) -> str:
         """What the real kubectl writes."""

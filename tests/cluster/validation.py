@@ -1,4 +1,4 @@
-"""What an object must be like: Kubernetes' own schemas, strictly, and the fields that no update may change."""
+"""What an object must be like: Kubernetes' own schemas, strictly, and the fields that no update changes."""
 
 import copy
 from typing import Any

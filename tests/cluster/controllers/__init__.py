@@ -1,5 +1,5 @@
-"""What a cluster does by itself: each controller brings what is there nearer to what is wanted, in one pass over the
-store, and passes are made until nothing changes."""
+"""What a cluster does by itself: each controller brings what is there nearer to what is wanted, in one pass
+over the store, and passes are made until nothing changes."""
 
 import asyncio
 from collections.abc import Callable

@@ -180,8 +180,8 @@ def _fill(store: Store, replica_set: Object) -> None:
     for _ in range(wanted - len(pods)):
         name = {"generateName": f"{meta['name']}-"}
         store.create(PODS, make_pod(replica_set, name, {}))
-    order = sorted(reversed(pods), key=ready)
-    for pod in order[: max(0, len(pods) - wanted)]:
+    pods.reverse()
+    for pod in sorted(pods, key=ready)[: max(0, len(pods) - wanted)]:
         store.delete(PODS, meta["namespace"], pod["metadata"]["name"])
     pods = _alive(store, replica_set)
     count = sum(map(ready, pods))

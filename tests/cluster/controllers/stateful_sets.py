@@ -1,4 +1,4 @@
-"""StatefulSets: pods by ordinal with their claims, in order or at once, replaced from the last to the first."""
+"""StatefulSets: pods by ordinal with their claims, in order or at once; replaced from the last."""
 
 from tests.cluster.controllers.owning import PODS, digest, finished, leaving, make_pod, owned, ready, report
 from tests.cluster.resources import BY_KIND

@@ -124,7 +124,7 @@ async def test_a_port_of_a_pod_is_forwarded(kubectl: "Cluster", python_client: "
         socket.sendall(b"it\n")
         answer = b"".join(iter(lambda: socket.recv(1024), b""))
         socket.close()
-        forwarded.websocket.close()  # which the client leaves open
+        forwarded.websocket.shutdown()  # the client leaves its socket open
         return answer
 
     async with server:
