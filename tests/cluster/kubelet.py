@@ -18,6 +18,11 @@ NODE = "simulated-node"
 
 
 class Kubelet(Protocol):
+    async def start(self, store: Store) -> None: ...
+
+    async def close(self) -> None:
+        """Stops all that runs."""
+
     def reconcile(self, store: Store) -> None:
         """Starts, stops and reports the pods of the store. Called after every change."""
 
@@ -31,6 +36,12 @@ class Kubelet(Protocol):
 class ImaginaryKubelet:
     def __init__(self) -> None:
         self._given = 0
+
+    async def start(self, store: Store) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
 
     def reconcile(self, store: Store) -> None:
         for pod in store.all(PODS):

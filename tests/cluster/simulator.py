@@ -57,15 +57,23 @@ class _Server(Thread):
         self._up = Event()
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
+        self._failure: Exception | None = None
         self.url = ""
 
     def start(self) -> None:
         super().start()
         self._up.wait()
+        if self._failure:
+            raise RuntimeError("the simulator has not started") from self._failure
 
     def run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
+            try:
+                runner.run(self._serve())
+            except Exception as error:  # for whoever waits in `start`
+                self._failure = error
+            finally:
+                self._up.set()
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
@@ -74,6 +82,7 @@ class _Server(Thread):
     async def _serve(self) -> None:
         store, kubelet = Store(), self._kubelet()
         _furnish(store)
+        await kubelet.start(store)
         runner = web.AppRunner(Api(store, kubelet).application(), shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -87,6 +96,7 @@ class _Server(Thread):
         with suppress(asyncio.CancelledError):
             await work
         await runner.cleanup()
+        await kubelet.close()
 
 
 def _furnish(store: Store) -> None:

@@ -50,7 +50,6 @@ def _start(store: Store, job: Object, succeeded: list[Object], active: list[Obje
     missing = min(spec["parallelism"], spec.get("completions", 1) - len(succeeded)) - len(active)
     taken = {pod["metadata"]["annotations"].get(INDEX) for pod in [*succeeded, *active]}
     free = [str(index) for index in range(spec.get("completions", 1)) if str(index) not in taken]
-    labels = {"job-name": meta["name"], "batch.kubernetes.io/job-name": meta["name"]}
     started = []
     for index in free[: max(0, missing)]:
         indexed = spec["completionMode"] == "Indexed"
