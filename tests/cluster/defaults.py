@@ -91,7 +91,10 @@ def _job(one: Object) -> None:
     if spec["parallelism"] == 1:
         spec.setdefault("completions", 1)
     _template(one)
-    named = {"batch.kubernetes.io/job-name": one["metadata"].get("name", ""), "job-name": one["metadata"].get("name", "")}
+    named = {
+        "batch.kubernetes.io/job-name": one["metadata"].get("name", ""),
+        "job-name": one["metadata"].get("name", ""),
+    }
     spec.setdefault("selector", {"matchLabels": named})
     spec["template"]["metadata"]["labels"] = {**spec["template"]["metadata"].get("labels", {}), **named}
 

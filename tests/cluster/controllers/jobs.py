@@ -52,22 +52,16 @@ def _start(store: Store, job: Object, succeeded: list[Object], active: list[Obje
     free = [str(index) for index in range(spec.get("completions", 1)) if str(index) not in taken]
     started = []
     for index in free[: max(0, missing)]:
-        indexed = spec["completionMode"] == "Indexed"
-        annotations = {INDEX: index} if indexed else {}
-        pod = make_pod(
-            job,
-            {"generateName": f"{meta['name']}-{index}-" if indexed else f"{meta['name']}-"},
-            labels,
-            annotations,
-        )
-        if indexed:
+        if spec["completionMode"] == "Indexed":
+            pod = make_pod(job, {"generateName": f"{meta['name']}-{index}-"}, {INDEX: index}, {INDEX: index})
             _tell_index(pod, job, index)
+        else:
+            pod = make_pod(job, {"generateName": f"{meta['name']}-"}, {})
         started.append(store.create(PODS, pod))
     return started
 
 
 def _tell_index(pod: Object, job: Object, index: str) -> None:
-    pod["metadata"]["labels"][INDEX] = index
     pod["spec"] |= {"hostname": f"{job['metadata']['name']}-{index}"}
     told = {"name": "JOB_COMPLETION_INDEX", "value": index}
     containers = pod["spec"]["containers"]

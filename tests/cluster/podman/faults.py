@@ -6,7 +6,9 @@ import subprocess
 def kill(namespace: str, name: str, container: str) -> None:
     """SIGKILL, as the machine's own when memory is short."""
     pod = _one("pod", "ps", "--quiet", "--filter", f"label=pod={namespace}/{name}")
-    _podman("kill", _one("ps", "--quiet", "--filter", f"pod={pod}", "--filter", f"label=container={container}"))
+    _podman(
+        "kill", _one("ps", "--quiet", "--filter", f"pod={pod}", "--filter", f"label=container={container}")
+    )
 
 
 def cut(namespace: str, name: str) -> None:

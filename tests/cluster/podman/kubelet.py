@@ -11,7 +11,7 @@ from tests.cluster.store import Object, Store
 
 
 class PodmanKubelet:
-    """Its folder holds `claims/NAMESPACE/NAME`, the claims' content, and `logs/NAMESPACE/POD/CONTAINER.log`."""
+    """Its folder holds `claims/NAMESPACE/NAME`, and what is written: `logs/NAMESPACE/POD/CONTAINER.log`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

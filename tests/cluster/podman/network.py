@@ -47,7 +47,9 @@ class Network:
 
     async def address(self, pod: str) -> str:
         infra = await podman("pod", "inspect", pod, "--format", "{{.InfraContainerID}}")
-        networks = json.loads(await podman("inspect", infra, "--format", "{{json .NetworkSettings.Networks}}"))
+        networks = json.loads(
+            await podman("inspect", infra, "--format", "{{json .NetworkSettings.Networks}}")
+        )
         return networks[self.name]["IPAddress"]
 
     async def remove(self) -> None:
@@ -83,7 +85,8 @@ class Names(asyncio.DatagramProtocol):
         flags = 0x8580 | (NO_SUCH_NAME if addresses is None else 0)
         head = query[:2] + struct.pack("!HHHHH", flags, 1, len(found), 0, 0)
         records = [
-            b"\xc0\x0c" + struct.pack("!HHIH", A, 1, TTL, 4) + ipaddress.ip_address(one).packed for one in found
+            b"\xc0\x0c" + struct.pack("!HHIH", A, 1, TTL, 4) + ipaddress.ip_address(one).packed
+            for one in found
         ]
         return head + query[12 : end + 4] + b"".join(records)
 

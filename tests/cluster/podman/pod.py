@@ -37,7 +37,9 @@ class Pod:
 
     def _container(self, spec: Object, logs: Path) -> Container:
         grace = self._pod["spec"]["terminationGracePeriodSeconds"]
-        return Container(f"{self._name}-{spec['name']}", spec, grace, logs / f"{spec['name']}.log", self._report)
+        return Container(
+            f"{self._name}-{spec['name']}", spec, grace, logs / f"{spec['name']}.log", self._report
+        )
 
     async def run(self) -> None:
         try:
@@ -79,7 +81,11 @@ class Pod:
 
     async def _start(self) -> None:
         """The pod's network, which outlives its containers."""
-        named = [f"--name={self._name}", f"--hostname={translation.hostname(self._pod)}", "--share=net,uts,ipc"]
+        named = [
+            f"--name={self._name}",
+            f"--hostname={translation.hostname(self._pod)}",
+            "--share=net,uts,ipc",
+        ]
         meta = self._pod["metadata"]
         labels = [f"--label=pod={meta['namespace']}/{meta['name']}"]
         await podman("pod", "create", *named, *labels, *self._network.words(meta["namespace"]))
@@ -126,7 +132,12 @@ class Pod:
 
     def _report(self) -> None:
         ready = self._phase == "Running" and all(one.ready for one in self.containers)
-        held = {"PodScheduled": True, "Initialized": self._phase != "Pending", "ContainersReady": ready, "Ready": ready}
+        held = {
+            "PodScheduled": True,
+            "Initialized": self._phase != "Pending",
+            "ContainersReady": ready,
+            "Ready": ready,
+        }
         meta = self._pod["metadata"]
         current = self._store.find(PODS, meta["namespace"], meta["name"]) or self._pod
         status = {
