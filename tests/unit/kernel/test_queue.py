@@ -237,6 +237,15 @@ class TestQueue:
         await self.commit_all(queue, run_id, 2)
         assert len(await queue.collect(run_id, 5, 0)) == 2
 
+    async def test_who_waits_while_a_run_is_dropped_finds_nothing(self, open_queue, run_id) -> None:
+        queue = open_queue()
+        await self.commit_all(queue, run_id, 1)
+        await queue.collect(run_id, 1, 0)
+        waiting = asyncio.create_task(open_queue().collect(run_id, 1, 0.3))
+        await asyncio.sleep(0.1)
+        await queue.drop(run_id)
+        assert await waiting == []
+
     async def test_a_commit_survives_a_forgotten_plan(self, open_queue, run_id) -> None:
         """After a wiped store, what a worker still holds is committed, and not planned again."""
         queue = open_queue()

@@ -26,7 +26,7 @@ from farfield_kernel.queue.images import Shown, to_keep
 from farfield_kernel.queue.redis_commits import ADDED, IMAGE_MISSING, Batch, Parcel, batches
 from farfield_kernel.queue.redis_images import RedisImages
 from farfield_kernel.queue.redis_keys import Keys, lane_key
-from farfield_kernel.queue.redis_link import Link, script
+from farfield_kernel.queue.redis_link import GONE, Link, script
 from farfield_kernel.weights import Weights
 
 T = TypeVar("T")
@@ -250,7 +250,7 @@ class RedisQueue:
         try:
             answer = await self._redis.xreadgroup(group, consumer, {key: after}, count, block)
         except ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
+            if not str(error).startswith(GONE):
                 raise
             await self._make_group([key], [group])
             await asyncio.sleep(min(0.1, seconds))

@@ -21,6 +21,8 @@ _SOCKET_SECONDS = 15.0
 """Longer than any blocking read, so that only a silent server runs into it."""
 _PASSING = ("MISCONF", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "LOADING")
 """Answers of a server that will take the command later: disk full, fail-over, start."""
+GONE = ("NOGROUP", "UNBLOCKED")
+"""Answers about a stream that is not there, and (before Redis 7.2) to who waits while it is removed."""
 
 
 class Link:
@@ -62,7 +64,7 @@ class Link:
             return Exhausted(f"Redis at {self.address} is out of memory: {said}; raise maxmemory")
         if _passes(error):
             return Unavailable(f"Redis at {self.address} cannot be reached: {said}; is it running?")
-        if said.startswith("NOGROUP"):
+        if said.startswith(GONE):
             return NotFound(said)
         return FarfieldError(f"Redis at {self.address} refused a command: {said}")
 
