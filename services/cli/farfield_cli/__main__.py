@@ -8,9 +8,11 @@ from farfield_cli import (
     play_commands,
     report_command,
     run_commands,
-    runs_commands,
     stack_commands,
+    train_command,
+    weights_commands,
 )
+from farfield_cli.cluster import choice
 from farfield_cli.plugins import commands as plugin_commands
 
 app = typer.Typer(
@@ -19,13 +21,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="Post-train near, generalize far: the local stack, the demo, runs, evaluation and reports.",
+    help="Post-train near, generalize far: the local stack, clusters, the demo, runs, evaluation, reports.",
 )
+app.callback()(choice.choose)
 app.command("demo", rich_help_panel="Experiments")(demo_commands.demo)
-app.command("train", rich_help_panel="Experiments")(run_commands.train)
+app.command("train", rich_help_panel="Experiments")(train_command.train)
 app.command("eval", rich_help_panel="Experiments")(eval_command.evaluate)
 app.command("report", rich_help_panel="Experiments")(report_command.report)
-app.add_typer(runs_commands.runs_app, name="runs", rich_help_panel="Experiments")
+app.add_typer(run_commands.run_app, name="run", rich_help_panel="Experiments")
+app.add_typer(weights_commands.weights_app, name="weights", rich_help_panel="Experiments")
 app.command("play", rich_help_panel="Environments")(play_commands.play)
 app.add_typer(play_commands.env_app, name="env", rich_help_panel="Environments")
 app.add_typer(plugin_commands.plugin_app, name="plugin", rich_help_panel="Environments")

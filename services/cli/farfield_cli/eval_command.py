@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from farfield_cli.checkpoints import checkpoint, label
+from farfield_cli.cluster.choice import Choice, chosen
 from farfield_cli.evaluation.settings import Players, Settings
 from farfield_cli.evaluation.suites import LABELS, SUITES
 from farfield_cli.given import pairs
@@ -55,6 +56,7 @@ Compare = Annotated[
 
 
 def evaluate(
+    context: typer.Context,
     suite: SuiteName = "",
     model: Model = None,
     policy: Policy = "",
@@ -69,6 +71,7 @@ def evaluate(
     prompt: Prompt = None,
     option: Option = None,
     reward: Reward = None,
+    lane: Annotated[str, typer.Option(help="In a cluster: whose policy, where there are several.")] = "",
     concurrency: Annotated[int, typer.Option(min=1, help="Episodes played at once.")] = 64,
     out: Out = None,
     list_suites: Annotated[bool, typer.Option("--list", help="Show the suites and stop.")] = False,
@@ -77,7 +80,7 @@ def evaluate(
     """Measure a policy on a suite: what it was trained on, and what it never saw.
 
     Plays the episodes through the real services and writes eval.json, eval.md, a figure and the episodes.
-    Needs no Redis and no trainer.
+    Needs no Redis and no trainer. In a cluster its policy, environments and verifiers play.
     """
     if list_suites:
         console.print(_suites())
@@ -104,9 +107,11 @@ def evaluate(
             policy=policy,
             environment=environment,
             verifier=verifier,
+            lane=lane,
             concurrency=concurrency,
         )
-        await _evaluate(parse(Settings, asked, "evaluation"), players, out, interruptible)
+        choice = chosen(context)
+        await _evaluate(parse(Settings, asked, "evaluation"), players, out, interruptible, choice)
 
     run(work)
 
@@ -116,13 +121,17 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 async def _evaluate(
-    settings: Settings, players: Players, out: Path | None, interruptible: Interruptible
+    settings: Settings,
+    players: Players,
+    out: Path | None,
+    interruptible: Interruptible,
+    choice: Choice | None,
 ) -> None:
     from farfield_cli.evaluation import wording
     from farfield_cli.evaluation.session import evaluated
     from farfield_cli.evaluation.view import table
 
-    folder = out or _folder(settings, players)
+    folder = out or _folder(settings, players, choice)
     _log_into(folder / "logs")
 
     def made(supervisor: Supervisor) -> None:
@@ -130,7 +139,7 @@ async def _evaluate(
         if names := ", ".join(child.program.name for child in supervisor.children):
             say(f"starting {names}; logs in {folder / 'logs'} …")
 
-    result = await evaluated(settings, players, folder, made)
+    result = await evaluated(settings, players, folder, made, choice)
     console.print(table(wording.results(result)))
     for reason in wording.reasons(result):
         say(reason)
@@ -144,11 +153,12 @@ def _log_into(folder: Path) -> None:
     logging.basicConfig(filename=folder / "worker.log", level=logging.WARNING, format=shape, force=True)
 
 
-def _folder(settings: Settings, players: Players) -> Path:
+def _folder(settings: Settings, players: Players, choice: Choice | None) -> Path:
     """Named after who is measured on what; the same question has the same folder."""
-    who = label(players.model) if players.model else players.policy.replace(":", "-")
+    there = f"{choice.context}-{choice.release or players.lane or 'policy'}" if choice else players.policy
+    who = label(players.model) if players.model else there.replace(":", "-").replace("/", "-")
     what = settings.suite or settings.environment_name
-    return Path("runs/eval") / f"{what}-{who}-{settings.digest(str(players.model), players.policy)}"
+    return Path("runs/eval") / f"{what}-{who}-{settings.digest(str(players.model), there)}"
 
 
 def _suites() -> Table:

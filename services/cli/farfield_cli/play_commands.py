@@ -15,6 +15,7 @@ from rich.text import Text
 
 from farfield.environment.v1 import environment_pb2 as env
 from farfield.types.v1 import types_pb2
+from farfield_cli.cluster.choice import chosen
 from farfield_cli.given import pairs
 from farfield_cli.pictures.easel import Easel
 from farfield_cli.pictures.terminal import Way, present
@@ -26,7 +27,7 @@ from farfield_cli.terminal import console, interactive, run, say
 from farfield_kernel.errors import NotFound
 from farfield_kernel.wire import struct_to_dict
 
-env_app = typer.Typer(no_args_is_help=True, help="The environments that the stack hosts.")
+env_app = typer.Typer(no_args_is_help=True, help="The environments that the stack, or a cluster, hosts.")
 _SPEAKERS = {types_pb2.ROLE_USER: "task", types_pb2.ROLE_SYSTEM: "system", types_pb2.ROLE_ASSISTANT: "policy"}
 _QUIT = ("/quit", "/q")
 
@@ -126,8 +127,13 @@ def _line(prompt: str) -> str | None:
 
 
 @env_app.command("list")
-def list_environments(state: StateFolder = Path(".farfield")) -> None:
-    """Environments with their variants."""
+def list_environments(context: typer.Context, state: StateFolder = Path(".farfield")) -> None:
+    """Environments with their variants; in a cluster, those of all services."""
+    if choice := chosen(context):
+        from farfield_cli.cluster.overview import environments
+
+        run(lambda _: environments(choice))
+        return
 
     async def work() -> None:
         async with services(state) as both:
@@ -144,12 +150,19 @@ def list_environments(state: StateFolder = Path(".farfield")) -> None:
 
 
 @env_app.command("describe")
-def describe(name: str, state: StateFolder = Path(".farfield")) -> None:
+def describe(context: typer.Context, name: str, state: StateFolder = Path(".farfield")) -> None:
     """One environment: variants, options, demonstrations."""
 
-    async def work() -> None:
+    async def found() -> env.EnvironmentInfo:
+        if choice := chosen(context):
+            from farfield_cli.cluster.overview import environment
+
+            return await environment(choice, name)
         async with services(state) as both:
-            one = await both.environment(name)
+            return await both.environment(name)
+
+    async def work() -> None:
+        one = await found()
         say(f"{one.name} {one.version} ({one.distribution}, runs {one.executor})\n{one.summary}\n")
         table = Table("variant", "role", "options", "summary", box=None, header_style="bold")
         for variant in one.variants:

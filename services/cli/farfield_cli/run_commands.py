@@ -1,163 +1,170 @@
-"""`farfield train`: one run on the local stack, watched until it ends."""
+"""`farfield run`: runs of the local stack or of a cluster: submitted, looked at, followed and steered."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from farfield.trainer.v1 import trainer_pb2 as pb
-from farfield_cli import record, run_file
-from farfield_cli.interrupts import Interruptible
-from farfield_cli.run_file import Config
+from farfield_cli import run_file
+from farfield_cli.cluster.choice import Choice, chosen
 from farfield_cli.run_view import RunView
-from farfield_cli.stack import Stack, StackOptions, running
 from farfield_cli.stack_commands import StateFolder
-from farfield_cli.terminal import console, fail, interactive, run, say
-from farfield_cli.trainer import Trainer, is_over, state_of
-from farfield_kernel.errors import FailedPrecondition, NotFound
+from farfield_cli.terminal import console, fail, run, say
+from farfield_cli.trainer import Trainer, bar_of, is_over, state_of
+from farfield_cli.trainers import choose, find, of_cluster, trainers
+from farfield_kernel.client import ClientConfig
+from farfield_kernel.errors import Exhausted, InvalidArgument
 
-Lane = Annotated[str, typer.Option(help="Which lane of a stack that has several.")]
-RunsFolder = Annotated[Path, typer.Option(help="Folder of runs, where a stack has to be started.")]
-runs_app = typer.Typer(
-    no_args_is_help=True, help="List, show, stop, pause and resume runs of the local stack."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a run is played: a trainer, and the stack when it is ours."""
-
-    trainer: str
-    state: Path
-    stack: Stack | None = None
+STATE = Path(".farfield")
+RunFile = Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run's config; see examples/.")]
+Name = Annotated[str, typer.Option(help="Id of the run.  [default: the file's name]")]
+Lane = Annotated[str, typer.Option(help="Which lane, where there are several.")]
+run_app = typer.Typer(no_args_is_help=True, help="Runs: submit, list, follow, stop, pause and resume them.")
 
 
-def train(
-    file: Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run's config; see examples/.")],
-    name: Annotated[str, typer.Option(help="Id of the run.  [default: the file's name]")] = "",
-    state: StateFolder = Path(".farfield"),
-    lane: Lane = "",
-    runs: RunsFolder = Path("runs"),
-    workers: Annotated[
-        int, typer.Option(min=1, help="Rollout workers, where a stack has to be started.")
-    ] = 1,
+@run_app.command("submit")
+def submit(
+    context: typer.Context, file: RunFile, name: Name = "", lane: Lane = "", state: StateFolder = STATE
 ) -> None:
-    """Train what RUN.yaml says, and show how it goes.
+    """Start what RUN.yaml says, and return. A run that was interrupted goes on.
 
-    Uses the stack that is up; where none is, starts one for as long as the run takes. The same command goes
-    on with a run that was interrupted.
+    In a cluster `base` is a path of the trainer's pods, e.g. /runs/base.
     """
-    run(lambda interruptible: _train(file, name or file.stem, state, lane, runs, workers, interruptible))
+    choice = chosen(context)
 
-
-async def _train(
-    file: Path, run_id: str, state: Path, lane: str, runs: Path, workers: int, interruptible: Interruptible
-) -> None:
-    config = run_file.read(file)
-    async with _place(config, state, lane, runs, workers, interruptible) as place:
-        done = await _played(place, run_id, config, interruptible)
-    _say_end(done)
-
-
-@asynccontextmanager
-async def _place(
-    config: Config, state: Path, lane: str, runs: Path, workers: int, interruptible: Interruptible
-) -> AsyncIterator[Place]:
-    """A trainer of the stack that is up, or of one that is started for this run."""
-    found = record.read(state)
-    if found:
-        check_tokenizer(Path(found.model), Path(config.get("base", found.model)))
-        yield Place(_trainer_of(found, lane), state)
-        return
-    if "base" not in config:
-        raise FailedPrecondition("the run config names no checkpoint: write base: PATH")
-    options = StackOptions(
-        state=state,
-        runs=runs,
-        model=Path(config["base"]),
-        workers=workers,
-        deterministic=bool(config.get("deterministic", False)),
-    )
-
-    def made(stack: Stack) -> None:
-        interruptible.hurry = stack.supervisor.kill
-        say(f"no stack is up: starting one for this run ({len(stack.supervisor.children)} processes) …")
-
-    async with running(options, made) as stack:
-        yield Place(stack.plan.lanes["default"].trainer, state, stack)
-
-
-def check_tokenizer(served: Path, base: Path) -> None:
-    """A policy keeps the tokenizer that it started with, whatever weights it is given."""
-    theirs, ours = served / "tokenizer.json", base / "tokenizer.json"
-    if theirs.is_file() and ours.is_file() and theirs.read_bytes() != ours.read_bytes():
-        raise FailedPrecondition(
-            f"the stack's policies speak the tokenizer of {served}, and {base} has another: start a stack "
-            f"with --model {base} (and another --state folder, to keep both)"
+    async def work() -> None:
+        config = run_file.read_for_pods(file) if choice else run_file.read(file)
+        async with trainers(choice, state) as known:
+            where, address = choose(known, lane)
+            async with Trainer.at(address) as trainer:
+                begun = await started(trainer, name or file.stem, config)
+        say(
+            f"run {begun.run_id} of lane {where}: {state_of(begun)}, update {begun.update} of {begun.updates}"
         )
+        say(f"follow it with `{_command(choice)} run logs {begun.run_id}`")
+
+    run(lambda _: work())
 
 
-def _trainer_of(found: record.StackRecord, lane: str) -> str:
-    if not found.lanes:
-        raise FailedPrecondition("the stack that is up has no trainer; stop it with `farfield down`")
-    if lane and lane not in found.lanes:
-        raise NotFound(f"the stack has no lane '{lane}'; it has {', '.join(found.lanes)}")
-    return found.lanes[lane or next(iter(found.lanes))].trainer
+async def started(trainer: Trainer, run_id: str, config: run_file.Config) -> pb.Run:
+    """The run, working: started, found at work, or taken up again. Exhausted says which other run is in the
+    way, and how that is cured."""
+    try:
+        begun = await trainer.start(run_id, config)
+        if is_over(begun) and state_of(begun) != "succeeded":
+            say(f"run {run_id} had {state_of(begun)}: it goes on")
+            begun = await trainer.resume(run_id)
+    except Exhausted as error:
+        raise Exhausted(f"the trainer is busy: {error} (`farfield run list`, `farfield run stop`)") from error
+    return begun
 
 
-async def _played(place: Place, run_id: str, config: Config, interruptible: Interruptible) -> pb.Run:
-    work = _watch(place, run_id, config, interruptible)
-    return await (place.stack.beside(work) if place.stack else record.while_up(place.state, work))
+@run_app.command("list")
+def list_runs(context: typer.Context, state: StateFolder = STATE) -> None:
+    """All runs that the trainers know."""
+
+    async def known() -> list[tuple[str, pb.Run]]:
+        found = []
+        async with trainers(chosen(context), state) as lanes:
+            for lane, address in lanes.items():
+                async with Trainer.at(address) as trainer:
+                    found += [(lane, one) for one in await trainer.all()]
+        return found
+
+    console.print(table(run(lambda _: known())))
 
 
-async def _watch(place: Place, run_id: str, config: Config, interruptible: Interruptible) -> pb.Run:
-    async with Trainer.at(place.trainer) as trainer:
-        began = await trainer.start(run_id, config)
-        if is_over(began) and state_of(began) != "succeeded":
-            say(f"run {run_id} had {state_of(began)}: it goes on")
-            await trainer.resume(run_id)
-        asked = asyncio.Event()
-        if place.stack is None and interactive():
-            interruptible.on_first = lambda: _first_time(asked)
-        view = RunView(console, run_id, config)
-        with view.showing():
-            watching = asyncio.ensure_future(_until_end(trainer, run_id, view))
-            asking = asyncio.ensure_future(_ask_once(trainer, run_id, asked))
-            try:
-                await asyncio.wait({watching, asking}, return_when=asyncio.FIRST_COMPLETED)
-                if asking.done():
-                    asking.result()
-                await watching
-            finally:
-                watching.cancel()
-                asking.cancel()
-        return await trainer.get(run_id)
+def table(runs: list[tuple[str, pb.Run]]) -> Table:
+    """Runs by lane."""
+    shown = Table("lane", "run", "kind", "state", "updates", "episodes", box=None, header_style="bold")
+    for lane, one in runs:
+        progress, episodes = bar_of(one.update, one.updates), str(one.episodes_trained)
+        shown.add_row(lane, one.run_id, one.algorithm, state_of(one), progress, episodes)
+    return shown
 
 
-def _first_time(asked: asyncio.Event) -> bool:
-    first = not asked.is_set()
-    asked.set()
-    return first
+@run_app.command("status")
+def show_run(context: typer.Context, run_id: str, state: StateFolder = STATE) -> None:
+    """What one run is and how far it is."""
+    _steer(context, state, run_id, "get")
 
 
-async def _until_end(trainer: Trainer, run_id: str, view: RunView) -> None:
-    async for answer in trainer.watch(run_id):
-        view.observe(answer)
+@run_app.command("stop")
+def stop_run(context: typer.Context, run_id: str, state: StateFolder = STATE) -> None:
+    """End a run after its present update, with a checkpoint."""
+    _steer(context, state, run_id, "stop")
 
 
-async def _ask_once(trainer: Trainer, run_id: str, asked: asyncio.Event) -> None:
-    """Ctrl-C on a stack that others may use: stop the run after its present update. A second one leaves."""
-    await asked.wait()
-    await trainer.stop(run_id)
-    say("stopping the run after its present update (Ctrl-C again leaves it to itself)")
+@run_app.command("pause")
+def pause_run(context: typer.Context, run_id: str, state: StateFolder = STATE) -> None:
+    """Hold a run after its present update."""
+    _steer(context, state, run_id, "pause")
 
 
-def _say_end(done: pb.Run) -> None:
-    if state_of(done) == "failed":
-        fail(f"run {done.run_id} failed: {done.error}")
-        raise typer.Exit(1)
-    say(f"run {done.run_id} {state_of(done)} after update {done.update}; everything is in {done.folder}")
+@run_app.command("resume")
+def resume_run(context: typer.Context, run_id: str, state: StateFolder = STATE) -> None:
+    """Let a paused run go on, or take up one that failed or was stopped."""
+    _steer(context, state, run_id, "resume")
+
+
+def _steer(context: typer.Context, state: Path, run_id: str, action: str) -> None:
+    async def work() -> pb.Run:
+        async with (
+            trainers(chosen(context), state) as known,
+            Trainer.at(known[await find(known, run_id)]) as trainer,
+        ):
+            one: pb.Run = await getattr(trainer, action)(run_id)
+            return one
+
+    one = run(lambda _: work())
+    say(f"{one.run_id}: {state_of(one)}, {one.algorithm}, update {one.update} of {one.updates}")
+    say(f"episodes: {one.episodes_trained} trained, {one.episodes_failed} failed")
+    say(f"weights: version {one.version}")
+    say(f"folder: {one.folder}")
+    if one.error:
+        fail(one.error)
+
+
+@run_app.command("logs")
+def logs(
+    context: typer.Context,
+    run_id: str,
+    pods: Annotated[
+        bool, typer.Option("--pods", help="The logs of the release's pods too, from now on.")
+    ] = False,
+    state: StateFolder = STATE,
+) -> None:
+    """Follow a run until it ends: its updates and evaluations, from the first on."""
+    choice = chosen(context)
+
+    async def work() -> None:
+        async with AsyncExitStack() as stack:
+            if not pods:
+                known = await stack.enter_async_context(trainers(choice, state))
+                await _show(known[await find(known, run_id)], run_id)
+                return
+            if choice is None:
+                raise InvalidArgument(f"--pods is about a cluster; here, logs are in {state / 'logs'}")
+            from farfield_cli.cluster.place import connected
+            from farfield_cli.cluster.pods import followed
+
+            cluster = await stack.enter_async_context(connected(choice))
+            known = await of_cluster(cluster)
+            await followed(cluster, _show(known[await find(known, run_id)], run_id), say)
+
+    run(lambda _: work())
+
+
+async def _show(address: ClientConfig, run_id: str) -> None:
+    """Its reports as lines, until it ends."""
+    async with Trainer.at(address) as trainer:
+        view = RunView(console, run_id, {"updates": (await trainer.get(run_id)).updates})
+        async for answer in trainer.watch(run_id):
+            view.observe(answer)
+
+
+def _command(choice: Choice | None) -> str:
+    return f"farfield --context {choice.context}" if choice else "farfield"

@@ -15,8 +15,24 @@ from farfield_kernel.errors import InvalidArgument, NotFound
 Config = dict[str, Any]
 
 
+def read_for_pods(path: Path) -> Config:
+    """The run config in `path`, for a trainer whose files are not this machine's: `base` stays as written."""
+    config = _read(path, here=False)
+    base = str(config.get("base", ""))
+    if base and not base.startswith("/"):
+        raise InvalidArgument(
+            f"base: {base} is a path of this machine; in a cluster write where the trainer's pods have it, "
+            "e.g. /runs/base"
+        )
+    return config
+
+
 def read(path: Path) -> Config:
     """The run config in `path`."""
+    return _read(path, here=True)
+
+
+def _read(path: Path, *, here: bool) -> Config:
     if not path.is_file():
         raise NotFound(f"no run config {path}; examples are in examples/demo")
     try:
@@ -25,10 +41,10 @@ def read(path: Path) -> Config:
         raise InvalidArgument(f"{path} is not YAML: {error}") from None
     if not isinstance(data, dict):
         raise InvalidArgument(f"{path}: a run config is a mapping of keys, found {type(data).__name__}")
-    if "base" in data:
+    if here and "base" in data:
         data["base"] = str(resolved(path.parent, str(data["base"])))
     parent = data.pop("extends", None)
-    return overlaid(read(path.parent / parent), data) if parent else data
+    return overlaid(_read(path.parent / parent, here=here), data) if parent else data
 
 
 def resolved(folder: Path, base: str) -> Path:

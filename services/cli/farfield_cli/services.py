@@ -13,6 +13,7 @@ from farfield.verifier.v1.verifier_pb2_grpc import VerifierServiceStub
 from farfield_cli import record
 from farfield_cli.stack import StackOptions, running
 from farfield_cli.terminal import say
+from farfield_cli.ways import way_to
 from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.errors import NotFound, error_of, translated
 from farfield_kernel.wire import struct_from
@@ -26,10 +27,12 @@ class Services:
 
     @classmethod
     @asynccontextmanager
-    async def at(cls, environment: str, verifier: str) -> AsyncIterator["Services"]:
+    async def at(
+        cls, environment: str | ClientConfig, verifier: str | ClientConfig
+    ) -> AsyncIterator["Services"]:
         async with (
-            channel(ClientConfig(address=environment, timeout_seconds=60)) as to_environment,
-            channel(ClientConfig(address=verifier, timeout_seconds=60)) as to_verifier,
+            channel(way_to(environment)) as to_environment,
+            channel(way_to(verifier)) as to_verifier,
         ):
             yield cls(EnvironmentServiceStub(to_environment), VerifierServiceStub(to_verifier))
 

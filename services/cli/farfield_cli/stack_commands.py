@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 
 from farfield_cli import record
+from farfield_cli.cluster.choice import chosen
 from farfield_cli.interrupts import Interruptible, detach_from_terminal
 from farfield_cli.memory import resident
 from farfield_cli.program import last_lines
@@ -156,10 +157,21 @@ def down(state: StateFolder = Path(".farfield")) -> None:
 
 
 def status(
+    context: typer.Context,
     state: StateFolder = Path(".farfield"),
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Show the processes of the local stack, their health and memory, and how far its runs are."""
+    """Show the processes of the local stack, their health and memory, and how far its runs are; of a cluster
+    its services, what they host, and its runs."""
+    if choice := chosen(context):
+        from farfield_cli.cluster import overview
+
+        there = run(lambda _: overview.overview(choice))
+        if as_json:
+            print(json.dumps(overview.as_json(*there), indent=1))
+        else:
+            overview.show(*there)
+        return
     found = record.read(state)
     if found is None:
         say(f"no stack runs in {state}; start one with `farfield up`")

@@ -9,8 +9,9 @@ from typing import Any
 
 from farfield.trainer.v1 import trainer_pb2 as pb
 from farfield.trainer.v1.trainer_pb2_grpc import TrainerServiceStub
+from farfield_cli.ways import way_to
 from farfield_kernel.client import ClientConfig, channel
-from farfield_kernel.errors import NotFound, Unavailable, translated
+from farfield_kernel.errors import Unavailable, translated
 
 _AGAIN_SECONDS = 0.3
 _UNFINISHED = (pb.RUN_STATE_RUNNING, pb.RUN_STATE_PAUSED)
@@ -24,9 +25,9 @@ class Trainer:
 
     @classmethod
     @asynccontextmanager
-    async def at(cls, address: str, patience_seconds: float = 0.0) -> AsyncIterator["Trainer"]:
+    async def at(cls, where: str | ClientConfig, patience_seconds: float = 0.0) -> AsyncIterator["Trainer"]:
         """`patience_seconds`: how long a trainer that is away is waited for."""
-        async with channel(ClientConfig(address=address, timeout_seconds=60)) as opened:
+        async with channel(way_to(where)) as opened:
             yield cls(TrainerServiceStub(opened), patience_seconds)
 
     async def start(self, run_id: str, config: Mapping[str, Any]) -> pb.Run:
@@ -90,15 +91,3 @@ def bar_of(done: int, total: int, width: int = 12) -> str:
         return "evaluates"
     full = round(width * min(done, total) / total)
     return "▓" * full + "░" * (width - full) + f" {done}/{total}"
-
-
-async def find(trainers: Mapping[str, str], run_id: str) -> str:
-    """The lane that holds a run; `trainers` are addresses by lane."""
-    known = []
-    for lane, address in trainers.items():
-        async with Trainer.at(address) as trainer:
-            runs = [run.run_id for run in await trainer.all()]
-        if run_id in runs:
-            return lane
-        known += runs
-    raise NotFound(f"no run '{run_id}'; known: {', '.join(sorted(known)) or 'none'}")

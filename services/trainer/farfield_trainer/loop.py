@@ -77,6 +77,8 @@ class Loop:
         self.run_id, self.config, self.folder = run_id, config, folder
         self.progress = Progress()
         self.weights: Weights | None = None
+        self.versions: list[int] | None = None
+        """Those that are kept, once one was published in this life."""
         self._station, self._control, self._reports = station, control, reports
         self._checkpoints = Checkpoints(folder / "checkpoints", run_id, config.checkpoint.keep)
         store = open_store(station.weights, run_id, folder / "weights")
@@ -218,7 +220,7 @@ class Loop:
                 self._publisher.publish, version, parent, self._learner.save_pretrained
             )
             needed = {*self.progress.evaluating, *self._durably_evaluating}
-            await self._in_thread(self._publisher.prune, needed)
+            self.versions = await self._in_thread(self._publisher.prune, needed)
 
     async def _save(self) -> Saved:
         """Writes a checkpoint of the present state, then acknowledges what it includes."""

@@ -31,12 +31,16 @@ class Publisher:
         """A version published before; DataLoss or NotFound when it is torn or gone."""
         return self._store.find(version)
 
-    def prune(self, needed: Collection[int]) -> None:
-        """Removes all but the last few versions and those that are needed. What cannot be removed now is
-        removed with the next."""
+    def prune(self, needed: Collection[int]) -> list[int]:
+        """Removes all but the last few versions and those that are needed; those that are left. What cannot
+        be removed now is removed with the next."""
+        left: list[int] = []
         try:
-            for version in self._store.versions()[: -self._keep]:
+            left = self._store.versions()
+            for version in left[: -self._keep]:
                 if version not in needed:
                     self._store.remove(version)
+                    left = [one for one in left if one != version]
         except FarfieldError as error:
             log.warning("old versions are still there: %s", error)
+        return left

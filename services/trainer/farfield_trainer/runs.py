@@ -61,6 +61,8 @@ class Figures:
     episodes_planned: int = 0
     episodes_trained: int = 0
     episodes_failed: int = 0
+    versions: list[int] = field(default_factory=list)
+    """Weight versions that are kept."""
 
 
 @dataclass(slots=True)
@@ -96,6 +98,7 @@ class Run:
             self._figures = Figures(
                 update=progress.update,
                 version=weights.version if weights else self._figures.version,
+                versions=self._figures.versions if self.loop.versions is None else self.loop.versions,
                 episodes_planned=int(seen["episodes_planned_total"]),
                 episodes_trained=int(seen["episodes_trained_total"]),
                 episodes_failed=int(seen["episodes_failed_total"]),

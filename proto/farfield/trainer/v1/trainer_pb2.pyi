@@ -61,6 +61,7 @@ class Run(_message.Message):
     EPISODES_TRAINED_FIELD_NUMBER: _builtins.int
     EPISODES_FAILED_FIELD_NUMBER: _builtins.int
     ALGORITHM_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     state: Global___RunState.ValueType
     update: _builtins.int
@@ -76,6 +77,10 @@ class Run(_message.Message):
     episodes_trained: _builtins.int
     episodes_failed: _builtins.int
     algorithm: _builtins.str
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Weight versions that are kept, in order: the last few, and those that an evaluation needs."""
+
     def __init__(
         self,
         *,
@@ -90,10 +95,11 @@ class Run(_message.Message):
         episodes_trained: _builtins.int = ...,
         episodes_failed: _builtins.int = ...,
         algorithm: _builtins.str = ...,
+        versions: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "episodes_failed", b"episodes_failed", "episodes_planned", b"episodes_planned", "episodes_trained", b"episodes_trained", "error", b"error", "folder", b"folder", "run_id", b"run_id", "state", b"state", "update", b"update", "updates", b"updates", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "episodes_failed", b"episodes_failed", "episodes_planned", b"episodes_planned", "episodes_trained", b"episodes_trained", "error", b"error", "folder", b"folder", "run_id", b"run_id", "state", b"state", "update", b"update", "updates", b"updates", "version", b"version", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,6 +13,7 @@ from farfield_cli.evaluation.place import Place
 from farfield_cli.evaluation.plan import EvalPlan
 from farfield_cli.evaluation.suites import ROLES, Part, Shift, Suite
 from farfield_cli.services import Services
+from farfield_cli.ways import way_to
 from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.errors import FailedPrecondition, NotFound, Unavailable, Unimplemented, translated
 from farfield_kernel.seeds import evaluation_seed
@@ -29,18 +30,18 @@ class Cast:
 
 async def meet(place: Place, services: Services, environment: str) -> Cast:
     """The descriptions of all three. An error names the service that is not there, or is another."""
-    policy = await _asked("policy", place.policy, lambda: described(place.policy))
-    hosted = await _asked("environment", place.environment, lambda: services.environment(environment))
-    judges = await _asked("verifier", place.verifier, services.verifiers)
+    policy = await _asked("policy", place.policy.address, lambda: described(place.policy))
+    hosted = await _asked("environment", place.environment.address, lambda: services.environment(environment))
+    judges = await _asked("verifier", place.verifier.address, services.verifiers)
     for judge in judges.verifiers:
         if judge.name == environment:
             return Cast(policy, hosted, judge)
     names = ", ".join(judge.name for judge in judges.verifiers) or "none"
-    raise NotFound(f"no verifier is named '{environment}'; hosted at {place.verifier}: {names}")
+    raise NotFound(f"no verifier is named '{environment}'; hosted at {place.verifier.address}: {names}")
 
 
-async def described(address: str) -> policy_pb2.DescribeResponse:
-    async with channel(ClientConfig(address=address, timeout_seconds=30)) as opened, translated():
+async def described(where: str | ClientConfig) -> policy_pb2.DescribeResponse:
+    async with channel(way_to(where)) as opened, translated():
         return await PolicyServiceStub(opened).Describe(policy_pb2.DescribeRequest())
 
 

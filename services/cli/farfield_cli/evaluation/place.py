@@ -10,19 +10,25 @@ from farfield_cli.evaluation.settings import Players
 from farfield_cli.program import Program
 from farfield_cli.stack import Maker, Plan, StackOptions
 from farfield_cli.supervisor import Supervisor
+from farfield_kernel.client import ClientConfig
+from farfield_kernel.discovery.contract import Directory
 from farfield_kernel.errors import InvalidArgument
 
-_LANE = "eval"
+LANE = "eval"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Addresses, and the processes that are ours."""
 
-    environment: str
-    verifier: str
-    policy: str
+    environment: ClientConfig
+    verifier: ClientConfig
+    policy: ClientConfig
     supervisor: Supervisor
+    lane: str = LANE
+    directory: Directory | None = None
+    """Where services are discovered: what episodes are played with. The addresses are then those of one
+    replica each, to be asked."""
 
 
 @asynccontextmanager
@@ -38,9 +44,10 @@ async def place(
     when_made(supervisor)
     given = {"environment": players.environment, "verifier": players.verifier, "policy": players.policy}
     addresses = given | {kind: program.address for kind, program in programs.items()}
+    ways = {kind: ClientConfig(address=address) for kind, address in addresses.items()}
     try:
         await supervisor.start()
-        yield Place(**addresses, supervisor=supervisor)
+        yield Place(ways["environment"], ways["verifier"], ways["policy"], supervisor)
     finally:
         await asyncio.shield(asyncio.ensure_future(supervisor.stop()))
 
@@ -53,5 +60,5 @@ def _programs(players: Players, folder: Path) -> dict[str, Program]:
         if not address:
             programs[kind] = maker.service(kind)
     if players.model is not None:
-        programs["policy"] = maker.policy(_LANE, Plan())
+        programs["policy"] = maker.policy(LANE, Plan())
     return programs

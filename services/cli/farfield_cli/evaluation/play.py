@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield_cli.evaluation.place import Place
-from farfield_kernel.client import ClientConfig
+from farfield_kernel.discovery.contract import Directory
 from farfield_kernel.queue.memory import MemoryQueue
 from farfield_kernel.server import ServerConfig
 from farfield_rollout.config import PolicyConfig, RetryConfig, RolloutConfig
@@ -15,7 +15,7 @@ from farfield_rollout.worker import Worker
 
 WITH_PICTURES = 6
 """Episodes of each variant whose pictures are kept to be looked at."""
-_RUN = _LANE = "eval"
+_RUN = "eval"
 _PATIENCE_SECONDS = 120
 """How long a service that is away is waited for, before its episodes count as failed."""
 _LOOK_SECONDS = 0.2
@@ -30,26 +30,31 @@ class Episode:
 
 
 def rollout_config(place: Place, concurrency: int) -> RolloutConfig:
+    policy = PolicyConfig(**place.policy.model_dump(exclude={"timeout_seconds"}))
     return RolloutConfig(
-        lane=_LANE,
+        lane=place.lane,
         worker="eval",
         server=ServerConfig(drain_seconds=0),
-        environment=ClientConfig(address=place.environment),
-        verifier=ClientConfig(address=place.verifier),
-        policy=PolicyConfig(address=place.policy),
+        environment=place.environment,
+        verifier=place.verifier,
+        policy=policy,
         concurrency=concurrency,
         retry=RetryConfig(patience_seconds=_PATIENCE_SECONDS),
     )
 
 
 async def played(
-    config: RolloutConfig, specs: Sequence[EpisodeSpec], news: Callable[[Trajectory], None]
+    config: RolloutConfig,
+    specs: Sequence[EpisodeSpec],
+    news: Callable[[Trajectory], None],
+    directory: Directory | None = None,
 ) -> list[Episode]:
-    """One for each planned episode, in the order of the plan; `news` is told of each as it is finished."""
-    queue, services = MemoryQueue(), Services.connect(config)
+    """One for each planned episode, in the order of the plan; `news` is told of each as it is finished.
+    With a directory, at the services that it knows."""
+    queue, services = MemoryQueue(), Services.connect(config, directory)
     worker = Worker(config, queue, services)
     await queue.plan(_RUN, specs)
-    await queue.activate(_LANE, _RUN)
+    await queue.activate(config.lane, _RUN)
     working = asyncio.ensure_future(worker.run())
     try:
         arrived = await _collected(queue, len(specs), news, working)

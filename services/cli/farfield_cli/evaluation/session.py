@@ -3,8 +3,10 @@
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+from farfield_cli.cluster.choice import Choice
 from farfield_cli.evaluation import cast, files, suites
 from farfield_cli.evaluation.cast import Cast
 from farfield_cli.evaluation.place import Place, place
@@ -22,14 +24,18 @@ from farfield_kernel.weights import fingerprint
 
 
 async def evaluated(
-    settings: Settings, players: Players, out: Path, when_made: Callable[[Supervisor], None]
+    settings: Settings,
+    players: Players,
+    out: Path,
+    when_made: Callable[[Supervisor], None],
+    choice: Choice | None = None,
 ) -> Result:
     """Plays the suite, writes its files into `out`, and returns the result."""
     known = _known_suite(settings)  # a wrong name is said before anything starts
     environment = known.environment if known else settings.environment_name
     checkpoint = _checkpoint(players.model)
     async with (
-        place(players, out, when_made) as at,
+        _place(players, out, when_made, choice, environment) as at,
         Services.at(at.environment, at.verifier) as services,
     ):
         company = await cast.meet(at, services, environment)
@@ -46,11 +52,25 @@ async def evaluated(
     return result
 
 
+def _place(
+    players: Players,
+    out: Path,
+    when_made: Callable[[Supervisor], None],
+    choice: Choice | None,
+    environment: str,
+) -> AbstractAsyncContextManager[Place]:
+    if choice is None:
+        return place(players, out, when_made)
+    from farfield_cli.cluster.players import place as place_there
+
+    return place_there(choice, players, environment)
+
+
 async def _play(at: Place, plan: EvalPlan, players: Players) -> list[Episode]:
     view = EvalView(console, plan)
     with view.showing():
         specs = plan.specs(secrets.token_hex(4))
-        return await played(rollout_config(at, players.concurrency), specs, view.observe)
+        return await played(rollout_config(at, players.concurrency), specs, view.observe, at.directory)
 
 
 def _known_suite(settings: Settings) -> Suite | None:
@@ -79,6 +99,7 @@ async def _check_same_weights(at: Place, plan: EvalPlan) -> None:
     now = (await cast.described(at.policy)).weights
     if now != plan.weights:
         raise FailedPrecondition(
-            f"the policy at {at.policy} changed its weights meanwhile (version {plan.weights.version} to "
-            f"{now.version}): what was played is of no one version. Evaluate a policy that nobody trains"
+            f"the policy at {at.policy.address} changed its weights meanwhile (version "
+            f"{plan.weights.version} to {now.version}): what was played is of no one version. "
+            "Evaluate a policy that nobody trains"
         )

@@ -48,5 +48,7 @@ class Players(Config):
     environment: str = ""
     """host:port; empty starts one. So with the verifier."""
     verifier: str = ""
+    lane: str = ""
+    """In a cluster: whose policy plays."""
     concurrency: int = Field(default=64, ge=1)
     """Episodes that are played at once, and rows of a policy that is started."""

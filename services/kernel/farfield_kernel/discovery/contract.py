@@ -46,6 +46,8 @@ class Service:
     order: str = ""
     """Decides which of two services is the first: when it was made, as text that sorts."""
     transport: Transport = Transport.CONFIGURED
+    release: str = ""
+    """The Helm release that it came with; empty for one that joined by its label."""
     server_name: str = ""
     """What its certificate names, where that is not the address."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -36,6 +36,8 @@ class Description:
     plugins: Mapping[str, Plugin]
     broken: Mapping[str, str]
     plans: frozenset[str] = frozenset()
+    answer: Any = field(default=None, compare=False, repr=False)
+    """The message as it came."""
 
 
 async def described(kind: Kind, config: ClientConfig) -> Description:
@@ -55,7 +57,7 @@ async def _environments(opened: grpc.aio.Channel) -> Description:
         one.name: Plugin(one.name, one.version, _digest(one.distribution, one.version, one.variants, one))
         for one in answer.environments
     }
-    return Description(plugins, _broken(answer))
+    return Description(plugins, _broken(answer), answer=answer)
 
 
 async def _verifiers(opened: grpc.aio.Channel) -> Description:
@@ -64,7 +66,7 @@ async def _verifiers(opened: grpc.aio.Channel) -> Description:
         one.name: Plugin(one.name, one.version, _digest(one.distribution, one.version, (), one))
         for one in answer.verifiers
     }
-    return Description(plugins, _broken(answer), frozenset(answer.plans))
+    return Description(plugins, _broken(answer), frozenset(answer.plans), answer)
 
 
 _ASK = {Kind.ENVIRONMENT: _environments, Kind.VERIFIER: _verifiers}

@@ -8,6 +8,7 @@ from farfield_kernel.discovery.contract import DEFAULT_LANE, Kind, Replica, Serv
 
 KIND_LABEL = "farfield.dev/kind"
 LANE_LABEL = "farfield.dev/lane"
+RELEASE_LABEL = "app.kubernetes.io/instance"
 TLS_ANNOTATION = "farfield.dev/tls"
 PORT = "grpc"
 _SERVICE_OF_SLICE = "kubernetes.io/service-name"
@@ -35,6 +36,7 @@ def service_of(found: Object, slices: Iterable[Object]) -> Service:
         lane=labels.get(LANE_LABEL) or DEFAULT_LANE,
         order=metadata.get("creationTimestamp") or "",
         transport=_TRANSPORTS.get(said, Transport.CONFIGURED),
+        release=labels.get(RELEASE_LABEL) or "",
         server_name=f"{name}.{metadata['namespace']}.svc",
     )
 
