@@ -11,7 +11,20 @@ from farfield_cli.given import pairs
 from farfield_cli.train_command import check_tokenizer
 from farfield_kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 
-COMMANDS = ["demo", "train", "eval", "report", "run", "weights", "play", "env", "plugin", "up", "down", "status"]
+COMMANDS = [
+    "demo",
+    "train",
+    "eval",
+    "report",
+    "run",
+    "weights",
+    "play",
+    "env",
+    "plugin",
+    "up",
+    "down",
+    "status",
+]
 
 
 def invoke(*words: str) -> tuple[int, str]:
@@ -27,7 +40,9 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("status",), ("run", "list"), ("run", "stop", "some-run"), ("weights", "list")], ids=lambda words: " ".join(words)
+    "words",
+    [("status",), ("run", "list"), ("run", "stop", "some-run"), ("weights", "list")],
+    ids=lambda words: " ".join(words),
 )
 def test_without_a_stack_it_says_how_to_start_one(tmp_path: Path, words: tuple[str, ...]) -> None:
     status, said = invoke(*words, "--state", str(tmp_path))

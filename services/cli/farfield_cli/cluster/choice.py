@@ -24,14 +24,15 @@ class Choice:
     namespace: str = ""
     release: str = ""
     token: str = ""
-    ca: Path | None = None
+    tls: TlsConfig | None = None
     timeout_seconds: float = 60
 
     @property
     def template(self) -> ClientConfig:
         """How services of the cluster are called."""
-        tls = TlsConfig(ca=self.ca) if self.ca else None
-        return ClientConfig(address="found", timeout_seconds=self.timeout_seconds, tls=tls, token=self.token)
+        return ClientConfig(
+            address="found", timeout_seconds=self.timeout_seconds, tls=self.tls, token=self.token
+        )
 
 
 def choose(
@@ -60,6 +61,13 @@ def choose(
         Path | None,
         typer.Option(metavar="FILE", help="PEM of the authority of its certificates, where it speaks TLS."),
     ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="PEM of a certificate to present, where its services ask for one."),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="PEM of that certificate's private key.")
+    ] = None,
 ) -> None:
     if not name:
         if namespace or release:
@@ -78,7 +86,8 @@ def choose(
         raise typer.Exit(1)
     # Errors of this command are said by itself.
     logging.getLogger("farfield_kernel").addHandler(logging.NullHandler())
-    context.obj = Choice(name, namespace, release, token, ca)
+    tls = TlsConfig(ca=ca, certificate=certificate, key=key) if ca else None
+    context.obj = Choice(name, namespace, release, token, tls)
 
 
 def chosen(context: typer.Context) -> Choice | None:

@@ -45,7 +45,8 @@ async def access(context: str = "") -> Access:
     return await _of_file(context)
 
 
-def _in_cluster(account: Path = _ACCOUNT) -> Access:
+def _in_cluster() -> Access:
+    account = _ACCOUNT
     try:
         host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
         namespace = (account / "namespace").read_text().strip()
@@ -76,7 +77,7 @@ async def _of_file(wanted: str) -> Access:
     chosen = _chosen(config, wanted)
     name = chosen["name"]
     settings = Configuration()
-    loader = await config.load_kube_config(context=name, client_configuration=settings, persist_config=False)
+    loader = await config.load_kube_config(_file(), name, settings, persist_config=False)
 
     async def headers(renew: bool) -> dict[str, str]:
         if renew:
@@ -96,12 +97,16 @@ async def _of_file(wanted: str) -> Access:
     )
 
 
+def _file() -> str:
+    """Or several, as the variable has them."""
+    return os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
+
+
 def _listed(config: Any) -> tuple[list[Any], Any]:
     try:
-        known, current = config.list_kube_config_contexts()
+        known, current = config.list_kube_config_contexts(_file())
     except config.ConfigException as error:
-        where = os.environ.get("KUBECONFIG", "~/.kube/config")
-        raise FailedPrecondition(f"{where} names no cluster ({error}): set KUBECONFIG") from error
+        raise FailedPrecondition(f"{_file()} names no cluster ({error}): set KUBECONFIG") from error
     return known, current
 
 

@@ -41,7 +41,8 @@ class KubernetesDiscovery(Config):
     """Context of the KUBECONFIG file. Empty: this pod's account, else the file's current context."""
     tls: TlsConfig | None = None
     """Speak TLS to them. A service with the annotation `farfield.dev/tls: "false"` is spoken to in plain text
-    and is shown no token; one with "true" in TLS, with the authorities of the system where this is absent."""
+    even so, and then shown no token; one with "true" in TLS, with the authorities of the system where this is
+    absent."""
     token: str = ""
     """Bearer token to present."""
 

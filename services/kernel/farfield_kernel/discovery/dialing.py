@@ -11,9 +11,11 @@ C = TypeVar("C", bound=ClientConfig)
 
 
 def dialed(template: C, service: Service, replica: Replica) -> C:
-    """`template` with the replica's address. A certificate names the service, not its replicas."""
+    """`template` with the replica's address. A certificate names the service, not its replicas. A token that
+    is meant to travel under TLS does not travel without."""
     if service.transport is Transport.PLAIN:
-        return template.model_copy(update={"address": replica.address, "tls": None, "token": ""})
+        token = "" if template.tls else template.token
+        return template.model_copy(update={"address": replica.address, "tls": None, "token": token})
     tls = template.tls
     if tls is None and service.transport is Transport.TLS:
         tls = TlsConfig()

@@ -20,10 +20,12 @@ def test_the_callers_way_with_the_replicas_address() -> None:
     assert config.tls == TlsConfig(ca="ca.pem", server_name="games.ns.svc")
 
 
-def test_a_service_without_tls_sees_no_token() -> None:
+def test_a_service_without_tls_sees_no_token_that_is_meant_for_tls() -> None:
     config = dialed(TEMPLATE, service(Transport.PLAIN), REPLICA)
     assert config.tls is None
     assert not config.token
+    plain = dialed(ClientConfig(address="x", token="shared"), service(Transport.PLAIN), REPLICA)
+    assert plain.token == "shared"
 
 
 def test_a_service_with_tls_of_its_own_is_believed_by_the_systems_authorities() -> None:
