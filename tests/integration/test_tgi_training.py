@@ -1,5 +1,5 @@
-"""A run that is played by the engine `tgi`: its server is our own wire of that protocol over the torch engine,
-started again for every version of the weights.
+"""A run that is played by the engine `tgi`: its server is our own wire of that protocol over the torch
+engine, started again for every version of the weights.
 
 The services share one process here, but for that server; calls between them pass over gRPC all the same.
 """

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from farfield_kernel.errors import FailedPrecondition
 from farfield_policy.engine import Version, WeightUpdate
 
 Reply = tuple[int, bytes]
@@ -39,6 +40,7 @@ class TgiWire:
         self.hold.set()
         self.url = ""
         self.running = 0
+        self._changed = asyncio.Condition()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "TgiWire":
@@ -78,13 +80,24 @@ class TgiWire:
             return body(self.info)
         if path != "/generate":
             return 404, b""
-        self.requests.append(json.loads(content))
-        self.running += 1
+        request = json.loads(content)
+        self.requests.append(request)
+        await self._count(1)
         try:
             await self.hold.wait()
         finally:
-            self.running -= 1
-        return self.replies.popleft() if self.replies else body(self.answer(self.requests[-1]))
+            await self._count(-1)
+        return self.replies.popleft() if self.replies else body(self.answer(request))
+
+    async def until_running(self, count: int) -> None:
+        """Returns once so many requests wait for `hold`."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.running >= count)
+
+    async def _count(self, change: int) -> None:
+        self.running += change
+        async with self._changed:
+            self._changed.notify_all()
 
 
 def scripted(tokenizer: Any, script: Sequence[str], logprob: float = -0.5) -> Callable[[dict[str, Any]], Any]:
@@ -131,17 +144,22 @@ class TwinHosting:
 
     def __init__(self, url: str, in_place: bool = True) -> None:
         self.in_place = in_place
-        self.retired: list[str] = []
+        self.retired = asyncio.Event()
+        self.asked = 0
+        self.broken = False
         self._url = url
 
     async def open(self) -> str:
         return self._url
 
     async def serve(self, path: str, weights: Version) -> str:
+        self.asked += 1
+        if self.broken:
+            raise FailedPrecondition("broken")
         return self._url
 
     async def retire(self, url: str) -> None:
-        self.retired.append(url)
+        self.retired.set()
 
     async def close(self) -> None:
         pass

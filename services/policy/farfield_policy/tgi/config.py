@@ -73,8 +73,6 @@ class TgiConfig(Config):
     """Most bytes of a request, images included: the server's --payload-limit."""
     kept_image_bytes: int = Field(default=256 << 20, ge=0)
     """Images whose bytes are kept, so that a conversation's next turn need not send them again."""
-    allow_rewriting_template: bool = False
-    """Accept a chat template that renders earlier messages differently once others follow."""
     weights: Weights = FixedWeights()
 
     @model_validator(mode="after")

@@ -139,7 +139,7 @@ class TgiEngine:
 async def open_engine(config: TgiConfig, hosting: Hosting | None = None) -> TgiEngine:
     """Returns once the configured server answers. FailedPrecondition for one that cannot be this engine's.
     Servers come from `hosting`, if it is given, else from what the configuration names."""
-    writer = open_writer(config.tokenizer_path, config.allow_rewriting_template, config.kept_image_bytes)
+    writer = open_writer(config.tokenizer_path, config.kept_image_bytes)
     access = Access(config.token, config.timeout_seconds, config.retries, config.max_concurrency)
 
     async def open_server(url: str, version: Version) -> Server:

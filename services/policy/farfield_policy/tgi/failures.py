@@ -61,8 +61,24 @@ def translated(what: str) -> Iterator[None]:
         raise _from_status(error.response, what) from error
     except httpx2.HTTPError as error:
         raise Unavailable(f"{what} cannot be reached: {error or type(error).__name__}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except json.JSONDecodeError as error:
+        raise _event_in(error.doc) or Unavailable(f"{what} gave a torn answer: {error}") from error
+    except UnicodeDecodeError as error:
         raise Unavailable(f"{what} gave a torn answer: {error}") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise PluginFailure(f"{what} gave a garbled answer: {error!r}") from error
+
+
+def _event_in(text: str) -> FarfieldError | None:
+    """The error that a stream reports, inside an answer that is a success by its status."""
+    kind, _, event = text.partition(":")
+    if kind.strip() != "data":
+        return None
+    try:
+        body = json.loads(event)
+        return reported(str(body["error"]), str(body.get("error_type") or ""))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def reported(error: str, error_type: str) -> FarfieldError:

@@ -105,12 +105,14 @@ class Shelf:
             self._bytes -= len(dropped.data)
 
 
-def open_writer(path: str, allow_rewriting: bool, kept_image_bytes: int) -> Writer:
+def open_writer(path: str, kept_image_bytes: int) -> Writer:
     """The writer of the model in a folder."""
     tokenizer = load_tokenizer(path)
     eos_ids = end_ids_in(path, tokenizer)
     sees = has_processor(path)
-    chat = Chat(tokenizer, eos_ids, allow_rewriting, ProcessorEyes(load_processor(path)) if sees else None)
+    eyes = ProcessorEyes(load_processor(path)) if sees else None
+    # Every prompt is rendered from its first message on, so that a template may rewrite what came before.
+    chat = Chat(tokenizer, eos_ids, allow_rewriting=True, eyes=eyes)
     if not chat.has_template:
         raise FailedPrecondition(
             f"the tokenizer in '{path}' has no chat template, and a server that takes no token ids is sent "

@@ -16,7 +16,8 @@ from farfield_policy.tgi.failures import translated
 from farfield_policy.tgi.info import NO_TOKEN, Info, info_of
 from farfield_policy.tgi.requests import Request
 
-_FIRST_DELAY, _LAST_DELAY = 0.25, 8.0
+FIRST_DELAY, LAST_DELAY = 0.25, 8.0
+"""Seconds before a request is made again."""
 _CONNECTIONS = 64
 """Of one client: it holds at most 100, and its own queue for them counts as the server's time."""
 
@@ -58,8 +59,8 @@ class Server:
             except (Exhausted, Unavailable) as error:
                 if attempt >= self._access.retries:
                     raise
-                bound = min(_LAST_DELAY, _FIRST_DELAY * 2**attempt)
-                await asyncio.sleep(max(error.retry_after or 0, bound) * random.uniform(0.5, 1))
+                bound = min(LAST_DELAY, FIRST_DELAY * 2**attempt)
+                await asyncio.sleep(bound * random.uniform(0.5, 1))
                 if isinstance(error, Unavailable):
                     await self._check_model(error)
         raise AssertionError("unreachable")
