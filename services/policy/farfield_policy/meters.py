@@ -31,3 +31,12 @@ _images = metrics.counter(
 images_held, images_read = _images.labels("held"), _images.labels("read")
 image_bytes = metrics.gauge("policy_image_cache_bytes", "Bytes of the images and pixels that are kept.")
 image_evictions = metrics.counter("policy_image_evictions_total", "Kept images dropped to make room.")
+rollouts = metrics.counter(
+    "policy_tgi_rollouts_total", "Servers of new weights, by how it ended.", ("outcome",)
+)
+rollout_seconds = metrics.histogram(
+    "policy_tgi_rollout_seconds",
+    "From new weights to the server that shows them.",
+    buckets=metrics.LONG_SECONDS,
+)
+leftovers = metrics.gauge("policy_tgi_leftovers", "Objects in Kubernetes that could not be deleted yet.")

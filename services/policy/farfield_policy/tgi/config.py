@@ -1,5 +1,6 @@
 """What the engine `tgi` is configured with."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -42,16 +43,37 @@ class ProcessWeights(Config):
         return self
 
 
-Weights = Annotated[FixedWeights | ProcessWeights, Field(discriminator="kind")]
+class KubernetesWeights(Config):
+    """Servers that the engine makes through the Kubernetes API: one for each version of the weights."""
+
+    kind: Literal["kubernetes"]
+    template: Path
+    """YAML with one Deployment and one Service, in whose strings `__MODEL__` becomes the folder of the
+    weights and `__VERSION__` the version's name."""
+    name_prefix: str = Field(default="farfield-tgi", pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)
+    """What the names of all objects begin with. No other gateway of the namespace may have it: what bears it
+    and is not in use is deleted."""
+    namespace: str = ""
+    """Empty: that of this pod, or of the KUBECONFIG's current context."""
+    owner: str = ""
+    """A Deployment, this service's own, with which the servers are to go when it is deleted. Empty: they
+    stay until they are deleted by hand."""
+    start_seconds: float = Field(default=900, gt=0)
+    """How long a new server may take until it is ready."""
+    every: int = Field(default=1, ge=1)
+    """Change to new weights when they are so many versions ahead, or when a prompt requires it."""
+
+
+Weights = Annotated[FixedWeights | ProcessWeights | KubernetesWeights, Field(discriminator="kind")]
 
 
 class TgiConfig(Config):
     """A text-generation-inference server, which keeps its weights until it is restarted."""
 
     kind: Literal["tgi"]
-    url: str
-    """Base URL of the server, e.g. http://127.0.0.1:8080. With weights that are rolled out through
-    Kubernetes: of the server that serves `model_path`."""
+    url: str = ""
+    """Base URL of the server, e.g. http://127.0.0.1:8080. Empty with weights of kind `kubernetes`, which
+    makes its servers itself."""
     tokenizer: str = ""
     """Folder (or hub name) of the model's tokenizer and chat template. Empty: `model_path`."""
     model_path: str = ""
@@ -77,7 +99,12 @@ class TgiConfig(Config):
 
     @model_validator(mode="after")
     def _is_complete(self) -> "TgiConfig":
-        if not self.url.startswith(("http://", "https://")):
+        if self.weights.kind == "kubernetes":
+            if self.url:
+                raise ValueError(
+                    f"url is '{self.url}', and weights of kind 'kubernetes' make their own servers"
+                )
+        elif not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url is '{self.url}'; write the server's address as http://HOST:PORT")
         if not (self.tokenizer or self.model_path):
             raise ValueError(

@@ -18,10 +18,12 @@ from farfield_policy.engine import (
     Swapped,
     Version,
 )
-from farfield_policy.tgi.config import ProcessWeights, TgiConfig
+from farfield_policy.tgi.cluster import connect
+from farfield_policy.tgi.config import KubernetesWeights, ProcessWeights, TgiConfig
 from farfield_policy.tgi.gate import SHUTTING_DOWN, Gate
 from farfield_policy.tgi.hosting import FixedHosting, Hosting
 from farfield_policy.tgi.info import info_of
+from farfield_policy.tgi.kubernetes import KubernetesHosting
 from farfield_policy.tgi.process import ProcessHosting
 from farfield_policy.tgi.prompts import Writer, open_writer
 from farfield_policy.tgi.requests import request_of
@@ -43,7 +45,7 @@ class TgiEngine:
         self._succession = Succession(hosting, self._gate, open_server)
         self._closed = False
         self._tasks: dict[asyncio.Task[None], asyncio.Future[Completion]] = {}
-        meters.version.labels("").set(0)
+        meters.version.labels(server.version.run_id).set(server.version.version)
 
     def describe(self) -> Description:
         server = self._gate.server
@@ -145,17 +147,20 @@ async def open_engine(config: TgiConfig, hosting: Hosting | None = None) -> TgiE
     async def open_server(url: str, version: Version) -> Server:
         return Server(url, await info_of(url, config.token), version, access, writer.chat)
 
-    hosting = hosting or hosting_of(config)
+    hosting = hosting or await hosting_of(config)
     try:
-        server = await open_server(await hosting.open(), Version())
+        server = await open_server(await hosting.open(), hosting.version)
     except BaseException:
         await hosting.close()
         raise
     return TgiEngine(config, writer, hosting, server, open_server)
 
 
-def hosting_of(config: TgiConfig) -> Hosting:
+async def hosting_of(config: TgiConfig) -> Hosting:
     weights = config.weights
+    if isinstance(weights, KubernetesWeights):
+        cluster = await connect(weights.namespace)
+        return KubernetesHosting(weights, cluster, config.model_path, config.token)
     if isinstance(weights, ProcessWeights):
         return ProcessHosting(weights, config.base_url, config.model_path, config.token)
     return FixedHosting(config.base_url, config.model_path, weights.start_seconds, config.token)

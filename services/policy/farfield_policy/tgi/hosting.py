@@ -23,8 +23,12 @@ class Hosting(Protocol):
     """The new server takes the old one's place: it is called for once nothing runs on the old one, and
     prompts wait meanwhile. Otherwise the old one goes on until `retire`."""
 
+    version: Version
+    """Of the server that `open` gives: the configured model, or weights that an engine before this one left
+    being served."""
+
     async def open(self) -> str:
-        """The server of the model that was configured, once its /info shows that model."""
+        """The server to begin with, once its /info shows its model."""
         ...
 
     async def serve(self, path: str, weights: Version) -> str:
@@ -47,6 +51,7 @@ class FixedHosting:
     weight_update = WeightUpdate.NONE
     every = 1
     in_place = True
+    version = Version()
 
     def __init__(self, url: str, model: str, start_seconds: float, token: str = "") -> None:
         self._url, self._model, self._start_seconds, self._token = url, model, start_seconds, token

@@ -26,6 +26,7 @@ class ProcessHosting:
 
     weight_update = WeightUpdate.RESTART
     in_place = True
+    version = Version()
 
     def __init__(self, config: ProcessWeights, url: str, model_path: str, token: str = "") -> None:
         self._config, self._url, self._token = config, url, token
