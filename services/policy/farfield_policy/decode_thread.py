@@ -162,9 +162,7 @@ class DecodeThread(threading.Thread):
 
     def _resolve(self, ticket: Ticket, result: Completion | FarfieldError) -> None:
         if isinstance(result, Completion):
-            meters.tokens.inc(len(result.response_ids))
-            meters.prompt_tokens.inc(len(result.prompt_ids))
-            meters.finished[result.finish_reason].inc()
+            meters.answered(result)
         else:
             meters.failed.inc()
         meters.request_seconds.observe(time.monotonic() - ticket.since)

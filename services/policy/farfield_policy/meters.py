@@ -1,7 +1,7 @@
 """What the policy service counts."""
 
 from farfield_kernel import metrics
-from farfield_policy.engine import FinishReason
+from farfield_policy.engine import Completion, FinishReason
 
 tokens = metrics.counter("policy_tokens_total", "Tokens of finished responses.")
 prompt_tokens = metrics.counter("policy_prompt_tokens_total", "Tokens of the prompts of finished responses.")
@@ -9,7 +9,7 @@ reused = metrics.counter("policy_reused_tokens_total", "Prompt tokens that did n
 _responses = metrics.counter(
     "policy_responses_total", "Responses by how they ended; failed is also what was given up.", ("reason",)
 )
-finished = {reason: _responses.labels(reason.value) for reason in FinishReason}
+_finished = {reason: _responses.labels(reason.value) for reason in FinishReason}
 failed = _responses.labels("failed")
 running = metrics.gauge("policy_running", "Responses in the decode batch.")
 rows = metrics.gauge("policy_rows", "Most responses that are decoded together.")
@@ -40,3 +40,10 @@ rollout_seconds = metrics.histogram(
     buckets=metrics.LONG_SECONDS,
 )
 leftovers = metrics.gauge("policy_tgi_leftovers", "Objects in Kubernetes that could not be deleted yet.")
+
+
+def answered(completion: Completion) -> None:
+    """By whatever engine."""
+    tokens.inc(len(completion.response_ids))
+    prompt_tokens.inc(len(completion.prompt_ids))
+    _finished[completion.finish_reason].inc()

@@ -46,6 +46,7 @@ class TgiEngine:
         self._closed = False
         self._tasks: dict[asyncio.Task[None], asyncio.Future[Completion]] = {}
         meters.version.labels(server.version.run_id).set(server.version.version)
+        meters.rows.set(self._at_once)
 
     def describe(self) -> Description:
         server = self._gate.server
@@ -120,12 +121,12 @@ class TgiEngine:
         started = time.monotonic()
         try:
             done = await self._generate(prompt)
-            meters.tokens.inc(len(done.response_ids))
-            meters.prompt_tokens.inc(len(done.prompt_ids))
+            meters.answered(done)
             settle(future, done)
         except Exception as error:  # one prompt's failure is its caller's alone
             if not isinstance(error, FarfieldError):
                 log.exception("a prompt failed")
+            meters.failed.inc()
             settle(future, error)
         finally:
             meters.request_seconds.observe(time.monotonic() - started)
