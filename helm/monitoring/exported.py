@@ -8,7 +8,7 @@ from pathlib import Path
 from farfield_kernel import metrics
 
 SERVICES = Path(__file__).resolve().parents[2] / "services"
-OWNERS = {"rpc": "every service", "queue": "trainer"}
+OWNERS = {"rpc": "every service", "queue": "trainer", "discovery": "rollout and trainer"}
 """Who exports a family of metrics that is not called after its service."""
 
 _MAKES = re.compile(r"\bmetrics\.(counter|gauge|histogram)\(")

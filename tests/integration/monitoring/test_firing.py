@@ -20,7 +20,7 @@ from farfield_kernel.weights import seal
 
 ALERTS = Path(__file__).parents[3] / "helm" / "farfield" / "alerts.yaml"
 LANE = "firing"
-SECONDS = 60
+SECONDS = 120
 
 
 class Service:
@@ -99,6 +99,7 @@ def started() -> Iterator[list[subprocess.Popen]]:
         child.wait()
 
 
+@pytest.mark.timeout(400)
 async def test_torn_weights_are_told(
     make_redis: Any, tmp_path: Path, started: list[subprocess.Popen], unused_tcp_port: int
 ) -> None:

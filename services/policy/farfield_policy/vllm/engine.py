@@ -75,7 +75,7 @@ class VllmEngine:
     async def adopt(self) -> None:
         """Call before anything else."""
         await self._weights.adopt()
-        meters.version.labels(self._gate.serving.run_id).set(self._gate.serving.version)
+        meters.rows.set(self._config.max_concurrency)
 
     def describe(self) -> Description:
         found = self._found
@@ -116,8 +116,6 @@ class VllmEngine:
         seconds = perf_counter() - started
         meters.load_seconds.observe(seconds)
         meters.swap_seconds.observe(stall)
-        meters.version.clear()
-        meters.version.labels(weights.run_id).set(weights.version)
         log.info("serving %s from %s", weights, path)
         return Swapped(weights, seconds, stall)
 
@@ -175,6 +173,8 @@ class VllmEngine:
         except Exception:  # a defect of ours hurts this prompt alone
             log.exception("a prompt could not be served")
             result = PluginFailure("the engine failed; the service's log has the details")
+        if isinstance(result, Exception):
+            meters.failed.inc()
         meters.request_seconds.observe(perf_counter() - started)
         settle(future, result)
 
@@ -191,8 +191,7 @@ class VllmEngine:
                 await self._weights.confirm()
         finally:
             meters.queued.dec()
-        meters.tokens.inc(len(done.response_ids))
-        meters.prompt_tokens.inc(len(done.prompt_ids))
+        meters.answered(done)
         return done
 
     async def _complete(self, body: dict[str, Any]) -> Any:
