@@ -39,6 +39,7 @@ url: {{ .url | quote }}
 {{- else }}
 url: http://127.0.0.1:8000
 model: {{ .servedName | quote }}
+start_seconds: {{ .startupSeconds | int }}
 {{- end }}
 {{- end }}
 {{- end }}

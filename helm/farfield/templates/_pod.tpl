@@ -133,7 +133,7 @@ topologySpreadConstraints:
 {{- $probe := include "farfield.asked" . | fromYaml -}}
 {{- $probe = set $probe "timeoutSeconds" (.values.probes.timeoutSeconds | int) -}}
 {{- $probe = set $probe "periodSeconds" (.values.probes.periodSeconds | int) -}}
-{{- $starts := divf .values.probes.startupSeconds .values.probes.periodSeconds | ceil | int -}}
+{{- $starts := divf (include "farfield.startupSeconds" .) .values.probes.periodSeconds | ceil | int -}}
 readinessProbe: {{ toYaml (set (deepCopy $probe) "failureThreshold" 1) | nindent 2 }}
 {{- /* Ranks that begin again serve nothing for a while: torchrun, not a probe, says when they are lost. */}}
 {{- if not (include "farfield.torchrun" .) }}
@@ -143,6 +143,12 @@ livenessProbe: {{ toYaml (set (deepCopy $probe) "failureThreshold" (.values.prob
 {{- with .values.preStopSeconds }}
 lifecycle: {preStop: {exec: {command: [sleep, {{ . | int | quote }}]}}}
 {{- end }}
+{{- end }}
+
+{{/* A gateway serves when its server does. */}}
+{{- define "farfield.startupSeconds" -}}
+{{- $server := ternary (include "farfield.server" .root | fromYaml) dict (eq .kind "policy") -}}
+{{- add .values.probes.startupSeconds (ternary 0 ($server.startupSeconds | default 0) (not (empty $server.url))) -}}
 {{- end }}
 
 {{/* How a pod is asked for its health. Kubernetes' own gRPC probe speaks no TLS. */}}

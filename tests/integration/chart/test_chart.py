@@ -25,10 +25,12 @@ from rendering import (
     WORKLOADS,
     Object,
     config,
+    helms,
     labels,
     made,
     named,
     of,
+    rendered,
     run,
     template,
 )
@@ -45,9 +47,25 @@ LONG = ("Secret", "Certificate")
 """Objects whose names no label and no host repeats."""
 
 
-def test_lint_finds_nothing(helm: str, values: Path) -> None:
-    done = run(helm, "lint", "--strict", str(CHART), "--values", str(values))
+def test_lint_finds_nothing(each_helm: str, values: Path) -> None:
+    done = run(each_helm, "lint", "--strict", str(CHART), "--values", str(values))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(len(helms()) < 2, reason="one helm alone: nothing to compare")
+def test_every_helm_renders_the_same(values: Path) -> None:
+    """So that what follows is true of each, though some of it is tried with one."""
+    first, *others = (sorted(_unlike_secrets(rendered(helm, values)), key=_where) for helm in helms())
+    assert all(other == first for other in others)
+
+
+def _unlike_secrets(objects: list[Object]) -> list[Object]:
+    """Their content is random."""
+    return [{**one, "data": sorted(one["data"])} if one["kind"] == "Secret" else one for one in objects]
+
+
+def _where(one: Object) -> tuple[str, str]:
+    return one["kind"], one["metadata"]["name"]
 
 
 @pytest.mark.parametrize("version", [f"1.{minor}" for minor in range(28, 38)])

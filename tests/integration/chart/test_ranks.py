@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from rendering import CHART, DEMO, NO_HELM, Object, helms, labels, named, of, template
+from rendering import CHART, DEMO, Object, labels, named, of, template
 
 FSDP = CHART / "ci" / "gpu-fsdp-values.yaml"
 DOMAIN = "rl-trainer-ranks.train.svc.cluster.local"
@@ -70,7 +70,6 @@ def test_only_the_first_pod_is_asked_for_its_health(helm: str, pod: str, status:
     assert subprocess.run(words, env={"POD_NAME": pod}, check=False).returncode == status
 
 
-@pytest.mark.parametrize("helm", helms()[-1:] or [pytest.param("", marks=NO_HELM)], ids=["helm"])
 @pytest.mark.timeout(180)
 def test_rank_0_is_in_the_first_pod_whichever_starts_first(
     helm: str, tmp_path: Path, unused_tcp_port: int

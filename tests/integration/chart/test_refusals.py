@@ -39,8 +39,8 @@ def refusal(helm: str, values: Path, *words: str) -> str:
         ("environments[0].name=Upper,environments[0].image.repository=x", "name"),
     ],
 )
-def test_a_key_or_value_that_is_not_known_is_refused(helm: str, given: str, told: str) -> None:
-    said = refusal(helm, DEMO, "--set", given)
+def test_a_key_or_value_that_is_not_known_is_refused(each_helm: str, given: str, told: str) -> None:
+    said = refusal(each_helm, DEMO, "--set", given)
     assert "schema" in said
     assert told in said
 
@@ -86,8 +86,8 @@ def test_a_key_or_value_that_is_not_known_is_refused(helm: str, given: str, told
         ),
     ],
 )
-def test_what_cannot_work_is_refused_with_its_cure(helm: str, given: str, told: str) -> None:
-    assert told in refusal(helm, DEMO, "--set", given)
+def test_what_cannot_work_is_refused_with_its_cure(each_helm: str, given: str, told: str) -> None:
+    assert told in refusal(each_helm, DEMO, "--set", given)
 
 
 @pytest.mark.parametrize(
@@ -108,34 +108,34 @@ def test_what_cannot_work_is_refused_with_its_cure(helm: str, given: str, told: 
     ],
 )
 def test_an_engine_or_trainer_that_cannot_work_is_refused(
-    helm: str, values: Path, given: str, told: str
+    each_helm: str, values: Path, given: str, told: str
 ) -> None:
-    assert told in refusal(helm, values, "--set", given)
+    assert told in refusal(each_helm, values, "--set", given)
 
 
-def test_an_autoscaled_gateway_is_refused(helm: str) -> None:
+def test_an_autoscaled_gateway_is_refused(each_helm: str) -> None:
     given = "policy.autoscaling.enabled=true,policy.autoscaling.maxReplicas=2"
-    assert "one gateway makes the servers of tgi" in refusal(helm, TGI, "--set", given)
+    assert "one gateway makes the servers of tgi" in refusal(each_helm, TGI, "--set", given)
 
 
-def test_a_plugin_whose_token_no_variable_can_carry_is_refused(helm: str) -> None:
+def test_a_plugin_whose_token_no_variable_can_carry_is_refused(each_helm: str) -> None:
     entries = [{"name": "games", "plugins": ["My.Game"], "image": {"repository": "x"}}]
     words = ("--set-json", f"environments={json.dumps(entries)}")
-    said = refusal(helm, DEMO, *words, "--set", "auth.enabled=true,discovery.enabled=false")
+    said = refusal(each_helm, DEMO, *words, "--set", "auth.enabled=true,discovery.enabled=false")
     assert "no variable can carry the token of the environment My.Game" in said
 
 
-def test_an_entry_without_an_image_is_refused(helm: str) -> None:
-    said = refusal(helm, DEMO, "--set-json", 'environments=[{"name": "mine"}]')
+def test_an_entry_without_an_image_is_refused(each_helm: str) -> None:
+    said = refusal(each_helm, DEMO, "--set-json", 'environments=[{"name": "mine"}]')
     assert "environments: mine has no image; set image.repository" in said
 
 
 @pytest.mark.parametrize("twice", ["name", "plugin"])
-def test_entries_that_cannot_be_told_apart_are_refused(helm: str, tmp_path: Path, twice: str) -> None:
+def test_entries_that_cannot_be_told_apart_are_refused(each_helm: str, tmp_path: Path, twice: str) -> None:
     image = {"repository": "x"}
     other = (
         {"name": "a", "image": image} if twice == "name" else {"name": "b", "image": image, "plugins": ["a"]}
     )
     file = tmp_path / "values.yaml"
     file.write_text(yaml.safe_dump({"environments": [{"name": "a", "image": image}, other]}))
-    assert "two entries" in refusal(helm, DEMO, "--values", str(file))
+    assert "two entries" in refusal(each_helm, DEMO, "--values", str(file))

@@ -21,7 +21,7 @@ from farfield_cli.trainer import Trainer
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from rendering import DEMO, NO_HELM, ROOT, WORKLOADS, Object, config, helms, named, of, pods, template
+from rendering import DEMO, ROOT, WORKLOADS, Object, config, named, of, pods, template
 
 CHECKPOINT = ROOT / "examples" / "tiny" / "checkpoint"
 HERE = "127.0.0.1"
@@ -140,12 +140,6 @@ class Cluster:
         """The exit status of each pod that still ran."""
         pods, self._pods = self._pods, []
         return [pod.stop() for pod in reversed(pods)]
-
-
-@pytest.fixture(params=helms()[-1:] or [pytest.param("", marks=NO_HELM)], ids=lambda helm: Path(helm).name)
-def helm(request: pytest.FixtureRequest) -> str:
-    """One is enough here."""
-    return request.param
 
 
 @pytest.fixture(params=[Process, Container])
