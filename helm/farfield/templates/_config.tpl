@@ -3,7 +3,7 @@
 {{- $server := dict "host" "0.0.0.0" "port" (.values.port | int) "drain_seconds" (.values.drainSeconds | int) -}}
 {{- $_ := set $server "metrics_port" (.values.metricsPort | int | default nil) -}}
 {{- if include "farfield.tls.spoken" . -}}
-  {{- $_ := set $server "tls" (include "farfield.tls.end" . | fromYaml) -}}
+  {{- $_ := set $server "tls" (include "farfield.tls.serverEnd" . | fromYaml) -}}
 {{- end -}}
 {{- $shared := dict "server" $server "log_level" .values.logLevel -}}
 {{- $own := include (printf "farfield.config.%s" .kind) . | fromYaml -}}
@@ -32,8 +32,6 @@ lane: {{ $root.Values.lane | quote }}
 {{- if $root.Values.discovery.enabled }}
 discovery: {{ include "farfield.discovery" $root }}
 {{- else }}
-{{- $policy := include "farfield.chosen" (dict "root" $root "kind" "policy" "wanted" "") | fromYaml -}}
-{{- $scale := $policy.values.autoscaling }}
 environment: {{ include "farfield.chosenReach" (dict "root" $root "kind" "environment") }}
 environments:
 {{- range (include "farfield.components" $root | fromYaml).items }}
@@ -45,10 +43,7 @@ environments:
 {{- end }}
 {{- end }}
 verifier: {{ include "farfield.chosenReach" (dict "root" $root "kind" "verifier") }}
-policy:
-  {{- include "farfield.chosenReach" (dict "root" $root "kind" "policy") | fromJson | toYaml | nindent 2 }}
-  # a stream stays with one replica
-  streams: {{ max 1 (ternary $scale.maxReplicas $policy.values.replicas $scale.enabled | int) }}
+policy: {{ include "farfield.chosenReach" (dict "root" $root "kind" "policy") }}
 {{- end }}
 {{- end }}
 

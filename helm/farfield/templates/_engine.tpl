@@ -20,11 +20,14 @@ url: {{ .url | quote }}
 weights: {kind: fixed}
 {{- else }}
 model_path: {{ $root.Values.model.path | quote }}
+payload_limit: {{ .payloadLimit | int }}
 weights:
   kind: kubernetes
   namespace: {{ $root.Release.Namespace }}
   name_prefix: {{ include "farfield.tgi.name" $root }}
   template: /etc/farfield-tgi/template.yaml
+  owner: {{ $.fullname }}
+  start_seconds: {{ .startupSeconds | int }}
   every: {{ .every | int }}
 {{- end }}
 {{- end }}

@@ -13,6 +13,12 @@
 {certificate: /etc/farfield-tls/tls.crt, key: /etc/farfield-tls/tls.key, ca: /etc/farfield-tls/ca.crt}
 {{- end }}
 
+{{/* The end that is called. */}}
+{{- define "farfield.tls.serverEnd" -}}
+{{- $end := include "farfield.tls.end" . | fromYaml -}}
+{{- ternary $end (omit $end "ca") .root.Values.tls.mutual | toYaml -}}
+{{- end }}
+
 {{/* Names under which a component is reached. */}}
 {{- define "farfield.tls.names" -}}
 {{- $service := printf "%s.%s.svc" .fullname .root.Release.Namespace -}}

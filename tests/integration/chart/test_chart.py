@@ -91,13 +91,7 @@ def test_long_names_stay_within_what_dns_takes(helm: str, tmp_path: Path) -> Non
     assert max(len(one["metadata"]["name"]) for one in objects) == 63
 
 
-AWAITED = {
-    ("gpu-tgi-values", "policy"),
-    ("gpu-vllm-values", "policy"),
-    ("gpu-vllm-values", "trainer"),
-    ("gpu-fsdp-values", "policy"),
-    ("gpu-fsdp-values", "trainer"),
-}
+AWAITED = {("gpu-tgi-values", "policy"), ("gpu-fsdp-values", "trainer")}
 """Keys that the services do not have yet."""
 
 
@@ -109,11 +103,6 @@ def test_services_accept_the_configuration_that_they_are_given(objects: list[Obj
             parse(CONFIGS[kind], config(objects, one["metadata"]["name"]), kind)
             seen.add(kind)
     assert {"environment", "verifier"} <= seen
-
-
-def test_a_policy_of_several_replicas_is_reached_by_as_many_streams(helm: str) -> None:
-    objects = template(helm, DEMO, "--set", "policy.replicas=3")
-    assert config(objects, "rl-rollout")["policy"]["streams"] == 3
 
 
 def test_the_entry_wins_over_what_is_common(helm: str) -> None:

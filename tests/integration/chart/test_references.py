@@ -178,14 +178,12 @@ def test_only_pods_with_rights_have_a_token(objects: list[Object]) -> None:
         assert pod["spec"]["automountServiceAccountToken"] is (holder in entitled)
 
 
-READ = {"get", "list", "watch"}
+FOLLOW = {"list", "watch"}
+MAKE = {"get", "list", "create", "delete"}
 RIGHTS = {
-    "rl-rollout": {("", "services"): READ, ("discovery.k8s.io", "endpointslices"): READ},
-    "rl-trainer": {("", "services"): READ, ("discovery.k8s.io", "endpointslices"): READ},
-    "rl-policy": {
-        ("", "services"): READ | {"create", "patch", "delete"},
-        ("apps", "deployments"): READ | {"create", "patch", "delete"},
-    },
+    "rl-rollout": {("", "services"): FOLLOW, ("discovery.k8s.io", "endpointslices"): FOLLOW},
+    "rl-trainer": {("", "services"): FOLLOW, ("discovery.k8s.io", "endpointslices"): FOLLOW},
+    "rl-policy": {("", "services"): MAKE, ("apps", "deployments"): MAKE},
 }
 """All that any pod may ask of the Kubernetes API, by its account."""
 

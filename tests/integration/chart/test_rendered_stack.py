@@ -173,6 +173,7 @@ def _values(folder: Path, port: Callable[[], int]) -> dict[str, Any]:
     runs.mkdir()
     runs.chmod(0o777)  # a container has a user of its own
     return {
+        "discovery": {"enabled": False},
         "common": {"metricsPort": 0, "drainSeconds": 1},
         "environments": [{**one, "port": port()} for one in given["environments"]],
         "verifiers": [{**one, "port": port()} for one in given["verifiers"]],

@@ -131,6 +131,12 @@ def _clients(told: dict[str, Any]) -> list[Any]:
     return [*found, *told.get("environments", {}).values()]
 
 
+def test_a_certificate_of_callers_is_asked_for_unless_told_otherwise(helm: str) -> None:
+    objects = template(helm, DEMO, *TLS, "--set", "tls.mutual=false")
+    assert "ca" not in config(objects, "rl-trainer")["server"]["tls"]
+    assert config(objects, "rl-rollout")["discovery"]["tls"]["ca"] == f"{FOLDER}/ca.crt"
+
+
 def test_the_authority_s_key_is_in_no_pod(made: list[Object]) -> None:
     mounted_somewhere = {
         volume["secret"]["secretName"]
