@@ -5,15 +5,17 @@ Episodes are played here by hashing their seeds, so every life of a run must end
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import grpc.aio
+import psutil
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "trainer"))
@@ -37,11 +39,13 @@ def play_by_seeds(spec: EpisodeSpec, weights: Weights) -> Trajectory:
 
 @dataclass
 class Trainer:
-    """A process that can be killed and started again."""
+    """A process, or `ranks` of them under torchrun, that can be killed and started again."""
 
     folder: Path
     url: str
     port: int
+    ranks: int = 1
+    flags: dict[str, object] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -52,11 +56,27 @@ class Trainer:
             "queue_url": self.url,
             "runs": self.folder / "runs",
             "replan_seconds": 0.5,
+            **self.flags,
         }
         words = [word for key, value in flags.items() for word in (f"--{key}", str(value))]
         with (self.folder / "trainer.log").open("ab") as log:
-            command = [sys.executable, "-m", "farfield_trainer", *words]
+            command = [sys.executable, *self._torchrun(), "-m", "farfield_trainer", *words]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def _torchrun(self) -> list[str]:
+        if self.ranks == 1:
+            return []
+        options = ["--standalone", f"--nproc-per-node={self.ranks}", "--max-restarts=3"]
+        return ["-m", "torch.distributed.run", *options]
+
+    def kill_rank(self, rank: int) -> None:
+        assert self.process
+        (pid,) = (
+            child.pid
+            for child in psutil.Process(self.process.pid).children()
+            if child.environ().get("RANK") == str(rank)
+        )
+        os.kill(pid, signal.SIGKILL)
 
     def end(self, number: int) -> int:
         assert self.process
@@ -181,3 +201,39 @@ async def test_sigterm_suspends_a_run_with_a_checkpoint(
     run = Run.read(tmp_path / "runs" / "r")
     assert run.state.unfinished
     assert sorted(path.name for path in (run.folder / "checkpoints").iterdir()) == ["000000.0", "000000.1"]
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
+async def test_a_lost_rank_costs_nothing(
+    trainer: Trainer, stub: TrainerServiceStub, redis_url: str, tmp_path: Path, kind: str
+) -> None:
+    """A follower is killed in the middle of a run, then rank 0; torchrun starts the group again, and the run
+    goes on. Another run is left in peace: with two ranks again, it ends with the same weights."""
+    trainer.url, trainer.ranks = redis_url, 2
+    trainer.flags = {"parallel.kind": kind, "parallel.timeout_seconds": 60}
+    trainer.start()
+    base = build_checkpoint(tmp_path / "base")
+    config = run_config(base=str(base), deterministic=True, updates=6).model_dump_json()
+    lose_follower = once_at(2, lambda: trainer.kill_rank(1))
+    lose_commander = once_at(4, lambda: trainer.kill_rank(0))
+
+    def act(report: pb.Report) -> None:
+        lose_follower(report)
+        lose_commander(report)
+
+    async def whole(run_id: str, act: Act) -> tuple[pb.Run, list[pb.Report]]:
+        request = pb.StartRunRequest(run_id=run_id, config_json=config)
+        await stub.StartRun(request, wait_for_ready=True)
+        return await watched(stub, run_id, act)
+
+    queue = connect(redis_url, patience_seconds=0.5)
+    async with Worker(queue, play_by_seeds).working():
+        disturbed, reports = await whole(f"{kind}-disturbed", act)
+        quiet, _ = await whole(f"{kind}-quiet", lambda _: None)
+    await queue.close()
+    for run in (disturbed, quiet):
+        assert (run.state, run.error) == (pb.RUN_STATE_SUCCEEDED, "")
+        assert (run.episodes_planned, run.episodes_trained) == (24, 24)
+        assert summary(run)["trained_exactly_once"]
+    assert sum("restored" in report.metrics for report in reports) == 2
+    assert digest(disturbed) == digest(quiet)

@@ -9,6 +9,7 @@ from farfield_kernel.client import ClientConfig
 from farfield_kernel.config import Config
 from farfield_kernel.discovery.config import DiscoveryConfig, StaticDiscovery
 from farfield_kernel.server import ServerConfig
+from farfield_trainer.parallel.config import ParallelConfig
 
 
 class TrainerConfig(Config):
@@ -35,7 +36,9 @@ class TrainerConfig(Config):
     s3://BUCKET/PREFIX (needs farfield-kernel[s3]); empty for the run's folder. Checkpoints stay in the run's
     folder."""
     device: str = "cpu"
-    """Where the model is trained, e.g. `cuda`."""
+    """Where the model is trained, e.g. `cuda`. Each process of several takes the GPU of its LOCAL_RANK."""
+    parallel: ParallelConfig = ParallelConfig()
+    """How the processes share the model where torchrun starts several."""
     torch_threads: int = Field(default=1, ge=1)
     """CPU threads of one tensor operation."""
     queue_watch_seconds: float = Field(default=5, gt=0)

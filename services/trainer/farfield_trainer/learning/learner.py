@@ -23,15 +23,17 @@ from farfield_trainer.learning.layout import Layout, Wanted, layout, wanted
 from farfield_trainer.learning.meter import Meter
 from farfield_trainer.learning.model import Policy, Scored, shares_prefixes
 from farfield_trainer.learning.objective import Objective, Scores
-from farfield_trainer.learning.optimizer import Optimizer
+from farfield_trainer.learning.optimizer import STEP, Optimizer
 from farfield_trainer.learning.packing import MicroBatch, pack
+from farfield_trainer.learning.ranks import Alone, Pass
 from farfield_trainer.learning.samples import Batch, gather
 from farfield_trainer.learning.sft import SupervisedSample
-from farfield_trainer.learning.state import check_same, read, write
+from farfield_trainer.learning.state import PARTS, Stored, check_same
 
 
 class Learner:
     """Turns trajectories or demonstrations into better weights. One instance per run; not thread-safe.
+    Where several processes share the work (`ranks`), each has one, and all are told the same.
 
     `parameters`: trainable parameters without the value head. `tokens_trained`: tokens (prompt and response)
     that went through training passes so far, over all epochs: D of the 6ND term of the compute axis; a
@@ -39,7 +41,15 @@ class Learner:
     of `update` and `fit` so far.
     """
 
-    def __init__(self, config: LearnerConfig, base: Path, *, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        config: LearnerConfig,
+        base: Path,
+        *,
+        seed: int,
+        device: str = "cpu",
+        ranks: Alone | None = None,
+    ) -> None:
         """Loads the Hugging Face folder `base`; it is also the reference of the KL term, so give the same
         folder when a run resumes. NotFound or FailedPrecondition where it holds no language model."""
         if config.deterministic:
@@ -48,6 +58,7 @@ class Learner:
         self._config = config
         self._seed = seed
         self._device = torch.device(device)
+        self._ranks = ranks or Alone()
         self._policy = self._load(base, with_values=config.advantage.needs_values)
         self._vision = self._policy.vision
         self._tokenizer = load_tokenizer(base)
@@ -55,7 +66,7 @@ class Learner:
         self._reference: Policy | None = None
         if config.kl.coefficient:
             self._reference = self._load(base, with_values=False)
-        self._optimizer = Optimizer(self._policy, config.optimizer)
+        self._optimizer = Optimizer(self._policy, config.optimizer, self._ranks.whole)
         self._share = config.share_prefixes and shares_prefixes(self._policy.model)
         self.parameters: int = sum(item.numel() for item in self._policy.model.parameters())
         self.tokens_trained = 0
@@ -64,9 +75,11 @@ class Learner:
 
     def _load(self, base: Path, *, with_values: bool) -> Policy:
         """With float32 weights, whatever the arithmetic."""
-        module = load_module(base, "float32", str(self._device))
+        module = load_module(base, "float32", str(self._ranks.loads_on(self._device)))
         autocast = self._config.precision == "bf16"
-        return Policy(module, with_values=with_values, autocast=autocast, vision=vision_of(base, module))
+        policy = Policy(module, with_values=with_values, autocast=autocast, vision=vision_of(base, module))
+        self._ranks.spread(policy)
+        return policy
 
     # Reinforcement learning
 
@@ -88,13 +101,17 @@ class Learner:
         meter, steps = Meter(), []
         for members in self._minibatches(batch):
             weights = objective.weights(members)
-            for micro in self._pack(ids, members):
-                want = wanted(micro, flat, self._device)
-                scored = self._forward(micro, want, temperatures, album)
-                reference = None if scores else self._reference_logprobs(micro, want, temperatures, album)
-                objective.loss(scored, want, weights, reference, meter).backward()
+            for one in self._passes(ids, members):
+                want = wanted(one.micro, flat, self._device)
+                scored = self._forward(one.micro, want, temperatures, album)
+                reference = None if scores else self._reference_logprobs(one.micro, want, temperatures, album)
+                if one.counts:
+                    objective.loss(scored, want, weights, reference, meter).backward()
+                else:
+                    self._ranks.keep_step(scored)
             steps.append(self._step(ids, members))
-        return batch.counts | objective.figures | meter.result(len(steps)) | _means(steps)
+        figures = self._ranks.merged(meter.read()).result(len(steps))
+        return batch.counts | objective.figures | figures | _means(steps)
 
     def _bound(self, batch: Batch, blobs: Blobs) -> tuple[list[list[int]], Album | None]:
         shown = {digest for sequence in batch.sequences for digest in sequence.images}
@@ -134,24 +151,27 @@ class Learner:
         single = config.epochs * min(config.minibatches, len(set(batch.groups))) == 1
         if single and not penalized and not config.advantage.needs_values:
             return None
-        old = torch.empty(flat.tokens, device=self._device)
-        reference = torch.empty_like(old) if self._reference else None
+        old = torch.zeros(flat.tokens, device=self._device)
+        reference = torch.zeros_like(old) if self._reference else None
         values = lasts = None
         if config.advantage.needs_values:
             items = flat.turns if config.advantage.by_turn else flat.tokens
-            values = torch.empty(items, device=self._device)
-            lasts = torch.empty(len(ids), device=self._device)
-        for micro in self._pack(ids, range(len(ids))):
-            want = wanted(micro, flat, self._device)
-            scored = self._forward(micro, want, temperatures, album, with_lasts=True)
+            values = torch.zeros(items, device=self._device)
+            lasts = torch.zeros(len(ids), device=self._device)
+        for one in self._passes(ids, range(len(ids))):
+            want = wanted(one.micro, flat, self._device)
+            scored = self._forward(one.micro, want, temperatures, album, with_lasts=True)
+            referred = self._reference_logprobs(one.micro, want, temperatures, album)
+            if not one.counts:
+                continue
             old[want.tokens] = scored.logprobs
-            referred = self._reference_logprobs(micro, want, temperatures, album)
             if reference is not None and referred is not None:
                 reference[want.tokens] = referred
             if values is not None and lasts is not None and scored.values is not None:
                 numbers = want.turns if config.advantage.by_turn else want.tokens
                 values[numbers] = scored.values[: len(numbers)]
                 lasts[want.members] = scored.values[len(numbers) :]
+        self._ranks.put_together(old, reference, values, lasts)
         return Scores(old, reference, values, lasts)
 
     def _forward(
@@ -193,26 +213,31 @@ class Learner:
         weights = torch.from_numpy((per_token / per_token.sum()).astype(np.float32)).to(self._device)
         ones = torch.ones(flat.tokens, device=self._device)
         meter, members = Meter(), list(range(len(ids)))
-        for micro in self._pack(ids, members):
-            want = wanted(micro, flat, self._device)
-            scored = self._forward(micro, want, ones, album)
+        for one in self._passes(ids, members):
+            want = wanted(one.micro, flat, self._device)
+            scored = self._forward(one.micro, want, ones, album)
+            if not one.counts:
+                self._ranks.keep_step(scored)
+                continue
             loss = -(scored.logprobs * weights[want.tokens]).sum()
             loss.backward()
             meter.total("loss", loss)
             meter.mean("entropy", scored.entropy)
         step = self._step(ids, members)
         counts = {"demonstrations": float(len(demonstrations)), "target_tokens": float(flat.tokens)}
-        return counts | meter.result(1) | step
+        return counts | self._ranks.merged(meter.read()).result(1) | step
 
     # Shared
 
-    def _pack(self, ids: Sequence[list[int]], members: Sequence[int]) -> list[MicroBatch]:
-        hidden = self._policy.hidden_size
-        return pack(
-            ids, members, self._config.micro_batch_tokens, share=self._share, token_cost=PAIRS * hidden
-        )
+    def _passes(self, ids: Sequence[list[int]], members: Sequence[int]) -> list[Pass]:
+        """This process's forward passes over the sequences `members`."""
+        config, pairs = self._config, PAIRS * self._policy.hidden_size
+        tokens = sum(len(ids[member]) for member in members)
+        budget = self._ranks.budget(tokens, config.micro_batch_tokens)
+        return self._ranks.deal(pack(ids, members, budget, share=self._share, token_cost=pairs), pairs)
 
     def _step(self, ids: Sequence[list[int]], members: Sequence[int]) -> dict[str, float]:
+        self._ranks.sum_gradients(self._optimizer.parameters)
         result = self._optimizer.step(self.steps)
         self.steps += 1
         self.tokens_trained += sum(len(ids[member]) for member in members)
@@ -223,8 +248,14 @@ class Learner:
     def state(self) -> dict[str, Any]:
         """Everything that a bit-identical resume needs, as a copy. Shuffles are a function of the seed and
         `updates`, so there is no generator to keep."""
+        state = self._state()
+        for part in PARTS:
+            state[part] = {name: self._ranks.whole(item).clone() for name, item in state[part].items()}
+        return state
+
+    def _state(self) -> dict[str, Any]:
         counters = {"steps": self.steps, "updates": self.updates, "tokens_trained": self.tokens_trained}
-        weights = {name: item.detach().clone() for name, item in self._weights().items()}
+        weights = {name: item.detach() for name, item in self._weights().items()}
         return {"seed": self._seed, **counters, "weights": weights, "optimizer": self._optimizer.state()}
 
     def _weights(self) -> dict[str, Tensor]:
@@ -243,16 +274,29 @@ class Learner:
 
     def save(self, folder: Path) -> None:
         """Writes `state()` into a folder, made if need be: safetensors and JSON, not fsynced."""
-        write(folder, self.state())
+        self._ranks.write(folder, self._state())
 
     def load(self, folder: Path) -> None:
-        """Takes up the state that `save` wrote. DataLoss when a file is missing, torn or of another model."""
-        self.load_state(read(folder, self._device))
+        """Takes up the state that `save` wrote, whatever number of processes wrote it. DataLoss when a file
+        is missing, torn or of another model."""
+        stored, weights = Stored(folder), self._weights()
+
+        def placed(part: str, name: str, like: Tensor | None) -> Tensor:
+            return self._ranks.placed(stored, f"{part}:{name}", like, self._device)
+
+        of_weights = {name: placed("weights", name, weights.get(name)) for name in stored.names("weights")}
+        of_optimizer = {
+            path: placed("optimizer", path, weights.get(owner) if key != STEP else None)
+            for path in stored.names("optimizer")
+            for owner, _, key in [path.rpartition("/")]
+        }
+        self.load_state({**stored.counters, "weights": of_weights, "optimizer": of_optimizer})
 
     def save_pretrained(self, folder: Path) -> None:
         """Writes the policy in Hugging Face format, with tokenizer and chat template (and image processor),
         without value head."""
-        self._policy.model.save_pretrained(folder)
+        if not self._ranks.save_model(self._policy.model, folder):
+            return
         (self._vision.processor if self._vision else self._tokenizer).save_pretrained(folder)
 
 

@@ -4,8 +4,7 @@ Logits are computed only where a token is trained on: a hook narrows the hidden 
 head to those places, so whatever a model does after its head (scaling, capping) stays in force.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +18,7 @@ CHUNK = 1 << 20
 """Logits handled at once in float32."""
 
 
-@dataclass(slots=True)
-class Scored:
+class Scored(NamedTuple):
     """Per wanted token: logprob and entropy. Per wanted place: value, where there is a value head."""
 
     logprobs: Tensor
@@ -82,7 +80,7 @@ class Policy(nn.Module):
         values = None
         if self.value is not None and hidden is not None:
             chosen = hidden.index_select(0, value_places).to(self.value.weight.dtype)
-            values = self.value(chosen).squeeze(-1)
+            values = self.value(chosen).squeeze(-1).clone()  # a view would escape the hooks of FSDP2
         return Scored(logprobs, entropy, values)
 
     def _inputs(self, batch: MicroBatch, album: Album | None, device: torch.device) -> dict[str, Tensor]:

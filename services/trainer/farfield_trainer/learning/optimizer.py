@@ -1,7 +1,7 @@
 """AdamW as the learner uses it: learning-rate schedule, clipping, and a state of named tensors."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +21,19 @@ def learning_rate(step: int, config: OptimizerConfig) -> float:
     return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * done))
 
 
+STEP = "step"
+"""The part of a parameter's state that is one number."""
+
+
 class Optimizer:
     """Steps the parameters of a module along their gradients."""
 
-    def __init__(self, module: nn.Module, config: OptimizerConfig) -> None:
+    def __init__(
+        self, module: nn.Module, config: OptimizerConfig, whole: Callable[[Tensor], Tensor] = lambda one: one
+    ) -> None:
+        """`whole`: how the norm of all gradients is had where the parameters lie in parts."""
         self._config = config
+        self._whole = whole
         self._named = {name: item for name, item in module.named_parameters() if item.requires_grad}
         matrices = [item for item in self._named.values() if item.ndim > 1]
         vectors = [item for item in self._named.values() if item.ndim <= 1]
@@ -41,9 +49,14 @@ class Optimizer:
             fused=True,
         )
 
+    @property
+    def parameters(self) -> Iterable[Tensor]:
+        return self._named.values()
+
     def step(self, step: int) -> dict[str, float]:
         """Applies and clears the gradients. A gradient that is not finite changes nothing and is counted."""
-        norm = nn.utils.clip_grad_norm_(self._named.values(), self._config.max_grad_norm).item()
+        clipped = nn.utils.clip_grad_norm_(self._named.values(), self._config.max_grad_norm)
+        norm = self._whole(clipped).item()
         rate = learning_rate(step, self._config)
         for group in self._adam.param_groups:
             group["lr"] = rate
@@ -54,9 +67,9 @@ class Optimizer:
         return {"grad_norm": norm, "learning_rate": rate, "nonfinite_steps": 0.0 if finite else 1.0}
 
     def state(self) -> dict[str, Tensor]:
-        """`name/key` -> tensor for every parameter that has been stepped."""
+        """`name/key` -> tensor for every parameter that has been stepped; not a copy."""
         return {
-            f"{name}/{key}": torch.as_tensor(value).clone()
+            f"{name}/{key}": torch.as_tensor(value)
             for name, item in self._named.items()
             for key, value in self._adam.state.get(item, {}).items()
         }
@@ -68,5 +81,5 @@ class Optimizer:
             if name not in self._named:
                 raise DataLoss(f"the optimizer state names a parameter that the model has not: {name}")
             item = self._named[name]
-            device = "cpu" if key == "step" and item.device.type == "cpu" else item.device
+            device = "cpu" if key == STEP and item.device.type == "cpu" else item.device
             self._adam.state[item][key] = value.clone().to(device)

@@ -9,4 +9,4 @@ def test_means_totals_and_maxima() -> None:
         meter.mean("mean", torch.tensor(part))
         meter.maximum("top", torch.tensor(part))
         meter.total("loss", torch.tensor(part).sum())
-    assert meter.result(steps=2) == {"mean": 3.0, "loss": 4.5, "top": 6.0}
+    assert meter.read().result(steps=2) == {"mean": 3.0, "loss": 4.5, "top": 6.0}

@@ -1,0 +1,1 @@
+"""Several processes that train one model: rank 0 commands, the others follow."""

@@ -1,0 +1,134 @@
+"""Two ranks and one process: the same gradient, the same loss, the same figures.
+
+The learning rate is far below what float32 can add to a weight, so every step of an update sees the same
+weights; the first moments are then sums of the steps' gradients.
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from sample_crews import alone, rl_run, sft_run, state_of
+
+from farfield.trajectory.v1.trajectory_pb2 import FAILURE_ENVIRONMENT, Trajectory
+from farfield.types.v1.types_pb2 import STATE_TRUNCATED
+from farfield_model.images import ImageFile
+from farfield_trainer.learning.sft import SupervisedSample
+from farfield_trainer.parallel.crew import Crew
+from farfield_trainer.run_config import RunConfig
+
+STILL = {"learning_rate": 1e-12, "max_grad_norm": 1e9}
+TOLERANCE = 1e-6
+LEAST = 0.1
+"""Where the episodes' gradients cancel, what is left is compared with this: about what one episode adds."""
+ESTIMATORS = ["grpo", "rloo", "reinforce++", "ppo_token", "ppo_turn"]
+PENALTIES = [{}, {"coefficient": 0.1}, {"coefficient": 0.1, "placement": "reward"}]
+EXAMPLES = 4
+examples = settings(
+    max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None
+)
+
+words = st.integers(5, 30)
+answers = st.lists(words, min_size=1, max_size=6)
+
+
+@st.composite
+def plays(draw: st.DrawFn, make_episode: Callable[..., Trajectory]) -> list[Trajectory]:
+    """One to nine episodes of one to three turns; some failed, some cut off, some turns ungraded."""
+    return [_play(draw, make_episode, place) for place in range(draw(st.integers(1, 9)))]
+
+
+def _play(draw: st.DrawFn, make_episode: Callable[..., Trajectory], place: int) -> Trajectory:
+    ids = [3, *draw(st.sampled_from([[5, 6], [5, 7, 8], [9]])), 4]
+    turns = []
+    for _ in range(draw(st.integers(1, 3))):
+        answer = draw(answers)
+        turns.append((list(ids), answer, draw(st.sampled_from([0.0, 0.5, 1.0, 1.0, None]))))
+        ids += [*answer, 3, 12, 4]
+    episode = make_episode(*turns, group=str(place // 3), name=f"e{place}")
+    kind = draw(st.sampled_from(["", "", "", "failed", "cut off"]))
+    if kind == "failed":
+        episode.failure = FAILURE_ENVIRONMENT
+    if kind == "cut off":
+        episode.end = STATE_TRUNCATED
+    return episode
+
+
+def gradients(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key: value for key, value in state.items() if key.endswith("/exp_avg")}
+
+
+def assert_same(crew: Crew, run: RunConfig, learn: Callable[[Any], dict[str, float]]) -> None:
+    one, two = alone(run), crew.open(run)
+    expected, figures = learn(one), learn(two)
+    assert figures.keys() == expected.keys()
+    for name, value in expected.items():
+        assert figures[name] == pytest.approx(value, rel=1e-5, abs=TOLERANCE, nan_ok=True), name
+    with tempfile.TemporaryDirectory() as folder:
+        mine, theirs = (gradients(state_of(each, Path(folder, type(each).__name__))) for each in (one, two))
+    assert theirs.keys() == mine.keys()
+    if mine:
+        whole, parts = (torch.cat([each[key].flatten() for key in mine]) for each in (mine, theirs))
+        assert (whole - parts).norm() <= TOLERANCE * max(whole.norm().item(), LEAST)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_of_reinforcement_learning(
+    pair: Crew, checkpoint: Path, make_episode: Callable[..., Trajectory], estimator: str
+) -> None:
+    @examples
+    @given(
+        plays(make_episode),
+        st.fixed_dictionaries(
+            {
+                "micro_batch_tokens": st.sampled_from([8, 24, 2048]),
+                "minibatches": st.integers(1, 2),
+                "epochs": st.integers(1, 2),
+                "share_prefixes": st.booleans(),
+                "loss": st.fixed_dictionaries(
+                    {"aggregation": st.sampled_from(["token_mean", "sequence_mean", "turn_mean"])}
+                ),
+                "kl": st.sampled_from(
+                    [{}, {"coefficient": 0.1}, {"coefficient": 0.1, "placement": "reward"}]
+                ),
+            }
+        ),
+    )
+    def check(episodes: Sequence[Trajectory], algorithm: dict[str, Any]) -> None:
+        run = rl_run(checkpoint, advantage={"estimator": estimator}, optimizer=STILL, **algorithm)
+        assert_same(pair, run, lambda learner: learner.update(episodes, {}))
+
+    check()
+
+
+def test_of_supervised_learning(pair: Crew, checkpoint: Path) -> None:
+    texts = st.text("abcdefgh ", min_size=1, max_size=12).map(lambda text: "a " + " ".join(text))
+    samples = st.builds(
+        lambda said, answer, weight: SupervisedSample([("user", said), ("assistant", answer)], [weight]),
+        texts,
+        texts,
+        st.sampled_from([0.0, 0.15, 1.0]),
+    )
+
+    @examples
+    @given(st.lists(samples, min_size=1, max_size=7), st.sampled_from([8, 40, 2048]))
+    def check(demonstrations: Sequence[SupervisedSample], tokens: int) -> None:
+        run = sft_run(checkpoint, optimizer=STILL, micro_batch_tokens=tokens)
+        assert_same(pair, run, lambda learner: learner.fit(demonstrations))
+
+    check()
+
+
+@pytest.mark.parametrize("shown", [0, 1, 3])
+def test_of_images(pair: Crew, vision_checkpoint: Path, make_png: Callable[..., bytes], shown: int) -> None:
+    """Also where one rank alone sees images, and where none does: then the tower is left as it is."""
+    pictures = [ImageFile.of(make_png(seed)) for seed in range(shown)]
+    talk = [SupervisedSample([("user", (picture, "a b")), ("assistant", "c")]) for picture in pictures]
+    talk += [SupervisedSample([("user", "d"), ("assistant", "e f")])] * 2
+    run = sft_run(vision_checkpoint, optimizer=STILL, micro_batch_tokens=8)
+    assert_same(pair, run, lambda learner: learner.fit(talk))
