@@ -19,7 +19,7 @@ import sample_scoring
 import sample_verifiers
 
 from farfield.verifier.v1 import verifier_pb2
-from farfield_kernel import errors
+from farfield_kernel import errors, traces
 
 EXECUTORS = ("inline", "async", "thread", "process")
 MEMORY = 150
@@ -58,6 +58,9 @@ VERIFIER_FAULTS = [
 ]
 
 
+TRACE_OF_BAD = traces.of("bad")["trace_id"]
+
+
 def named(module: object, executor: str) -> type:
     suffix = "" if executor == "inline" else executor.title()
     return getattr(module, f"Faulty{suffix}")
@@ -65,7 +68,7 @@ def named(module: object, executor: str) -> type:
 
 @pytest.mark.parametrize(("executor", "response", "kind", "says"), ENVIRONMENT_FAULTS)
 async def test_an_environment_hurts_its_own_episode(
-    executor: str, response: str, kind: str, says: str
+    executor: str, response: str, kind: str, says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     cls, other = named(sample_environments, executor), sample_environments.Counting
     limits = {"step_timeout_seconds": 20 if response == "leak" else 1.5, "max_observation_bytes": 100_000}
@@ -81,6 +84,7 @@ async def test_an_environment_hurts_its_own_episode(
         assert str(failed).startswith(f"environment '{cls.name}' failed in step: ")
         assert says in str(failed)
         assert sample_core.count("farfield_environment_failures_total", labels) == before + 1
+        assert {one.trace_id for one in caplog.records if "failed in step" in one.message} == {TRACE_OF_BAD}
         assert [one.turn for one in answers] == [0, 0]
         for name in ("beside", "apart"):
             assert (await sample_core.step(core, name, 1, "3")).success

@@ -11,6 +11,7 @@ from farfield_environment.catalog import Resolved
 from farfield_environment.digests import outcome_digest, start_digest
 from farfield_environment.messages import Nonsense, images
 from farfield_environment.seats import Seat
+from farfield_kernel import traces
 from farfield_kernel.errors import (
     Conflict,
     DeadlineExceeded,
@@ -78,7 +79,7 @@ class Session:
 
     def fail(self, error: BaseException, method: str) -> FarfieldError:
         """The public error of what the plugin raised; it stays the answer to every further step."""
-        self.failure = plugin_error(self.resolved, error, method)
+        self.failure = plugin_error(self.resolved, error, method, self.id)
         self.seat.close()
         return self.failure
 
@@ -144,12 +145,15 @@ def fingerprint(response: bytes) -> bytes:
     return response if len(response) <= SHORT else b"sha256 " + hashlib.sha256(response).digest()
 
 
-def plugin_error(resolved: Resolved, error: BaseException, method: str) -> FarfieldError:
+def plugin_error(
+    resolved: Resolved, error: BaseException, method: str, session_id: str = ""
+) -> FarfieldError:
     """Counts and logs what a plugin did, and says so with its name."""
     hosted = resolved.hosted
     kind, said = _blame(error)
     hosted.meters.failures[kind].inc()
-    log.error("environment %s failed in %s: %s", hosted.name, method, said, exc_info=error)
+    whose = traces.of(session_id) if session_id else {}
+    log.error("environment %s failed in %s: %s", hosted.name, method, said, exc_info=error, extra=whose)
     known = DeadlineExceeded if kind == "timeout" else PluginFailure
     return known(f"environment '{hosted.name}' failed in {method}: {said}")
 

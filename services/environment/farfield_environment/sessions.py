@@ -17,6 +17,7 @@ from farfield_environment.cohorts import SeatLost
 from farfield_environment.config import EnvironmentConfig
 from farfield_environment.seats import Seats
 from farfield_environment.session import Session, fingerprint, plugin_error
+from farfield_kernel import traces
 from farfield_kernel.errors import (
     Conflict,
     DataLoss,
@@ -148,7 +149,7 @@ class Sessions:
         now = self._clock()
         expired = [s for s in self._sessions.values() if s.expires < now and s.ready and not s.running]
         for session in expired:
-            log.info("lease of session %s ran out", session.id, extra={"session": session.id})
+            log.info("lease of session %s ran out", session.id, extra=traces.of(session.id))
             session.resolved.hosted.meters.expired.inc()
         return self.close([session.id for session in expired])
 
@@ -189,7 +190,7 @@ class Sessions:
         try:
             return Session(session_id, seed, resolved, self._seats.seat(resolved))
         except BaseException as error:  # an inline plugin's constructor
-            raise plugin_error(resolved, error, "__init__") from error
+            raise plugin_error(resolved, error, "__init__", session_id) from error
 
     def _add(self, session: Session) -> None:
         self._sessions[session.id] = self._touch(session)

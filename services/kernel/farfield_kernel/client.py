@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 from pydantic import Field
 
-from farfield_kernel import logs
+from farfield_kernel import logs, traces
 from farfield_kernel.config import Config
 from farfield_kernel.tls import TlsConfig
 
@@ -59,7 +59,10 @@ def _details(config: ClientConfig, details: grpc.aio.ClientCallDetails) -> grpc.
     if config.token:
         metadata.append(("authorization", f"Bearer {config.token}"))
     if ids := logs.ids():
-        metadata.append((ID_METADATA, json.dumps(dict(ids))))
+        told = {name: value for name, value in ids.items() if name not in traces.FIELDS}
+        metadata.append((ID_METADATA, json.dumps(told)))
+        if traceparent := traces.header(ids):
+            metadata.append((traces.HEADER, traceparent))
     return grpc.aio.ClientCallDetails(
         method=details.method,
         timeout=details.timeout,

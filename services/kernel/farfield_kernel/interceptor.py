@@ -1,6 +1,7 @@
 """The one place where errors become status, calls are counted and their ids reach the log."""
 
 import asyncio
+import contextlib
 import functools
 import hmac
 import json
@@ -15,7 +16,7 @@ from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 from prometheus_client import Counter, Histogram
 
-from farfield_kernel import logs, metrics
+from farfield_kernel import logs, metrics, traces
 from farfield_kernel.client import ID_METADATA
 from farfield_kernel.errors import FarfieldError, InvalidArgument, Unauthenticated, grpc_code, status_of
 
@@ -123,11 +124,14 @@ class _Guard:
         return call
 
     def _ids(self) -> dict[str, str]:
-        try:
+        """Of the caller's logs, and of its trace."""
+        ids: dict[str, str] = {}
+        with contextlib.suppress(ValueError):
             sent = json.loads(self._metadata.get(ID_METADATA, "{}"))
-        except ValueError:
-            return {}
-        return {str(k): str(v) for k, v in sent.items()} if isinstance(sent, dict) else {}
+            ids = {str(k): str(v) for k, v in sent.items()} if isinstance(sent, dict) else {}
+        if traceparent := self._metadata.get(traces.HEADER):
+            ids |= traces.read(str(traceparent))
+        return ids
 
     def _authenticate(self) -> None:
         given = str(self._metadata.get("authorization", ""))

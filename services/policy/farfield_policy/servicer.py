@@ -1,12 +1,14 @@
 """PolicyService: the contract's messages to the engine and back."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from farfield.policy.v1 import policy_pb2 as pb
 from farfield.policy.v1 import policy_pb2_grpc
-from farfield_kernel.errors import FarfieldError, InvalidArgument
+from farfield_kernel import traces
+from farfield_kernel.errors import FarfieldError, InvalidArgument, PluginFailure
 from farfield_kernel.server import Mount
 from farfield_kernel.weight_stores.cache import WeightCache
 from farfield_policy import messages
@@ -14,6 +16,7 @@ from farfield_policy.engine import Completion, Engine
 from farfield_policy.weights_watch import load_verified
 
 Future = asyncio.Future[Completion]
+log = logging.getLogger(__name__)
 
 
 class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
@@ -30,7 +33,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         finally:
             _cancel(futures)
         pairs = zip(request.prompts, outcomes, strict=True)
-        return pb.GenerateResponse(results=[messages.result_of(one.request_id, out) for one, out in pairs])
+        return pb.GenerateResponse(results=[_result(one.request_id, out) for one, out in pairs])
 
     async def GenerateStream(
         self, requests: AsyncIterator[pb.GenerateStreamRequest], context: Any
@@ -115,7 +118,7 @@ class _Stream:
     def _finish(self, request_id: str, future: Future) -> None:
         self.running.discard(future)
         if not future.cancelled():
-            self._ready.append(messages.result_of(request_id, future.exception() or future.result()))
+            self._ready.append(_result(request_id, future.exception() or future.result()))
         self._news.set()
 
     def __aiter__(self) -> "_Stream":
@@ -129,6 +132,13 @@ class _Stream:
             await self._news.wait()
         ready, self._ready = self._ready, []
         return ready
+
+
+def _result(request_id: str, outcome: Completion | BaseException) -> pb.GenerateResult:
+    """Refusals are the caller's to deal with; what failed here is ours to log."""
+    if isinstance(outcome, PluginFailure):
+        log.warning("prompt %s failed: %s", request_id, outcome, extra=traces.of_request(request_id))
+    return messages.result_of(request_id, outcome)
 
 
 def _failed(error: FarfieldError) -> Future:

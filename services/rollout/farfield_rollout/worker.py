@@ -13,13 +13,13 @@ from typing import TypeVar
 
 from farfield.trajectory.v1 import trajectory_pb2 as pb
 from farfield.types.v1 import types_pb2
-from farfield_kernel import logs
+from farfield_kernel import logs, traces
 from farfield_kernel.batching import Batcher, by_key
 from farfield_kernel.errors import Exhausted, Unavailable
 from farfield_kernel.queue.contract import Claim, Played, Queue
 from farfield_rollout import meters
 from farfield_rollout.config import RolloutConfig
-from farfield_rollout.episode import begun, fail, play
+from farfield_rollout.episode import begun, fail, play, session_id_of
 from farfield_rollout.services import Services
 
 T = TypeVar("T")
@@ -131,7 +131,8 @@ class Worker:
     # Playing
 
     async def _play(self, run_id: str, claim: Claim) -> None:
-        with logs.bound(run=run_id, episode=claim.spec.episode_id, attempt=str(claim.attempt)):
+        trace = traces.begun(session_id_of(claim.spec, claim.attempt))
+        with logs.bound(run=run_id, episode=claim.spec.episode_id, attempt=str(claim.attempt), **trace):
             try:
                 await self._commit(run_id, await self._played(claim))
             except Exception:  # a bug of ours: others may play the episode, until its attempts are spent

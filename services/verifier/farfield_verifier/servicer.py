@@ -1,16 +1,20 @@
 """VerifierService: the contract's messages to the core and back."""
 
+import logging
 from typing import Any
 
 from farfield.types.v1 import types_pb2
 from farfield.verifier.v1 import verifier_pb2 as pb
 from farfield.verifier.v1 import verifier_pb2_grpc
+from farfield_kernel import traces
 from farfield_kernel.errors import FarfieldError, status_of
 from farfield_kernel.server import Mount
 from farfield_sdk import Verdict
 from farfield_verifier import messages
 from farfield_verifier.catalog import Catalog
 from farfield_verifier.scoring import Scoring
+
+log = logging.getLogger(__name__)
 
 
 class VerifierServicer(verifier_pb2_grpc.VerifierServiceServicer):
@@ -35,6 +39,7 @@ class VerifierServicer(verifier_pb2_grpc.VerifierServiceServicer):
 
 def _result(attempt_id: str, judged: Verdict | FarfieldError) -> pb.VerifyResult:
     if isinstance(judged, FarfieldError):
+        log.warning("attempt %s is not judged: %s", attempt_id, judged, extra=traces.of_request(attempt_id))
         return pb.VerifyResult(attempt_id=attempt_id, error=status_of(judged))
     return pb.VerifyResult(attempt_id=attempt_id, verdict=messages.verdict(judged))
 

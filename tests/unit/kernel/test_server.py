@@ -165,6 +165,21 @@ async def test_ids_travel_with_the_call(echo: Echo, stub: Any) -> None:
     assert echo.ids == {}
 
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+async def test_a_trace_that_comes_from_outside_is_passed_on(echo: Echo, stub: Any) -> None:
+    await stub.Describe(pb.DescribeRequest(), metadata=[("traceparent", f"00-{TRACE}-b7ad6b7169203331-01")])
+    first = echo.ids
+    assert (first["trace_id"], first["trace_flags"]) == (TRACE, "01")
+    with logs.bound(**first):
+        await describe(stub)
+    assert echo.ids["trace_id"] == TRACE
+    assert len({"b7ad6b7169203331", first["span_id"], echo.ids["span_id"]}) == 3
+    await describe(stub)
+    assert echo.ids == {}
+
+
 @pytest.mark.parametrize("sent", ["not json", "[1]", "null"])
 async def test_ids_that_are_nonsense_are_ignored(echo: Echo, address: str, sent: str) -> None:
     async with grpc.aio.insecure_channel(address) as opened:
