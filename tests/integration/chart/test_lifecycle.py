@@ -11,10 +11,11 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from releases import Release
+
 from rendering import DEMO, NAMESPACE, of, template
 
 from tests.cluster.fixtures import cluster
+from tests.cluster.releases import Release
 
 if TYPE_CHECKING:
     from tests.cluster.simulator import Cluster

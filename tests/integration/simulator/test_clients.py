@@ -1,16 +1,12 @@
 """The real kubectl and the Python client at the simulated API."""
 
 import asyncio
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from manifests import deployment, service
+from tests.integration.simulator.manifests import deployment, service
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
-from rendering import CHART, DEMO, NAMESPACE
+
+from tests.integration.chart.rendering import CHART, DEMO, NAMESPACE
 
 if TYPE_CHECKING:
     from tests.cluster.simulator import Cluster

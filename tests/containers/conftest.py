@@ -1,0 +1,58 @@
+"""The demo's values, installed: the real Helm, a simulated API, and the real images in real containers."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.fixtures import NEEDS
+from tests.containers.demo import IMAGES, Demo
+from tests.integration.chart.rendering import helms
+
+
+def _missing() -> str:
+    """Why containers cannot be run here, if they cannot."""
+    if os.geteuid() != 0:
+        return "pods are run by root alone"
+    for command in ("podman", "kubectl", "nsenter"):
+        if not shutil.which(command):
+            return f"no {command} on PATH"
+    if not helms():
+        return "no helm: make chart-tools"
+    for image in IMAGES:
+        if subprocess.run(["podman", "image", "exists", image], check=False).returncode:
+            return f"no image {image}: see docker/README.md"
+    return ""
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Installed, and every pod ready."""
+    for name in NEEDS:
+        pytest.importorskip(name, reason=f"no {name}: pip install -r tests/cluster/requirements.txt")
+    if missing := _missing():
+        pytest.skip(missing)
+    from tests.cluster.podman.kubelet import PodmanKubelet
+    from tests.cluster.simulator import running
+
+    folder = tmp_path_factory.mktemp("cluster")
+    with running(folder, lambda: PodmanKubelet(folder)) as cluster:
+        demo = Demo(helms()[-1], cluster, folder)
+        try:
+            demo.bring_model()
+            demo.install()
+            yield demo
+        except BaseException:
+            print(demo.logs())
+            raise
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """What the pods wrote, beside a test that failed."""
+    report = (yield).get_result()
+    found = item.funcargs.get("demo") if hasattr(item, "funcargs") else None
+    if report.failed and found:
+        report.sections.append(("what the pods wrote", found.logs()))
