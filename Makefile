@@ -13,9 +13,11 @@ DEMO ?=
 TORCH_UNITS := tests/unit/policy tests/unit/trainer
 # Each group of tests shows what it has to say when it ends, where this make can.
 TWO_AT_A_TIME := $(MAKE) --no-print-directory --keep-going -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+CLUSTER_NEEDS := $(BIN)/python -c 'import aiohttp, jsonpatch, kubernetes, kubernetes_validate' 2>/dev/null || \
+  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check chart chart-docs chart-tools metrics-docs dashboards monitoring object-store-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check cluster chart chart-docs chart-tools metrics-docs dashboards monitoring object-store-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,8 +91,7 @@ bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 
 chart: $(READY) ## Render the Helm chart and check what comes out (needs helm; see chart-tools)
 	@$(BIN)/python helm/generate.py --check
-	@$(BIN)/python -c 'import aiohttp, jsonpatch, kubernetes, kubernetes_validate' 2>/dev/null || \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
+	@$(CLUSTER_NEEDS)
 	@$(BIN)/python -m pytest -q tests/integration/chart tests/integration/simulator
 
 chart-docs: $(READY) ## Write the chart's schema and table of values from values.yaml
@@ -122,6 +123,10 @@ images: ## Build the images of the services with buildah (docker/README.md)
 
 images-check: $(READY) ## Run the images with podman: read-only, as no root, over gRPC from here
 	@$(BIN)/python -m pytest -q tests/images
+
+cluster: $(READY) ## Install the chart into containers behind a simulated API, and train there (docker/README.md)
+	@$(CLUSTER_NEEDS)
+	@$(BIN)/python -m pytest -q tests/containers
 
 base-model: $(READY) ## Pre-train the demo's small model (10 minutes; others: {tiny-vl,virl,virl-vl}-base-model)
 	@PYTHONPATH=examples $(BIN)/python examples/tiny/pretrain.py --output examples/tiny/checkpoint

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.cluster import defaults, patches, validation
+from tests.cluster.authorization import Accounts
 from tests.cluster.controllers import garbage
 from tests.cluster.errors import Conflict, MethodNotAllowed, NotFound, Refused, UnsupportedMediaType
 from tests.cluster.kubelet import Kubelet
@@ -24,8 +25,9 @@ BACKGROUND, FOREGROUND, ORPHAN = "Background", "Foreground", "Orphan"
 class Api:
     """One cluster's API."""
 
-    def __init__(self, store: Store, kubelet: Kubelet) -> None:
+    def __init__(self, store: Store, kubelet: Kubelet, accounts: Accounts) -> None:
         self._store = store
+        self._accounts = accounts
         self._kubelet = kubelet
         self._documents = discovery()
         self._applied: dict[tuple[str, str], Object] = {}
@@ -47,6 +49,7 @@ class Api:
         if not path.startswith(("/api/", "/apis/")):
             raise NotFound("the server could not find the requested resource")
         asked = target(path)
+        self._accounts.check(request, self._store, asked)
         if asked.subresource in _SUBRESOURCES:
             return await _SUBRESOURCES[asked.subresource](self, request, asked)
         return await self._method(request, asked)(request, asked)

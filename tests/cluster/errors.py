@@ -20,6 +20,10 @@ class Refused(Exception):
         }
 
 
+class Unauthorized(Refused):
+    code, reason = 401, "Unauthorized"
+
+
 class Forbidden(Refused):
     code, reason = 403, "Forbidden"
 

@@ -9,8 +9,11 @@ restarted that it has succeeded. Annotations of a pod tell it otherwise:
 - `simulator/log`: what it has written.
 """
 
+import socket
+import ssl
 from typing import Protocol
 
+from tests.cluster.authorization import Accounts
 from tests.cluster.controllers.owning import PODS, condition, finished, leaving
 from tests.cluster.store import Object, Store, now
 
@@ -18,7 +21,10 @@ NODE = "simulated-node"
 
 
 class Kubelet(Protocol):
-    async def start(self, store: Store) -> None: ...
+    async def start(self, store: Store, accounts: Accounts) -> socket.socket | None:
+        """Where pods are to reach the API, over TLS with the certificate that `tls` has; None for nowhere."""
+
+    def tls(self) -> ssl.SSLContext: ...
 
     async def close(self) -> None:
         """Stops all that runs."""
@@ -37,8 +43,11 @@ class ImaginaryKubelet:
     def __init__(self) -> None:
         self._given = 0
 
-    async def start(self, store: Store) -> None:
-        pass
+    async def start(self, store: Store, accounts: Accounts) -> None:
+        return None
+
+    def tls(self) -> ssl.SSLContext:
+        raise NotImplementedError("no pod asks the API")
 
     async def close(self) -> None:
         pass

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tests.cluster import controllers
 from tests.cluster.api import Api
+from tests.cluster.authorization import Accounts
 from tests.cluster.kubelet import NODE, ImaginaryKubelet, Kubelet
 from tests.cluster.resources import BY_KIND
 from tests.cluster.store import Store
@@ -80,13 +81,14 @@ class _Server(Thread):
         self.join()
 
     async def _serve(self) -> None:
-        store, kubelet = Store(), self._kubelet()
+        store, kubelet, accounts = Store(), self._kubelet(), Accounts()
         _furnish(store)
-        await kubelet.start(store)
-        runner = web.AppRunner(Api(store, kubelet).application(), shutdown_timeout=0.1)
+        for_pods = await kubelet.start(store, accounts)
+        runner = web.AppRunner(Api(store, kubelet, accounts).application(), shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        if for_pods:
+            await web.SockSite(runner, for_pods, ssl_context=kubelet.tls()).start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         work = asyncio.create_task(controllers.run(store, kubelet.reconcile))
         work.add_done_callback(lambda _: self._end.set())

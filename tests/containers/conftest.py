@@ -27,13 +27,18 @@ def _missing() -> str:
     return ""
 
 
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Installed, and every pod ready."""
+def needed() -> None:
+    """Skips where containers cannot be run."""
     for name in NEEDS:
         pytest.importorskip(name, reason=f"no {name}: pip install -r tests/cluster/requirements.txt")
     if missing := _missing():
         pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Installed, and every pod ready."""
+    needed()
     from tests.cluster.podman.kubelet import PodmanKubelet
     from tests.cluster.simulator import running
 

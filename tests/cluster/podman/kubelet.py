@@ -1,13 +1,19 @@
 """The toy kubelet: one `Pod` for each pod of the store."""
 
 import asyncio
+import socket
+import ssl
 from pathlib import Path
 
+from tests.cluster.authorization import Accounts
 from tests.cluster.controllers.owning import PODS, finished, leaving
 from tests.cluster.kubelet import NODE
+from tests.cluster.podman.identity import HTTPS, Identity
 from tests.cluster.podman.network import Names, Network
 from tests.cluster.podman.pod import Pod
 from tests.cluster.store import Object, Store
+
+DNS = 53
 
 
 class PodmanKubelet:
@@ -19,9 +25,14 @@ class PodmanKubelet:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
 
-    async def start(self, store: Store) -> None:
+    async def start(self, store: Store, accounts: Accounts) -> socket.socket:
         self._network = await Network.create()
-        self._names = await Names(store).serve(self._network.gateway)
+        self._names = await Names(store).serve(self._network.listen(socket.SOCK_DGRAM, DNS))
+        self._identity = Identity(self._folder / "identity", self._network.gateway, accounts)
+        return self._network.listen(socket.SOCK_STREAM, HTTPS)
+
+    def tls(self) -> ssl.SSLContext:
+        return self._identity.tls()
 
     def reconcile(self, store: Store) -> None:
         there = {one["metadata"]["uid"]: one for one in store.all(PODS)}
@@ -35,7 +46,7 @@ class PodmanKubelet:
 
     def _take(self, store: Store, uid: str, one: Object) -> None:
         one["spec"]["nodeName"] = NODE
-        self._pods[uid] = Pod(store, self._network, self._folder, store.update(PODS, one))
+        self._pods[uid] = Pod(store, self._network, self._identity, self._folder, store.update(PODS, one))
         self._tasks[uid] = asyncio.create_task(self._pods[uid].run())
 
     def _end(self, uid: str, seconds: float, store: Store | None = None, one: Object | None = None) -> None:

@@ -52,6 +52,13 @@ class Network:
         )
         return networks[self.name]["IPAddress"]
 
+    def listen(self, kind: socket.SocketKind, port: int) -> socket.socket:
+        """A socket at the gateway, which this machine gets with the first pod."""
+        listening = socket.socket(socket.AF_INET, kind)
+        listening.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+        listening.bind((self.gateway, port))
+        return listening
+
     async def remove(self) -> None:
         await podman("network", "rm", "--force", "--time", "0", self.name)
 
@@ -63,11 +70,8 @@ class Names(asyncio.DatagramProtocol):
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def serve(self, address: str) -> asyncio.DatagramTransport:
-        listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        listening.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)  # the bridge comes with the first pod
-        listening.bind((address, 53))
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=listening)
+    async def serve(self, at: socket.socket) -> asyncio.DatagramTransport:
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=at)
         return transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

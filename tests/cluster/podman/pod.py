@@ -9,6 +9,7 @@ from tests.cluster.podman import translation
 from tests.cluster.podman.command import PodmanError, podman, succeeds
 from tests.cluster.podman.container import Container
 from tests.cluster.podman.environment import NotConfigured, variables
+from tests.cluster.podman.identity import Identity
 from tests.cluster.podman.network import Network
 from tests.cluster.podman.volumes import Volumes
 from tests.cluster.store import Object, Store, now
@@ -21,9 +22,10 @@ LONGEST_BACK_OFF = 30.0
 class Pod:
     """`run` lives as long as the pod does; `end` and `kill` make it return."""
 
-    def __init__(self, store: Store, network: Network, folder: Path, pod: Object) -> None:
+    def __init__(self, store: Store, network: Network, identity: Identity, folder: Path, pod: Object) -> None:
         self._store = store
         self._network = network
+        self._identity = identity
         self._pod = pod
         self._name = f"{network.name}-{pod['metadata']['uid'][:8]}"
         self._volumes = Volumes(folder, pod)
@@ -66,6 +68,7 @@ class Pod:
         while not self._ending.is_set():
             try:
                 self._volumes.set_up(self._store)
+                self._account = self._identity.mounts(self._store, self._pod, self._volumes.own)
                 for one in [*self._inits, *self.containers]:
                     variables(self._store, self._pod, one.spec)
                     if not await succeeds("image", "exists", translation.image(one.spec["image"])):
@@ -115,8 +118,9 @@ class Pod:
                 return code
 
     async def _life(self, container: Container) -> int:
-        known = variables(self._store, self._pod, container.spec)
-        words = translation.run(self._pod, container.spec, known, self._volumes.mounts(container.spec))
+        known = self._identity.variables() | variables(self._store, self._pod, container.spec)
+        mounts = [*self._volumes.mounts(container.spec), *self._account]
+        words = translation.run(self._pod, container.spec, known, mounts)
         words = [f"--label=container={container.spec['name']}", *words]
         return await container.live(self._name, words, self._address)
 

@@ -17,7 +17,7 @@ class Volumes:
     def __init__(self, folder: Path, pod: Object) -> None:
         self._pod = pod
         self._claims = folder / "claims" / pod["metadata"]["namespace"]
-        self._own = folder / "pods" / pod["metadata"]["uid"]
+        self.own = folder / "pods" / pod["metadata"]["uid"]
         self._folders: dict[str, Path] = {}
 
     def set_up(self, store: Store) -> None:
@@ -34,12 +34,12 @@ class Volumes:
         return words
 
     def clear(self) -> None:
-        shutil.rmtree(self._own, ignore_errors=True)
+        shutil.rmtree(self.own, ignore_errors=True)
 
     def _make(self, store: Store, volume: Object) -> Path:
         if "persistentVolumeClaim" in volume:
             return self._claim(store, volume["persistentVolumeClaim"]["claimName"])
-        folder = self._own / volume["name"]
+        folder = self.own / volume["name"]
         folder.mkdir(parents=True, exist_ok=True)
         if "emptyDir" in volume:
             _own(folder, self._group, 0o2777)
