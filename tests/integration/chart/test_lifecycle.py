@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["cluster"]
 
+pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl on PATH")
+
 REDIS_PASSWORD = ("get", "secret", "rl-redis", "--output", "jsonpath={.data.password}")
 
 
 @pytest.fixture
-def release(helm: str, cluster: "Cluster", tmp_path: Path) -> Release:
-    if not shutil.which("kubectl"):
-        pytest.skip("no kubectl on PATH")
-    return Release(helm, cluster, tmp_path)
+def release(each_helm: str, cluster: "Cluster", tmp_path: Path) -> Release:
+    return Release(each_helm, cluster, tmp_path)
 
 
 def demo_entries(kind: str) -> list[dict]:
@@ -54,13 +54,14 @@ def test_a_pod_that_is_never_ready_fails_the_installation(release: Release) -> N
 def test_an_upgrade_adds_a_plugin_and_swaps_a_reward_and_a_rollback_takes_both_back(release: Release) -> None:
     release.install()
     before = release.config("rl-verifier-rewards")
-    others = release.names("pods", "--selector", "farfield.dev/kind in (policy,trainer,environment)")
+    others = release.names("pods", "--selector", "farfield.dev/kind in (policy,trainer,rollout,environment)")
     (rewards,) = demo_entries("verifiers")
     swapped = {**rewards, "config": {"plans": {"right-or-wrong": {"leaf": {"verifier": "virl"}}}}}
     guess = {"name": "guess", "image": {"repository": "guess"}}
     release.upgrade(environments=[*demo_entries("environments"), guess], verifiers=[swapped])
     assert release.config("rl-verifier-rewards")["plans"] == swapped["config"]["plans"]
-    assert "guess" in release.config("rl-rollout")["environments"]
+    found = release.names("services", "--selector", "farfield.dev/kind=environment")
+    assert "service/rl-environment-guess" in found
     assert "successfully" in release.kubectl(
         "rollout", "status", "deployment/rl-environment-guess", "--timeout=20s"
     )
@@ -90,7 +91,10 @@ def test_an_end_leaves_what_was_trained(release: Release) -> None:
     }
 
 
-def test_kubectl_applies_what_helm_renders_and_then_sees_no_difference(release: Release, helm: str) -> None:
+def test_kubectl_applies_what_helm_renders_and_then_sees_no_difference(
+    helm: str, cluster: "Cluster", tmp_path: Path
+) -> None:
+    release = Release(helm, cluster, tmp_path)
     release.kubectl("create", "namespace", NAMESPACE)
     rendered = [
         one for one in template(helm, DEMO) if "helm.sh/hook" not in one["metadata"].get("annotations", {})
