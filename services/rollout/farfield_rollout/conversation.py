@@ -26,6 +26,11 @@ class Conversation:
         """The messages to send with `prefix_ids`."""
         return self.messages if self.token_ids else [*self._past, *self.messages]
 
+    def images(self) -> list[Image]:
+        """Every image of the prompt, by digest."""
+        held = [*self.prefix_images, *images_of(self.prompt())]
+        return [Image(media_type=image.media_type, sha256=image.sha256) for image in held]
+
     def answer(self, response: Response) -> bool:
         """Takes the policy's response to `prompt`. Whether its prompt went on with the prefix; DataLoss
         where it should have and did not: training on it would train on ids that nobody sampled."""

@@ -160,13 +160,16 @@ class Episode:
     def _record(self, response: policy_pb2.Response) -> pb.Turn:
         """Takes the response into the conversation and the trajectory."""
         new = by_digest(self._conversation.messages)
+        retokenized = not self._conversation.token_ids
+        shown = self._conversation.images() if retokenized else []
         continues = self._conversation.answer(response)
         meters.turns.inc()
         meters.tokens.inc(len(response.response_ids) // 4)
         return self.trajectory.turns.add(
             messages=new,
             continues=continues,
-            retokenized=not self._conversation.token_ids,
+            retokenized=retokenized,
+            prompt_images=shown,
             prompt_ids=response.prompt_ids,
             response_ids=response.response_ids,
             logprobs=response.logprobs,

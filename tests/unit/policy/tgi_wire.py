@@ -141,6 +141,7 @@ class TwinHosting:
 
     weight_update = WeightUpdate.RESTART
     every = 1
+    version = Version()
 
     def __init__(self, url: str, in_place: bool = True) -> None:
         self.in_place = in_place

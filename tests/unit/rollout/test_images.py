@@ -92,6 +92,15 @@ async def test_later_turns_name_the_images_of_their_prefix(world) -> None:
     assert named == [[(DIGEST, b"")]] * 2
 
 
+async def test_without_token_input_each_turn_names_all_images_of_its_prompt(world) -> None:
+    world.environment.image = Image(media_type="image/png", sha256=DIGEST, data=PNG)
+    world.policy.token_ids_in = False
+    turns = (await play(world.claim(), world.services, world.config.retry, "w")).trajectory.turns
+    named = [Image(media_type="image/png", sha256=DIGEST)]
+    assert [list(turn.prompt_images) for turn in turns] == [named] * 3
+    assert [len(list(images_of(turn.messages))) for turn in turns] == [1, 0, 0]
+
+
 async def test_a_policy_that_has_forgotten_an_image_is_sent_it_again(world) -> None:
     world.environment.image = Image(sha256=DIGEST, data=PNG)
     await play(world.claim(), world.services, world.config.retry, "w")

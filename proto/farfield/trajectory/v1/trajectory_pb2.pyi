@@ -234,6 +234,7 @@ class Turn(_message.Message):
     GENERATE_SECONDS_FIELD_NUMBER: _builtins.int
     ENVIRONMENT_SECONDS_FIELD_NUMBER: _builtins.int
     VERIFY_SECONDS_FIELD_NUMBER: _builtins.int
+    PROMPT_IMAGES_FIELD_NUMBER: _builtins.int
     prompt_ids: _builtins.bytes
     """int32. Where `continues` is set this begins with the previous turn's prompt and response ids."""
     response_ids: _builtins.bytes
@@ -265,6 +266,12 @@ class Turn(_message.Message):
 
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]: ...
+    @_builtins.property
+    def prompt_images(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Image]:
+        """Of a `retokenized` turn: every image that its prompt holds, in order, with `sha256` and no `data`. The
+        prompt of another turn holds those of `messages` beside what it continues.
+        """
+
     def __init__(
         self,
         *,
@@ -283,10 +290,11 @@ class Turn(_message.Message):
         generate_seconds: _builtins.float = ...,
         environment_seconds: _builtins.float = ...,
         verify_seconds: _builtins.float = ...,
+        prompt_images: _abc.Iterable[_types_pb2.Image] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_verdict", b"_verdict", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_verdict", b"_verdict", "continues", b"continues", "environment_seconds", b"environment_seconds", "finish_reason", b"finish_reason", "generate_seconds", b"generate_seconds", "logprobs", b"logprobs", "messages", b"messages", "metrics", b"metrics", "prompt_ids", b"prompt_ids", "response_ids", b"response_ids", "response_text", b"response_text", "retokenized", b"retokenized", "state", b"state", "verdict", b"verdict", "verify_seconds", b"verify_seconds", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_verdict", b"_verdict", "continues", b"continues", "environment_seconds", b"environment_seconds", "finish_reason", b"finish_reason", "generate_seconds", b"generate_seconds", "logprobs", b"logprobs", "messages", b"messages", "metrics", b"metrics", "prompt_ids", b"prompt_ids", "prompt_images", b"prompt_images", "response_ids", b"response_ids", "response_text", b"response_text", "retokenized", b"retokenized", "state", b"state", "verdict", b"verdict", "verify_seconds", b"verify_seconds", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__verdict: _TypeAlias = _typing.Literal["verdict"]  # noqa: Y015
     _WhichOneofArgType__verdict: _TypeAlias = _typing.Literal["_verdict", b"_verdict"]  # noqa: Y015

@@ -155,10 +155,12 @@ def _extend(sequence: TokenSequence, turn: Turn, episode: str) -> int:
         raise DataLoss(f"episode {episode}: a turn without prompt ids")
     if not math.isfinite(sum(logprobs)) or not math.isfinite(turn.verdict.reward):
         raise DataLoss(f"episode {episode}: a logprob or reward that is not finite")
+    alone = turn.retokenized and not sequence.ids
+    shown = turn.prompt_images if alone else images_of(turn.messages)
     new = prompt[len(sequence.ids) :]
     sequence.ids += new + response
     sequence.logprobs += [0.0] * len(new) + logprobs
-    sequence.images += (image.sha256 for image in images_of(turn.messages))
+    sequence.images += (image.sha256 for image in shown)
     return len(prompt)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_NOT_GRADED
-from farfield.types.v1.types_pb2 import STATE_TRUNCATED
+from farfield.types.v1.types_pb2 import STATE_TRUNCATED, Image
 from farfield_kernel.errors import DataLoss, InvalidArgument
 from farfield_kernel.wire import floats_to_bytes, ids_to_bytes
 from farfield_trainer.learning.samples import answer_offset, gather
@@ -101,6 +101,16 @@ def test_a_retokenized_turn_stands_alone_and_its_logprobs_are_unknown(make_episo
     batch = gather([episode])
     assert [turn.behaviour_known for turn in batch.turns] == [True, False]
     assert len(batch.sequences) == 2
+
+
+def test_a_retokenized_turn_holds_all_images_of_its_prompt(make_episode) -> None:
+    """Not only those that were new: its sequence begins with the whole conversation."""
+    episode = make_episode(*REVISION)
+    for turn, digests in zip(episode.turns, (["a"], ["a", "b"]), strict=True):
+        turn.retokenized, turn.continues = True, False
+        turn.messages.add(parts=[{"image": {"sha256": digests[-1]}}])
+        turn.prompt_images.extend(Image(sha256=digest) for digest in digests)
+    assert [sequence.images for sequence in gather([episode]).sequences] == [["a"], ["a", "b"]]
 
 
 def test_greedy_episodes_cannot_be_trained_on(make_episode) -> None:
