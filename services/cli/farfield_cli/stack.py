@@ -26,6 +26,8 @@ _LEASE_SECONDS = 30
 """How long the episodes of a worker that was killed wait. Short: on one machine nobody is merely slow to
 reach."""
 _DRAIN_SECONDS = 2
+_STOP_SECONDS, _EXTERNAL_STOP_SECONDS = 20, 60
+"""The second for a policy that may have a server of its own to end."""
 _TRAINER_DRAIN_SECONDS = 40
 """Half of it is for the last checkpoint."""
 
@@ -44,6 +46,9 @@ class StackOptions:
     rows: int = 64
     """Responses that a policy decodes together."""
     deterministic: bool = False
+    policy_config: Path | None = None
+    """Configuration of the policies, in place of the embedded engine with `model`, `rows` and
+    `deterministic`."""
     base_port: int | None = None
     log_level: str = "info"
 
@@ -101,7 +106,11 @@ class Maker:
         return self._options.state / "logs" / f"{name}.log"
 
     def service(
-        self, kind: str, name: str = "", flags: Iterable[tuple[str, object]] = (), stop_seconds: float = 20
+        self,
+        kind: str,
+        name: str = "",
+        flags: Iterable[tuple[str, object]] = (),
+        stop_seconds: float = _STOP_SECONDS,
     ) -> Program:
         """`python -m farfield_<kind>` on a port of its own."""
         port = next(self._ports)
@@ -118,16 +127,24 @@ class Maker:
         )
 
     def policy(self, lane: str, plan: Plan) -> Program:
-        options = self._options
         flags = [
             ("server.drain_seconds", _DRAIN_SECONDS),
             ("lane", lane),
             *([("queue_url", plan.redis)] if plan.redis else []),
+            *self._engine(),
+        ]
+        seconds = _EXTERNAL_STOP_SECONDS if self._options.policy_config else _STOP_SECONDS
+        return self.service("policy", f"policy.{lane}", flags, stop_seconds=seconds)
+
+    def _engine(self) -> list[tuple[str, object]]:
+        options = self._options
+        if options.policy_config:
+            return [("config", options.policy_config.resolve())]
+        return [
             ("engine.model", options.model),
             ("engine.max_rows", options.rows),
             ("engine.deterministic", str(options.deterministic).lower()),
         ]
-        return self.service("policy", f"policy.{lane}", flags)
 
     def trainer(self, lane: str, plan: Plan) -> Program:
         flags = [
@@ -243,6 +260,13 @@ async def running(
 
 def _check(options: StackOptions) -> None:
     model = options.model
+    if options.policy_config:
+        if len(options.lanes) > 1:
+            raise FailedPrecondition(
+                f"{len(options.lanes)} lanes and one --policy-config: two lanes would change the weights of "
+                "one server; start a stack for each, with a --state folder of its own"
+            )
+        return
     if model is not None and not (model / "config.json").exists():
         raise FailedPrecondition(
             f"{model} is no checkpoint: it has no config.json. The small model of the demo is made by "

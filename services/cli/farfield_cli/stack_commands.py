@@ -17,6 +17,7 @@ from farfield_cli import record
 from farfield_cli.cluster.choice import chosen
 from farfield_cli.interrupts import Interruptible, detach_from_terminal
 from farfield_cli.memory import resident
+from farfield_cli.policy_file import PolicyFile, model_in
 from farfield_cli.program import last_lines
 from farfield_cli.readiness import redis_answers, serving
 from farfield_cli.record import ProgramRecord, StackRecord
@@ -48,6 +49,7 @@ def up(
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Policies whose results do not depend on the batch.")
     ] = False,
+    policy_config: PolicyFile = None,
     base_port: Annotated[
         int | None,
         typer.Option(min=1024, max=65000, help="Use this port and those after it; else free ones."),
@@ -62,11 +64,12 @@ def up(
     options = StackOptions(
         state=state,
         runs=runs,
-        model=model,
+        model=model_in(policy_config) if policy_config else model,
         lanes=lane_names(lanes),
         workers=workers,
         rows=rows,
         deterministic=deterministic,
+        policy_config=policy_config,
         base_port=base_port,
         log_level=log_level,
     )

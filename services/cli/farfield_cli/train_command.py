@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from farfield.trainer.v1 import trainer_pb2 as pb
 from farfield_cli import record, run_file
 from farfield_cli.cluster.choice import Choice, chosen
 from farfield_cli.interrupts import Interruptible
+from farfield_cli.policy_file import PolicyFile
 from farfield_cli.run_commands import Name, RunFile, started
 from farfield_cli.run_file import Config
 from farfield_cli.run_view import RunView
@@ -47,6 +48,7 @@ def train(
     workers: Annotated[
         int, typer.Option(min=1, help="Rollout workers, where a stack has to be started.")
     ] = 1,
+    policy_config: PolicyFile = None,
 ) -> None:
     """Train what RUN.yaml says, and show how it goes.
 
@@ -57,7 +59,8 @@ def train(
     if choice:
         run(lambda interruptible: _train_there(choice, file, run_id, state, lane, interruptible))
     else:
-        run(lambda interruptible: _train(file, run_id, state, lane, runs, workers, interruptible))
+        options = StackOptions(state=state, runs=runs, workers=workers, policy_config=policy_config)
+        run(lambda interruptible: _train(file, run_id, lane, options, interruptible))
 
 
 async def _train_there(
@@ -72,19 +75,20 @@ async def _train_there(
 
 
 async def _train(
-    file: Path, run_id: str, state: Path, lane: str, runs: Path, workers: int, interruptible: Interruptible
+    file: Path, run_id: str, lane: str, options: StackOptions, interruptible: Interruptible
 ) -> None:
     config = run_file.read(file)
-    async with _place(config, state, lane, runs, workers, interruptible) as place:
+    async with _place(config, lane, options, interruptible) as place:
         done = await _played(place, run_id, config, interruptible)
     _say_end(done)
 
 
 @asynccontextmanager
 async def _place(
-    config: Config, state: Path, lane: str, runs: Path, workers: int, interruptible: Interruptible
+    config: Config, lane: str, options: StackOptions, interruptible: Interruptible
 ) -> AsyncIterator[Place]:
     """A trainer of the stack that is up, or of one that is started for this run."""
+    state = options.state
     found = record.read(state)
     if found:
         check_tokenizer(Path(found.model), Path(config.get("base", found.model)))
@@ -92,13 +96,8 @@ async def _place(
         return
     if "base" not in config:
         raise FailedPrecondition("the run config names no checkpoint: write base: PATH")
-    options = StackOptions(
-        state=state,
-        runs=runs,
-        model=Path(config["base"]),
-        workers=workers,
-        deterministic=bool(config.get("deterministic", False)),
-    )
+    deterministic = bool(config.get("deterministic", False))
+    options = replace(options, model=Path(config["base"]), deterministic=deterministic)
 
     def made(stack: Stack) -> None:
         interruptible.hurry = stack.supervisor.kill

@@ -1,6 +1,9 @@
 """`farfield-policy`: configuration first, then the imports that it decides on, then serve."""
 
+import sys
+
 from farfield_kernel.config import load
+from farfield_kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from farfield_policy.config import PolicyConfig
 
 
@@ -12,7 +15,11 @@ def main(argv: list[str] | None = None) -> None:
     from farfield_kernel import logs
 
     logs.setup("policy", config.log_level)
-    uvloop.run(run(config))
+    try:
+        uvloop.run(run(config))
+    except (FailedPrecondition, InvalidArgument, NotFound) as error:  # starting again would not help
+        print(f"farfield-policy: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 async def run(config: PolicyConfig) -> None:

@@ -76,6 +76,31 @@ def test_lanes_have_names_that_differ(tmp_path: Path) -> None:
     assert "different names" in said
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [", "is not YAML"),
+        ("server: {port: 1}", "no section engine"),
+        ("engine: {kind: tgi, url: http://host}", "name the model's folder"),
+    ],
+)
+def test_a_policy_configuration_that_cannot_be_used_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(text)
+    status, said = invoke("up", "--policy-config", str(file), "--state", str(tmp_path / "state"))
+    assert status == 2
+    assert words in said
+
+
+def test_one_external_engine_serves_one_lane(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("engine: {kind: tgi, url: http://host, model_path: m}")
+    state = ("--state", str(tmp_path / "state"))
+    status, said = invoke("up", "--policy-config", str(file), "--lanes", "a,b", *state)
+    assert status == 1
+    assert "two lanes would change the weights of one server" in " ".join(said.split())
+
+
 def test_options_are_read_as_yaml() -> None:
     assert pairs(("a=5", "b=true", "c=ten", "d={J: 7}")) == {"a": 5, "b": True, "c": "ten", "d": {"J": 7}}
     with pytest.raises(InvalidArgument, match="KEY=VALUE"):

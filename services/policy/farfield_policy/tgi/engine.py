@@ -14,9 +14,11 @@ from farfield_policy.engine import (
     Description,
     Forced,
     Prompt,
+    Requirement,
     Scored,
     Swapped,
     Version,
+    WeightUpdate,
 )
 from farfield_policy.tgi.cluster import connect
 from farfield_policy.tgi.config import KubernetesWeights, ProcessWeights, TgiConfig
@@ -133,10 +135,21 @@ class TgiEngine:
 
     async def _generate(self, prompt: Prompt) -> Completion:
         prompt.sampling.validate()
+        self._check_weights(prompt.require)
         written = self._writer.write(prompt)
         async with self._gate.entered(prompt.require) as server:
             request = request_of(prompt, written, server.info, self._config.payload_limit)
             return await server.generate(request)
+
+    def _check_weights(self, require: Requirement | None) -> None:
+        """What a server that keeps its weights does not serve now it never will: nobody need wait for it."""
+        serving = self._gate.server.version
+        fixed = self._hosting.weight_update is WeightUpdate.NONE
+        if fixed and require is not None and not require.met_by(serving):
+            raise FailedPrecondition(
+                f"{require} is required, and the server keeps its weights (engine.weights.kind is 'fixed'): "
+                "it can be evaluated, and a run needs kind 'process' or 'kubernetes'"
+            )
 
 
 async def open_engine(config: TgiConfig, hosting: Hosting | None = None) -> TgiEngine:

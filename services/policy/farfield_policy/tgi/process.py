@@ -156,5 +156,5 @@ class ProcessHosting:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=2,
             stderr=2,
-            process_group=0,
+            start_new_session=True,  # a process group of its own; uvloop knows no other way
         )

@@ -179,6 +179,14 @@ class TestWeights:
             await engine.load_weights("folder", Version("run", 1))
         assert (await one(engine, ask())).run_id == ""
 
+    async def test_nobody_waits_for_weights_that_a_fixed_server_never_has(
+        self, engine: TgiEngine, ask: Ask
+    ) -> None:
+        error = await one(engine, ask(require=Requirement("run", 1)))
+        assert isinstance(error, FailedPrecondition)
+        assert not error.reason
+        assert "a run needs kind 'process'" in str(error)
+
     async def test_one_that_serves_another_model_is_refused(
         self, open_one: Callable[..., Any], checkpoint: Any
     ) -> None:

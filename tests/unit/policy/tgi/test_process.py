@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from farfield_kernel.errors import FailedPrecondition, Unavailable
 from farfield_policy.engine import Version
@@ -37,7 +38,7 @@ def models(tmp_path: Path) -> Path:
 async def hosting(models: Path) -> AsyncIterator[ProcessHosting]:
     at = port()
     command = (sys.executable, str(PROGRAM), "{model}", str(at))
-    config = ProcessWeights(kind="process", command=command, start_seconds=5, stop_seconds=5)
+    config = ProcessWeights(kind="process", command=command, start_seconds=20, stop_seconds=5)
     made = ProcessHosting(config, f"http://127.0.0.1:{at}", str(models / "old"))
     yield made
     await made.close()
@@ -55,6 +56,20 @@ async def test_a_server_is_started_and_replaced(hosting: ProcessHosting, models:
     await hosting.close()
     with pytest.raises(Unavailable, match="cannot be reached"):
         await info_of(url)
+
+
+def test_the_services_own_event_loop_can_do_it_too(models: Path) -> None:
+    async def check() -> str:
+        at = port()
+        command = (sys.executable, str(PROGRAM), "{model}", str(at))
+        config = ProcessWeights(kind="process", command=command, start_seconds=20)
+        hosting = ProcessHosting(config, f"http://127.0.0.1:{at}", str(models / "old"))
+        try:
+            return await model_of(await hosting.open())
+        finally:
+            await hosting.close()
+
+    assert uvloop.run(check()) == "old"
 
 
 @pytest.mark.parametrize("bad", ["broken", "slow"])
