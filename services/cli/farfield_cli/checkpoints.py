@@ -4,11 +4,21 @@ import re
 from pathlib import Path
 
 from farfield_kernel.errors import NotFound
+from farfield_kernel.weight_stores.bucket import is_url
+from farfield_kernel.weight_stores.cache import WeightCache
+from farfield_kernel.weight_stores.remote import RemoteStore
+
+DOWNLOADS = Path("runs/downloads")
+_KEPT = 4
+"""Versions of buckets that stay in it."""
 
 
-def checkpoint(model: Path) -> Path:
-    """The folder itself when it is a checkpoint; of a run's folder the newest weights."""
-    folder = model.expanduser().resolve()
+def checkpoint(model: str | Path) -> Path:
+    """The folder itself when it is a checkpoint; of a run's folder the newest weights. Of a URL, that of a
+    version or of a run in an object store, what is downloaded from there."""
+    if is_url(str(model)):
+        return _whole(_downloaded(str(model)))
+    folder = Path(model).expanduser().resolve()
     if (folder / "config.json").exists():
         return _whole(folder)
     versions = sorted(one for one in (folder / "weights").glob("*") if (one / "config.json").exists())
@@ -18,6 +28,17 @@ def checkpoint(model: Path) -> Path:
             "Hugging Face format, such as examples/tiny/checkpoint, or a run's folder"
         )
     return _whole(versions[-1])
+
+
+def _downloaded(url: str) -> Path:
+    """Of a run the newest version."""
+    place, _, name = url.rstrip("/").rpartition("/")
+    if not name.isdigit():
+        versions = RemoteStore(place, name, patience_seconds=0).versions()
+        if not versions:
+            raise NotFound(f"{url} holds no versions; give s3://BUCKET/PREFIX/RUN, or a version's URL in it")
+        url = f"{place}/{name}/{versions[-1]:06d}"
+    return Path(WeightCache(DOWNLOADS, _KEPT).fetch(url).path).resolve()
 
 
 def _whole(folder: Path) -> Path:

@@ -24,8 +24,11 @@ EnvironmentName = Annotated[
 ]
 Variants = Annotated[str, typer.Option(help="Only these variants, with commas between.")]
 Model = Annotated[
-    Path | None,
-    typer.Option(metavar="FOLDER", help="A checkpoint, or a run (its newest weights): a policy is started."),
+    str,
+    typer.Option(
+        metavar="FOLDER|URL",
+        help="A checkpoint, or a run (its newest weights), here or in a bucket: a policy is started.",
+    ),
 ]
 Policy = Annotated[str, typer.Option(metavar="HOST:PORT", help="A running policy service, of any engine.")]
 Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="One that runs.  [default: starts one]")]
@@ -58,7 +61,7 @@ Compare = Annotated[
 def evaluate(
     context: typer.Context,
     suite: SuiteName = "",
-    model: Model = None,
+    model: Model = "",
     policy: Policy = "",
     environment: Address = "",
     verifier: Address = "",

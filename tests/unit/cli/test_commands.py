@@ -10,6 +10,8 @@ from farfield_cli.checkpoints import checkpoint, label
 from farfield_cli.given import pairs
 from farfield_cli.train_command import check_tokenizer
 from farfield_kernel.errors import FailedPrecondition, InvalidArgument, NotFound
+from farfield_kernel.weight_stores.remote import RemoteStore
+from farfield_kernel.weights import seal
 
 COMMANDS = [
     "demo",
@@ -131,6 +133,20 @@ def test_a_checkpoint_is_a_folder_or_the_newest_weights_of_a_run(tmp_path: Path)
     newest = checkpoint(tmp_path / "run")
     assert newest.name == "000010"
     assert (label(plain), label(newest)) == ("plain", "run-10")
+
+
+def test_a_checkpoint_comes_from_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    bucket = (tmp_path / "bucket").as_uri()
+    for version in (0, 10):
+        sealed = seal(checkpoint_at(tmp_path / f"sealed-{version}"), "run", version)
+        RemoteStore(bucket, "run").put(sealed)
+    newest = checkpoint(f"{bucket}/run")
+    assert newest.name.startswith("000010-")
+    assert checkpoint(f"{bucket}/run/000000").name.startswith("000000-")
+    assert newest.is_relative_to(tmp_path / "runs" / "downloads")
+    with pytest.raises(NotFound, match="holds no versions"):
+        checkpoint(f"{bucket}/other")
 
 
 def test_a_folder_that_is_no_checkpoint_says_what_is_missing(tmp_path: Path) -> None:
