@@ -68,6 +68,8 @@ class VllmStandIn:
         """While it is not set completions are drawn and not yet answered."""
         self.hold.set()
         self.running = 0
+        self.disturbed = 0
+        """Completions that ran while weights were loaded."""
         self.port = 0
         self._rows, self._context = rows, context
         self._runner: web.AppRunner | None = None
@@ -235,6 +237,7 @@ class VllmStandIn:
 
     async def _reload(self, data: JSON) -> JSON:
         path = data["kwargs"]["weights_path"]
+        self.disturbed += self.running
         self._changes += 1
         try:
             if self._torn:

@@ -1,131 +1,155 @@
-"""Who may start, for engines that hand prompts to a server: nothing while generation is paused, nothing on
-weights that a prompt does not take, and no more at once than there is room for."""
+"""Who may ask the server that serves now, and how many at once: for engines that hand prompts to servers."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from time import monotonic
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Generic, Protocol, TypeVar
 
 from farfield_kernel.errors import WEIGHTS_NOT_SERVED, FailedPrecondition, FarfieldError, Unavailable
+from farfield_policy import meters
 from farfield_policy.engine import Requirement, Version
 
 SHUTTING_DOWN = "the policy service is shutting down"
 
 
-class Gate:
-    """Used on one event loop. `serving` is what those who pass from now on are served by."""
+class Serving(Protocol):
+    """What a prompt is handed to, of one version of the weights as long as it is used; `running` counts those
+    that it works on."""
 
-    def __init__(self, room: int, wait_seconds: float) -> None:
-        self.serving = Version()
-        self._room = asyncio.Semaphore(room)
-        self._wait_seconds = wait_seconds
-        self._running = 0
-        self._paused_since: float | None = None
-        self._fault: FarfieldError | None = None
-        self._changing = False
-        self._closed = False
-        self._changed = asyncio.Condition()
+    running: int
 
     @property
-    def running(self) -> int:
-        return self._running
+    def version(self) -> Version: ...
+
+
+S = TypeVar("S", bound=Serving)
+
+
+class Gate(Generic[S]):
+    """Used from one event loop. `wanted` is told of requirements that the server does not meet."""
+
+    def __init__(self, server: S, at_once: int, wait_seconds: float) -> None:
+        self.server = server
+        self.wanted: Callable[[Requirement], None] = lambda require: None
+        self._slots = asyncio.Semaphore(at_once)
+        self._wait_seconds = wait_seconds
+        self._paused = self._switching = self._closed = False
+        self._fault = ""
+        self._waiting: dict[object, Requirement] = {}
+        self._changed = asyncio.Condition()
 
     @asynccontextmanager
-    async def passage(self, require: Requirement | None = None) -> AsyncIterator[Version]:
-        """For the length of a response; gives the weights that serve it. Unavailable or FailedPrecondition
-        where a pause or the wrong weights outlast the patience for them."""
-        since = monotonic()
+    async def entered(self, require: Requirement | None) -> AsyncIterator[S]:
+        """The server for the length of a block; its weights stay what they are meanwhile. Waits for a slot,
+        and not longer than `wait_seconds` for weights or for the end of a pause."""
         while True:
-            await self._turn(require, since)
-            async with self._room:
-                if self._obstacle(require) or self._closed:
-                    continue  # things changed while it waited for room
-                self._running += 1
+            await self._clear(require)
+            async with self._slots:
+                if self._closed or self._fault or self._obstacle(require):
+                    continue
+                server = self.server
+                server.running += 1
+                meters.running.inc()
                 try:
-                    yield self.serving
+                    yield server
                 finally:
-                    self._running -= 1
-                    if not self._running:
-                        await self._notify()
+                    server.running -= 1
+                    meters.running.dec()
+                    await self._notify()
                 return
 
+    def is_wanted(self, weights: Version) -> bool:
+        """Whether a prompt waits that these weights would serve."""
+        return any(require.met_by(weights) for require in self._waiting.values())
+
+    async def idle(self, server: S) -> None:
+        """Returns once nothing runs on the server."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: not server.running)
+
     @asynccontextmanager
-    async def standstill(self) -> AsyncIterator[None]:
-        """Nobody passes and nobody runs for the length of the block."""
-        self._changing = True
+    async def shut(self) -> AsyncIterator[list[float]]:
+        """Lets nobody in for the length of a block; holds the seconds that it took, when it is over."""
+        took: list[float] = []
+        started, self._switching = time.perf_counter(), True
         try:
-            await self._idle()
-            yield
+            yield took
         finally:
-            self._changing = False
+            self._switching = False
+            took.append(time.perf_counter() - started)
             await self._notify()
 
-    async def serve(self, weights: Version) -> None:
-        """Whoever waits for these weights may pass; a fault is over."""
-        self.serving, self._fault = weights, None
+    async def replace(self, server: S) -> None:
+        """Prompts are handed to this one from now on; a fault is over."""
+        self.server, self._fault = server, ""
         await self._notify()
 
-    async def halt(self, fault: FarfieldError) -> None:
-        """Everybody is told `fault`, without waiting, until weights are served again."""
+    async def halt(self, fault: str) -> None:
+        """Prompts are told so, without a wait, until a server is put in place."""
         self._fault = fault
         await self._notify()
 
-    async def pause(self, drain: bool) -> int:
-        """Returns how many run; with `drain`, once none does."""
-        self._paused_since = monotonic()
-        if drain:
-            await self._idle()
-        return self._running
+    async def pause(self) -> None:
+        self._paused = True
 
     async def resume(self) -> None:
-        self._paused_since = None
+        self._paused = False
         await self._notify()
 
     async def close(self) -> None:
-        """Whoever waits or comes is told that the service ends."""
         self._closed = True
         await self._notify()
 
-    def check_not_closed(self) -> None:
+    def check_open(self) -> None:
         if self._closed:
             raise Unavailable(SHUTTING_DOWN)
 
-    async def _idle(self) -> None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: not self._running)
+    def _check(self) -> None:
+        self.check_open()
+        if self._fault:
+            raise Unavailable(self._fault)
 
-    async def _turn(self, require: Requirement | None, since: float) -> None:
-        """Returns once nothing is in the way."""
-        while True:
-            self.check_not_closed()
-            if self._fault:
-                raise self._fault
-            obstacle = self._obstacle(require)
-            if obstacle is None:
-                return
-            left = max(since, self._paused_since or 0) + self._wait_seconds - monotonic()
-            if left <= 0:
-                raise obstacle
-            await self._change(left)
-
-    async def _change(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds), self._changed:
-                await self._changed.wait()
-        except TimeoutError:
+    async def _clear(self, require: Requirement | None) -> None:
+        """Waits until nothing but a slot is missing."""
+        self._check()
+        if self._obstacle(require) is None:
             return
+        with self._in_waiting(require):
+            try:
+                async with asyncio.timeout(self._wait_seconds), self._changed:
+                    await self._changed.wait_for(lambda: self._is_over(require))
+            except TimeoutError:
+                obstacle = self._obstacle(require)
+                if obstacle is not None:
+                    raise obstacle from None
+        self._check()
+
+    def _is_over(self, require: Requirement | None) -> bool:
+        """Whether waiting is: nothing is in the way, or nothing more is to be hoped for."""
+        return self._closed or bool(self._fault) or self._obstacle(require) is None
+
+    @contextmanager
+    def _in_waiting(self, require: Requirement | None) -> Iterator[None]:
+        """Counts as waiting, and tells what it waits for."""
+        mark = object()
+        if require is not None:
+            self._waiting[mark] = require
+            self.wanted(require)
+        try:
+            yield
+        finally:
+            self._waiting.pop(mark, None)
 
     def _obstacle(self, require: Requirement | None) -> FarfieldError | None:
-        if self._fault:
-            return self._fault
-        if self._paused_since is not None:
+        if self._paused:
             return Unavailable("generation is paused; try again later")
-        if self._changing:
-            return Unavailable("weights are being loaded; try again later")
-        if require is None or require.met_by(self.serving):
+        if self._switching:
+            return Unavailable("other weights are put in place; try again later")
+        if require is None or require.met_by(self.server.version):
             return None
         return FailedPrecondition(
-            f"{require} is required; {self.serving} is served", reason=WEIGHTS_NOT_SERVED
+            f"{require} is required; {self.server.version} is served", reason=WEIGHTS_NOT_SERVED
         )
 
     async def _notify(self) -> None:

@@ -11,6 +11,7 @@ no answer in time   DEADLINE_EXCEEDED
 """
 
 import asyncio
+import itertools
 import json
 import random
 from collections.abc import Mapping
@@ -30,8 +31,10 @@ from farfield_kernel.errors import (
 )
 
 CONNECT_SECONDS = 10.0
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
-"""Seconds before the first and before a late retry; half of each is drawn at random."""
+LONGEST_PAUSE = 10.0
+"""Before a late retry, unless the server asks for a longer one."""
+COME_BACK_SECONDS = 1.0
+"""What callers are told where the server says nothing."""
 
 
 class Remote:
@@ -79,14 +82,15 @@ class Remote:
         timeout_seconds: float | None = None,
         again: bool = True,
     ) -> Any:
-        for left in reversed(range(self._retries + 1 if again else 1)):
+        for tries in itertools.count():
             try:
                 return _read(await self._send(method, path, body, timeout_seconds), self.url + path)
             except (Unavailable, Exhausted) as error:
-                if not left:
+                if not again or tries >= self._retries:
+                    error.retry_after = error.retry_after or COME_BACK_SECONDS
                     raise
-                await asyncio.sleep(self._pause(self._retries - left, error))
-        raise AssertionError("the last try returns or raises")
+                await asyncio.sleep(self._pause(tries, error))
+        raise AssertionError("unreachable")
 
     async def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None, timeout_seconds: float | None
@@ -122,7 +126,7 @@ def _read(response: httpx2.Response, where: str) -> Any:
         case 401 | 403:
             raise FailedPrecondition(f"{words}; set engine.token to the key that the server was started with")
         case 429:
-            raise Exhausted(words, retry_after=_retry_after(response) or 1.0)
+            raise Exhausted(words, retry_after=_retry_after(response))
         case 502 | 503 | 504:
             raise Unavailable(words, retry_after=_retry_after(response))
     raise PluginFailure(words)

@@ -20,9 +20,9 @@ from farfield_policy.engine import (
     Version,
     WeightUpdate,
 )
+from farfield_policy.gate import SHUTTING_DOWN, Gate
 from farfield_policy.tgi.cluster import connect
 from farfield_policy.tgi.config import KubernetesWeights, ProcessWeights, TgiConfig
-from farfield_policy.tgi.gate import SHUTTING_DOWN, Gate
 from farfield_policy.tgi.hosting import FixedHosting, Hosting
 from farfield_policy.tgi.info import info_of
 from farfield_policy.tgi.kubernetes import KubernetesHosting

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from farfield_kernel.errors import FailedPrecondition, FarfieldError
 from farfield_policy import meters
 from farfield_policy.engine import Requirement, Swapped, Version
-from farfield_policy.tgi.gate import Gate
+from farfield_policy.gate import Gate
 from farfield_policy.tgi.hosting import Hosting
 from farfield_policy.tgi.server import Server
 
@@ -25,7 +25,7 @@ class Succession:
     """Weights are offered as they are announced and taken up when they are due: enough versions ahead, of
     another run, or required by a prompt that waits."""
 
-    def __init__(self, hosting: Hosting, gate: Gate, open_server: Open) -> None:
+    def __init__(self, hosting: Hosting, gate: Gate[Server], open_server: Open) -> None:
         self._hosting, self._gate, self._open_server = hosting, gate, open_server
         self._lock = asyncio.Lock()
         self._offer: tuple[str, Version] | None = None

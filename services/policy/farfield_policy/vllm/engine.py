@@ -8,15 +8,7 @@ from typing import Any
 
 from transformers import AutoConfig
 
-from farfield_kernel.batching import settle
-from farfield_kernel.errors import (
-    Exhausted,
-    FailedPrecondition,
-    FarfieldError,
-    NotFound,
-    PluginFailure,
-    Unavailable,
-)
+from farfield_kernel.errors import FailedPrecondition, FarfieldError, NotFound, PluginFailure
 from farfield_model.chat import Chat, images_of
 from farfield_model.tokenizing import end_ids_in, load_tokenizer
 from farfield_policy import meters
@@ -32,8 +24,8 @@ from farfield_policy.engine import (
     Version,
     WeightUpdate,
 )
-from farfield_policy.gate import SHUTTING_DOWN, Gate
 from farfield_policy.limits import check_prompt_ids, fault_of
+from farfield_policy.prompt_tasks import PromptTasks
 from farfield_policy.remote import Remote
 from farfield_policy.vllm.config import VllmConfig
 from farfield_policy.vllm.probe import Found, await_server, probe
@@ -54,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class VllmEngine:
-    """Made on the event loop that calls it; a task for every prompt."""
+    """Used from one event loop, on which everything runs."""
 
     def __init__(
         self,
@@ -67,15 +59,10 @@ class VllmEngine:
     ) -> None:
         self._config, self._server, self._found = config, server, found
         self._chat, self._eos_ids, self._vocabulary = chat, eos_ids, vocabulary
-        self._gate = Gate(config.max_concurrency, config.weights_wait_seconds)
-        self._weights = ServerWeights(server, self._gate, found)
-        self._tasks: dict[asyncio.Future[Completion], asyncio.Task[None]] = {}
-        self._closed = False
-
-    async def adopt(self) -> None:
-        """Call before anything else."""
-        await self._weights.adopt()
-        meters.rows.set(self._config.max_concurrency)
+        self.weights = ServerWeights(server, found, config.max_concurrency, config.weights_wait_seconds)
+        self._gate = self.weights.gate
+        self._prompts = PromptTasks(self._answer, config.max_queue)
+        meters.rows.set(config.max_concurrency)
 
     def describe(self) -> Description:
         found = self._found
@@ -88,7 +75,7 @@ class VllmEngine:
                 lora=found.adapters,
                 weight_update=WeightUpdate.DISK if found.in_place else WeightUpdate.NONE,
             ),
-            weights=self._gate.serving,
+            weights=self._gate.server.version,
             max_context_tokens=found.card.max_context,
             max_concurrency=self._config.max_concurrency,
             eos_token_ids=self._eos_ids,
@@ -96,23 +83,20 @@ class VllmEngine:
         )
 
     def submit(self, prompts: Sequence[Prompt]) -> list[asyncio.Future[Completion]]:
-        return [self._start(prompt) for prompt in prompts]
+        return self._prompts.submit(prompts)
 
     async def score(self, items: Sequence[Forced]) -> Scored:
         if not self._found.score:
             raise FailedPrecondition("this server gives no prompt logprobs (capabilities.score is false)")
-        async with self._gate.passage() as served:
-            with self._weights.used() as model:
-                results = await asyncio.gather(
-                    *(self._score(item, model) for item in items), return_exceptions=True
-                )
-            await self._weights.confirm()
-        return Scored([_outcome(result) for result in results], served)
+        async with self._gate.entered(None) as served:
+            scored = (self._score(item, served.model) for item in items)
+            results = await asyncio.gather(*scored, return_exceptions=True)
+            await self.weights.confirm()
+        return Scored(list(map(_outcome, results)), served.version)
 
     async def load_weights(self, path: str, weights: Version) -> Swapped:
-        self._check_open()
         started = perf_counter()
-        stall = await self._weights.change(path, weights)
+        stall = await self.weights.change(path, weights)
         seconds = perf_counter() - started
         meters.load_seconds.observe(seconds)
         meters.swap_seconds.observe(stall)
@@ -120,86 +104,33 @@ class VllmEngine:
         return Swapped(weights, seconds, stall)
 
     async def pause(self, drain: bool) -> int:
-        self._check_open()
-        return await self._gate.pause(drain)
+        self._gate.check_open()
+        await self._gate.pause()
+        return await self.weights.idle() if drain else self.weights.running
 
     async def resume(self) -> None:
         await self._gate.resume()
 
     async def close(self) -> None:
-        """Responses that still run are told UNAVAILABLE; the server is left as it is."""
-        if self._closed:
-            return
-        self._closed = True
-        await self._gate.close()
-        await self._weights.close()
-        tasks = dict(self._tasks)
-        for future, task in tasks.items():
-            settle(future, Unavailable(SHUTTING_DOWN))
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        """The server is left as it is."""
+        await self.weights.close()
+        await self._prompts.close()
         await self._server.close()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise Unavailable(SHUTTING_DOWN)
-
-    # One prompt
-
-    def _start(self, prompt: Prompt) -> asyncio.Future[Completion]:
-        future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        if self._closed:
-            future.set_exception(Unavailable(SHUTTING_DOWN))
-        elif len(self._tasks) >= self._config.max_queue:
-            future.set_exception(Exhausted(f"{len(self._tasks)} prompts wait or run already", retry_after=1))
-        else:
-            task = asyncio.create_task(self._serve(prompt, future))
-            self._tasks[future] = task
-            future.add_done_callback(self._forget)
-        return future
-
-    def _forget(self, future: asyncio.Future[Completion]) -> None:
-        """A response that nobody waits for any more is given up by the server when its call is."""
-        task = self._tasks.pop(future, None)
-        if task and future.cancelled():
-            task.cancel()
-
-    async def _serve(self, prompt: Prompt, future: asyncio.Future[Completion]) -> None:
-        started = perf_counter()
-        try:
-            result: Completion | Exception = await self._answer(prompt)
-        except FarfieldError as error:
-            result = error
-        except Exception:  # a defect of ours hurts this prompt alone
-            log.exception("a prompt could not be served")
-            result = PluginFailure("the engine failed; the service's log has the details")
-        if isinstance(result, Exception):
-            meters.failed.inc()
-        meters.request_seconds.observe(perf_counter() - started)
-        settle(future, result)
 
     async def _answer(self, prompt: Prompt) -> Completion:
         ask = self._read(prompt)
-        meters.queued.inc()
-        try:
-            async with self._gate.passage(prompt.require) as served:
-                with meters.running.track_inprogress(), self._weights.used() as model:
-                    data = await self._complete(request_of(ask, model))
-                raw = not self._found.processed
-                answer = answer_from(data, ask.ids)
-                done = completion_of(ask, answer, served, self._chat.decode, raw=raw)
-                await self._weights.confirm()
-        finally:
-            meters.queued.dec()
-        meters.answered(done)
-        return done
+        async with self._gate.entered(prompt.require) as served:
+            answer = answer_from(await self._complete(request_of(ask, served.model)), ask.ids)
+            await self.weights.confirm()
+        raw = not self._found.processed
+        return completion_of(ask, answer, served.version, self._chat.decode, raw=raw)
 
     async def _complete(self, body: dict[str, Any]) -> Any:
         try:
             return await self._server.complete(body)
         except NotFound as error:
             why = "the vLLM server does not know the model that it was given; try again later"
-            raise await self._weights.lost(why) from error
+            raise await self.weights.lost(why) from error
 
     def _read(self, prompt: Prompt) -> Ask:
         sampling = prompt.sampling
@@ -271,7 +202,7 @@ async def open_engine(config: VllmConfig) -> VllmEngine:
         await await_server(server, config.start_seconds)
         found = await probe(server, config.model, [eos_ids[0], eos_ids[0]])
         engine = VllmEngine(config, server, found, chat, eos_ids, _vocabulary(config.tokenizer, tokenizer))
-        await engine.adopt()
+        await engine.weights.adopt()
     except BaseException:
         await server.close()
         raise

@@ -7,7 +7,7 @@ from time import monotonic
 
 from farfield_kernel.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, Unavailable
 from farfield_policy.engine import Sampling
-from farfield_policy.vllm.server import Card, Server
+from farfield_policy.vllm.server import LOADING, Card, Server
 from farfield_policy.vllm.wire import (
     Ask,
     answer_from,
@@ -55,16 +55,29 @@ async def probe(server: Server, model: str, prompt: list[int]) -> Found:
     card = await server.card(model)
     if card.max_context < 2:
         raise FailedPrecondition(f"{server.url} does not say how many tokens its context holds")
+    in_place = await server.can_change_weights()
+    if in_place:
+        await _end_change(server)
     found = Found(
         release=await server.release(),
         card=card,
         processed=await _has_processed_logprobs(server, card.name, prompt),
         score=await _scores(server, card.name, prompt),
-        in_place=await server.can_change_weights(),
+        in_place=in_place,
         adapters=await server.can_change_adapters(),
     )
     _tell(server.url, found)
     return found
+
+
+async def _end_change(server: Server) -> None:
+    """Of a former life of this engine that ended in the middle of one. FailedPrecondition where it had begun
+    to load: what the server holds then nobody knows."""
+    if await server.label() == LOADING:
+        raise FailedPrecondition(
+            f"a load of weights was never finished in {server.url}; start that server again"
+        )
+    await server.resume()
 
 
 async def _has_processed_logprobs(server: Server, model: str, prompt: list[int]) -> bool:

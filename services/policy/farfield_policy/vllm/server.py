@@ -40,6 +40,10 @@ class Label:
         return Version(self.run_id, self.version, self.digest)
 
 
+LOADING = Label("", -1, "", "")
+"""Of a server in the middle of a load."""
+
+
 class Server:
     def __init__(self, remote: Remote, load_seconds: float) -> None:
         self._remote, self._load_seconds = remote, load_seconds

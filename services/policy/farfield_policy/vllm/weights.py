@@ -17,11 +17,9 @@ loaded again.
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
+from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
 from farfield_kernel.batching import Batcher
 from farfield_kernel.errors import FailedPrecondition, FarfieldError, Unavailable
@@ -29,88 +27,55 @@ from farfield_policy.engine import Version
 from farfield_policy.gate import Gate
 from farfield_policy.vllm.likeness import check_alike
 from farfield_policy.vllm.probe import Found
-from farfield_policy.vllm.server import Label, Server
+from farfield_policy.vllm.server import LOADING, Label, Server
 
 log = logging.getLogger(__name__)
 
 ADAPTER = "adapter_config.json"
-LOADING = Label("", -1, "", "")
-"""Of a server in the middle of a load."""
+_FIRST_REST, _LAST_REST = 1.0, 30.0
+"""Seconds between looks at a server that has to be given its weights again."""
 
 
 @dataclass(eq=False, slots=True)
-class Adapter:
-    """One in the server, and how many requests that name it are under way."""
+class Served:
+    """Weights in the server, and the name by which a request asks for them. `path` only of an adapter."""
 
-    label: Label
-    users: int = 0
-    unused: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def name(self) -> str:
-        return f"farfield-{self.label.run_id}-{self.label.version}-{self.label.digest[:12]}"
-
-    def enter(self) -> None:
-        self.users += 1
-        self.unused.clear()
-
-    def leave(self) -> None:
-        self.users -= 1
-        if not self.users:
-            self.unused.set()
+    version: Version
+    model: str
+    path: str = ""
+    running: int = 0
 
 
 class ServerWeights:
-    """`model` is the name by which requests reach the weights that `gate.serving` says."""
+    """Puts into the gate what the server serves."""
 
-    def __init__(self, server: Server, gate: Gate, found: Found) -> None:
-        self._server, self._gate, self._found = server, gate, found
-        self._base = Label.of(Version(), found.card.root)
-        self._whole = self._base
-        self._adapter: Adapter | None = None
+    def __init__(self, server: Server, found: Found, at_once: int, wait_seconds: float) -> None:
+        self._server, self._found = server, found
+        self._base = self._whole = Label.of(Version(), found.card.root)
+        self.gate = Gate(Served(Version(), found.card.name), at_once, wait_seconds)
         self._changing = asyncio.Lock()
         self._labels = Batcher[None, Label](self._read_labels, in_flight=1)
         self._restoring: asyncio.Task[None] | None = None
-        self._retiring: set[asyncio.Task[None]] = set()
-
-    @property
-    def model(self) -> str:
-        return self._adapter.name if self._adapter else self._found.card.name
+        self._beside: set[asyncio.Task[None]] = set()
+        self._leaving: set[Served] = set()
 
     async def adopt(self) -> None:
         """Takes over a server that a former life of this engine has given other weights."""
-        if not self._found.in_place:
-            return
-        self._whole = await self._server.label() or self._base
-        if self._whole == LOADING:
-            raise FailedPrecondition(
-                f"a load of weights was never finished in {self._server.url}; start that server again"
-            )
-        await self._gate.serve(self._whole.weights)
+        if self._found.in_place:
+            self._whole = await self._label()
+            await self.gate.replace(self._served_whole())
 
     async def change(self, path: str, weights: Version) -> float:
-        """The seconds that generation stood still."""
+        """The seconds that generation stood still. Whatever fails, what served before serves on, or nothing
+        does."""
         async with self._changing:
-            self._gate.check_not_closed()
-            if self._restoring and not self._restoring.done():
+            self.gate.check_open()
+            if self._restoring:
                 raise Unavailable("the vLLM server gets its former weights first; try again later")
             new = Label.of(weights, _whole_path(path))
             if _holds_adapter(new.path):
                 return await self._change_adapter(new)
             return await self._change_whole(new)
-
-    @contextmanager
-    def used(self) -> Iterator[str]:
-        """The model's name for one request; an adapter stays in the server while it is used."""
-        adapter, name = self._adapter, self.model
-        if adapter is None:
-            yield name
-            return
-        adapter.enter()
-        try:
-            yield name
-        finally:
-            adapter.leave()
 
     async def confirm(self) -> None:
         """Raises Unavailable where the server does not serve what it was given; then it is given it again.
@@ -122,18 +87,33 @@ class ServerWeights:
 
     async def lost(self, why: str) -> FarfieldError:
         """What to tell while a server that has lost its weights gets them again."""
-        fault = Unavailable(why)
-        if self._restoring is None or self._restoring.done():
-            log.warning("%s is not served any more: %s", self._gate.serving, why)
-            await self._gate.halt(fault)
-            self._restoring = asyncio.create_task(self._restore())
-        return fault
+        if self._restoring is None:
+            log.warning("%s is not served any more: %s", self.gate.server.version, why)
+            await self.gate.halt(why)
+            self._restoring = self._start(self._restore())
+        return Unavailable(why)
+
+    async def idle(self) -> int:
+        """Returns once nothing runs: how many do then."""
+        for served in (self.gate.server, *self._leaving):
+            await self.gate.idle(served)
+        return self.running
+
+    @property
+    def running(self) -> int:
+        return sum(served.running for served in (self.gate.server, *self._leaving))
 
     async def close(self) -> None:
-        tasks = [*self._retiring, *([self._restoring] if self._restoring else [])]
-        for task in tasks:
+        await self.gate.close()
+        for task in self._beside:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._beside, return_exceptions=True)
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
 
     # Whole models
 
@@ -144,11 +124,14 @@ class ServerWeights:
                 "0.27 or newer with VLLM_SERVER_DEV_MODE=1"
             )
         await asyncio.to_thread(check_alike, Path(new.path), Path(self._whole.path))
-        async with self._gate.standstill():
-            started = perf_counter()
+        former = self.gate.server
+        async with self.gate.shut() as took:
+            await self.gate.idle(former)
             await self._load(new)
-            await self._serve_whole(new)
-            return perf_counter() - started
+            self._whole = new
+            await self.gate.replace(self._served_whole())
+        self._retire(former)
+        return took[0]
 
     async def _load(self, new: Label) -> None:
         """While nothing runs."""
@@ -163,15 +146,11 @@ class ServerWeights:
             await self._server.set_label(new)
             await self._server.resume()
         except FarfieldError as error:
-            raise await self.lost(
-                f"the vLLM server must be started again: a load failed half-way: {error}"
-            ) from error
+            why = f"the vLLM server must be started again: a load of weights failed half-way: {error}"
+            raise await self.lost(why) from error
 
-    async def _serve_whole(self, label: Label) -> None:
-        self._whole = label
-        former, self._adapter = self._adapter, None
-        await self._gate.serve(label.weights)
-        self._retire(former)
+    def _served_whole(self) -> Served:
+        return Served(self._whole.weights, self._found.card.name)
 
     # Adapters
 
@@ -181,61 +160,68 @@ class ServerWeights:
                 f"{new.path} holds an adapter, and the vLLM server takes none; start it with --enable-lora "
                 "and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"
             )
-        if self._whole != self._base:
-            await self._change_whole(self._base)
-        adapter = Adapter(new)
-        await self._server.load_adapter(adapter.name, new.path)
-        former, self._adapter = self._adapter, adapter
-        await self._gate.serve(new.weights)
-        if former and former.name != adapter.name:
+        stall = 0.0 if self._whole == self._base else await self._change_whole(self._base)
+        former, adapter = self.gate.server, Served(new.weights, _name(new), new.path)
+        await self._server.load_adapter(adapter.model, adapter.path)
+        await self.gate.replace(adapter)
+        if former.model != adapter.model:
             self._retire(former)
-        return 0.0
+        return stall
 
-    def _retire(self, adapter: Adapter | None) -> None:
+    def _retire(self, former: Served) -> None:
         """An adapter that new requests do not name leaves the server with the last one that does."""
-        if adapter:
-            task = asyncio.create_task(self._unload(adapter))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+        if former.path:
+            self._leaving.add(former)
+            self._start(self._unload(former))
 
-    async def _unload(self, adapter: Adapter) -> None:
-        if adapter.users:
-            await adapter.unused.wait()
+    async def _unload(self, adapter: Served) -> None:
+        await self.gate.idle(adapter)
+        self._leaving.discard(adapter)
         try:
-            await self._server.unload_adapter(adapter.name)
+            await self._server.unload_adapter(adapter.model)
         except FarfieldError as error:
-            log.warning("adapter %s stays in the server: %s", adapter.name, error)
+            log.warning("adapter %s stays in the server: %s", adapter.model, error)
 
     # Servers that were started again
 
+    async def _label(self) -> Label:
+        return await self._server.label() or self._base
+
     async def _read_labels(self, asked: list[None]) -> list[Label]:
-        return [await self._server.label() or self._base] * len(asked)
+        return [await self._label()] * len(asked)
 
     async def _restore(self) -> None:
-        pause = 1.0
-        while not await self._restored():
-            await asyncio.sleep(pause)
-            pause = min(30.0, 2 * pause)
-
-    async def _restored(self) -> bool:
-        try:
-            async with self._changing, self._gate.standstill():
+        rest = _FIRST_REST
+        while True:
+            try:
                 await self._give_again()
-            return True
-        except FarfieldError as error:
-            log.warning("the server cannot be given its weights yet: %s", error)
-            return False
+                break
+            except FarfieldError as error:
+                log.warning("the server cannot be given its weights yet: %s", error)
+            await asyncio.sleep(rest)
+            rest = min(_LAST_REST, 2 * rest)
+        self._restoring = None
 
     async def _give_again(self) -> None:
-        if self._found.in_place:
-            held = await self._server.label() or self._base
-            if held == LOADING:
-                raise Unavailable("it has not been started again")
-            if held != self._whole:
-                await self._load(self._whole)
-        if self._adapter:
-            await self._server.load_adapter(self._adapter.name, self._adapter.label.path)
-        await self._gate.serve((self._adapter.label if self._adapter else self._whole).weights)
+        former = self.gate.server
+        async with self._changing, self.gate.shut():
+            await self.gate.idle(former)
+            if self._found.in_place:
+                await self._give_whole_again()
+            if former.path:
+                await self._server.load_adapter(former.model, former.path)
+            await self.gate.replace(former)
+
+    async def _give_whole_again(self) -> None:
+        held = await self._label()
+        if held == LOADING:
+            raise Unavailable("it has not been started again")
+        if held != self._whole:
+            await self._load(self._whole)
+
+
+def _name(adapter: Label) -> str:
+    return f"farfield-{adapter.run_id}-{adapter.version}-{adapter.digest[:12]}"
 
 
 def _holds_adapter(path: str) -> bool:
