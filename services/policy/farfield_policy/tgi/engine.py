@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 
-from farfield_kernel.batching import settle
-from farfield_kernel.errors import Exhausted, FailedPrecondition, FarfieldError, Unavailable
+from farfield_kernel.errors import FailedPrecondition
 from farfield_policy import meters
 from farfield_policy.engine import (
     Capabilities,
@@ -20,7 +18,8 @@ from farfield_policy.engine import (
     Version,
     WeightUpdate,
 )
-from farfield_policy.gate import SHUTTING_DOWN, Gate
+from farfield_policy.gate import Gate
+from farfield_policy.prompt_tasks import PromptTasks
 from farfield_policy.tgi.cluster import connect
 from farfield_policy.tgi.config import KubernetesWeights, ProcessWeights, TgiConfig
 from farfield_policy.tgi.hosting import FixedHosting, Hosting
@@ -46,7 +45,7 @@ class TgiEngine:
         self._gate = Gate(server, self._at_once, config.weights_wait_seconds)
         self._succession = Succession(hosting, self._gate, open_server)
         self._closed = False
-        self._tasks: dict[asyncio.Task[None], asyncio.Future[Completion]] = {}
+        self._prompts = PromptTasks(self._generate, config.max_queue)
         meters.version.labels(server.version.run_id).set(server.version.version)
         meters.rows.set(self._at_once)
 
@@ -69,7 +68,7 @@ class TgiEngine:
         )
 
     def submit(self, prompts: Sequence[Prompt]) -> list[asyncio.Future[Completion]]:
-        return list(map(self._submit, prompts))
+        return self._prompts.submit(prompts)
 
     async def score(self, items: Sequence[Forced]) -> Scored:
         raise FailedPrecondition(
@@ -94,44 +93,8 @@ class TgiEngine:
             return
         self._closed = True
         await self._gate.close()
-        tasks = dict(self._tasks)
-        for task, future in tasks.items():
-            settle(future, Unavailable(SHUTTING_DOWN))
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._prompts.close()
         await self._succession.close()
-
-    def _submit(self, prompt: Prompt) -> asyncio.Future[Completion]:
-        future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        if self._closed:
-            settle(future, Unavailable(SHUTTING_DOWN))
-        elif len(self._tasks) >= self._config.max_queue:
-            settle(future, Exhausted(f"{len(self._tasks)} prompts wait or run already", retry_after=1))
-        else:
-            task = asyncio.create_task(self._answer(prompt, future))
-            self._tasks[task] = future
-            future.add_done_callback(lambda done: task.cancel() if done.cancelled() else None)
-            task.add_done_callback(self._forget)
-            meters.queued.set(len(self._tasks))
-        return future
-
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        del self._tasks[task]
-        meters.queued.set(len(self._tasks))
-
-    async def _answer(self, prompt: Prompt, future: asyncio.Future[Completion]) -> None:
-        started = time.monotonic()
-        try:
-            done = await self._generate(prompt)
-            meters.answered(done)
-            settle(future, done)
-        except Exception as error:  # one prompt's failure is its caller's alone
-            if not isinstance(error, FarfieldError):
-                log.exception("a prompt failed")
-            meters.failed.inc()
-            settle(future, error)
-        finally:
-            meters.request_seconds.observe(time.monotonic() - started)
 
     async def _generate(self, prompt: Prompt) -> Completion:
         prompt.sampling.validate()
