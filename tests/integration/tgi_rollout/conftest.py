@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from farfield_kernel.cluster.access import access
+from farfield_kernel.cluster.api import DEPLOYMENTS, PODS, ClusterApi
 from farfield_kernel.errors import FarfieldError
 from farfield_policy.config import TorchConfig
-from farfield_policy.tgi.cluster import DEPLOYMENT, Cluster, Kind, connect
 from farfield_policy.tgi_server.config import TgiServerConfig
 from farfield_policy.tgi_server.server import listening, offer
 from farfield_policy.tgi_server.text import Text
@@ -24,7 +25,6 @@ from tests.cluster.fixtures import cluster
 
 __all__ = ["cluster"]
 
-POD = Kind("Pod", "api/v1", "pods")
 NOT_READY = {"simulator/ready": "false"}
 CONTAINER = {"name": "tgi", "image": "tgi:3.3.7", "args": ["--model-id", "__MODEL__"]}
 TEMPLATE = [
@@ -111,8 +111,8 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path]
 class Machine:
     """The stand-in for the nodes of a cluster."""
 
-    def __init__(self, cluster: Cluster, faults: Any) -> None:
-        self._cluster = cluster
+    def __init__(self, api: ClusterApi, faults: Any) -> None:
+        self._api = api
         self.faults = faults
         """What generations meet next, on whatever front end."""
         self._running: dict[str, AsyncExitStack] = {}
@@ -124,7 +124,8 @@ class Machine:
 
     async def work(self) -> None:
         while True:
-            found = {one["metadata"]["name"]: one for one in await self._cluster.items(DEPLOYMENT, "")}
+            deployments, _ = await self._api.items(DEPLOYMENTS, "default")
+            found = {one["metadata"]["name"]: one for one in deployments}
             for name in self._running.keys() - found.keys():
                 self.urls.pop(name)
                 await self._running.pop(name).aclose()
@@ -132,7 +133,7 @@ class Machine:
                 model = self._model(deployment)
                 if name not in self._running and "slow" not in model:
                     await self._start(name, model)
-            for pod in await self._cluster.items(POD, ""):
+            for pod in (await self._api.items(PODS, "default"))[0]:
                 await self._say_ready(pod)
             await asyncio.sleep(0.05)
 
@@ -150,11 +151,19 @@ class Machine:
         )
 
     async def _say_ready(self, pod: dict[str, Any]) -> None:
-        told = pod["metadata"]["annotations"].get("simulator/ready")
-        if told == "false" and "slow" not in pod["spec"]["containers"][0]["args"][1]:
+        """Of a pod whose front end runs."""
+        runs = any(pod["metadata"]["name"].startswith(f"{name}-") for name in self.urls)
+        if runs and pod["metadata"]["annotations"].get("simulator/ready") == "false":
             pod["metadata"]["annotations"]["simulator/ready"] = "true"
             with suppress(FarfieldError):  # it has changed meanwhile: the next look has it
-                await self._cluster._request("PUT", POD, pod["metadata"]["name"], body=pod)
+                await self._replace(pod)
+
+    async def _replace(self, pod: dict[str, Any]) -> None:
+        path = PODS.path("default", pod["metadata"]["name"])
+        async with self._api._request(
+            "update", PODS, "default", path=path, params={}, method="PUT", body=pod
+        ):
+            pass
 
     async def close(self) -> None:
         for stack in self._running.values():
@@ -162,17 +171,17 @@ class Machine:
 
 
 @pytest.fixture
-async def api(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
+async def api(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ClusterApi]:
     """The simulated API, for looking at it."""
-    pytest.importorskip("kubernetes", reason="no kubernetes: pip install 'farfield-policy[kubernetes]'")
+    pytest.importorskip("kubernetes", reason="no kubernetes: pip install 'farfield-kernel[kubernetes]'")
     monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
-    opened = await connect()
+    opened = ClusterApi(await access())
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def machine(api: Cluster, tgi_faults: Any) -> AsyncIterator[Machine]:
+async def machine(api: ClusterApi, tgi_faults: Any) -> AsyncIterator[Machine]:
     machine = Machine(api, tgi_faults.Faults())
     work = asyncio.create_task(machine.work())
     yield machine

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from farfield_kernel.cluster.access import access
+from farfield_kernel.cluster.api import DEPLOYMENTS, SERVICES, ClusterApi, Resource
 from farfield_kernel.errors import FailedPrecondition
 from farfield_model.chat import Message
 from farfield_policy.engine import Prompt, Requirement, Sampling, Span, Version
-from farfield_policy.tgi.cluster import DEPLOYMENT, SERVICE, Cluster, connect
 from farfield_policy.tgi.config import KubernetesWeights, TgiConfig
 from farfield_policy.tgi.engine import TgiEngine, open_engine
 from farfield_policy.tgi.info import info_of
@@ -25,13 +26,17 @@ ONE, TWO = Version("run", 1, "a"), Version("run", 2, "b")
 Open = Callable[..., Any]
 
 
-async def objects(api: Cluster) -> list[str]:
+async def ours(api: ClusterApi, kind: Resource) -> list[dict[str, Any]]:
+    return (await api.items(kind, "default", OURS))[0]
+
+
+async def objects(api: ClusterApi) -> list[str]:
     """The versions that have objects, e.g. `v1`, once for each object."""
-    found = [await api.items(kind, OURS) for kind in (DEPLOYMENT, SERVICE)]
-    return sorted(one["metadata"]["name"].split("-")[1] for items in found for one in items)
+    found = [one for kind in (DEPLOYMENTS, SERVICES) for one in await ours(api, kind)]
+    return sorted(one["metadata"]["name"].split("-")[1] for one in found)
 
 
-async def until(api: Cluster, *versions: str) -> None:
+async def until(api: ClusterApi, *versions: str) -> None:
     """Until these versions have their two objects each, and there are no others."""
     wanted = sorted([*versions, *versions])
     while await objects(api) != wanted:  # noqa: ASYNC110
@@ -40,7 +45,11 @@ async def until(api: Cluster, *versions: str) -> None:
 
 @pytest.fixture
 def hosting(
-    machine: Any, api: Cluster, template: Path, models: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    machine: Any,
+    api: ClusterApi,
+    template: Path,
+    models: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Open:
     """A gateway's hosting for the length of a block."""
     monkeypatch.setattr("farfield_policy.tgi.kubernetes._LOOK_SECONDS", 0.02)
@@ -49,7 +58,9 @@ def hosting(
     @asynccontextmanager
     async def opened(model: str = "base", **config: Any) -> AsyncIterator[KubernetesHosting]:
         weights = KubernetesWeights(kind="kubernetes", template=template, name_prefix="rl", **config)
-        hosting = KubernetesHosting(weights, await connect(), models(model), address=machine.address)
+        hosting = KubernetesHosting(
+            weights, ClusterApi(await access()), models(model), address=machine.address
+        )
         try:
             yield hosting
         finally:
@@ -59,38 +70,57 @@ def hosting(
 
 
 async def test_a_version_comes_takes_over_and_the_one_before_goes(
-    hosting: Open, api: Cluster, models: Callable[[str], str]
+    hosting: Open, api: ClusterApi, models: Callable[[str], str]
 ) -> None:
-    async with hosting() as ours:
-        first = await ours.open()
+    async with hosting() as gateway:
+        first = await gateway.open()
         assert (await info_of(first)).model == models("base")
-        assert ours.version == Version()
-        second = await ours.serve(models("one"), ONE)
+        assert gateway.version == Version()
+        second = await gateway.serve(models("one"), ONE)
         assert (await info_of(second)).model == models("one")
         assert (await info_of(first)).model == models("base"), "responses may still run there"
         await until(api, "v0", "v1")
-        await ours.retire(first)
+        await gateway.retire(first)
         await until(api, "v1")
         assert (await info_of(second)).model == models("one")
 
 
-@pytest.mark.parametrize("bad", ["slow", "wrong"])
+@pytest.fixture
+def shows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is ready has a second to show the right model."""
+    monkeypatch.setattr("farfield_policy.tgi.kubernetes._SHOW_SECONDS", 1.0)
+
+
 async def test_what_does_not_come_up_is_rolled_back_and_can_be_tried_again(
-    hosting: Open, api: Cluster, models: Callable[[str], str], bad: str
+    hosting: Open, api: ClusterApi, models: Callable[[str], str]
 ) -> None:
-    says = {"slow": "0 of 1 pods are available", "wrong": "its /info shows 'another'"}[bad]
-    async with hosting(start_seconds=1.5) as ours:
-        first = await ours.open()
-        with pytest.raises(FailedPrecondition, match=says):
-            await ours.serve(models(bad), ONE)
+    async with hosting() as gateway:
+        first = await gateway.open()
+        patient = gateway._config
+        gateway._config = patient.model_copy(update={"start_seconds": 0.5})
+        with pytest.raises(FailedPrecondition, match=r"was not ready within 0\.5 s"):
+            await gateway.serve(models("slow"), ONE)
         await until(api, "v0")
         assert (await info_of(first)).model == models("base")
-        await ours.serve(models("one"), ONE)
+        gateway._config = patient
+        await gateway.serve(models("one"), ONE)
         await until(api, "v0", "v1")
 
 
+@pytest.mark.usefixtures("shows_at_once")
+async def test_a_server_of_another_model_is_rolled_back(
+    hosting: Open, api: ClusterApi, models: Callable[[str], str]
+) -> None:
+    async with hosting() as gateway:
+        first = await gateway.open()
+        with pytest.raises(FailedPrecondition, match="its /info shows 'another'"):
+            await gateway.serve(models("wrong"), ONE)
+        await until(api, "v0")
+        assert (await info_of(first)).model == models("base")
+
+
 async def test_the_next_gateway_adopts_the_newest_that_works_and_deletes_the_rest(
-    hosting: Open, api: Cluster, models: Callable[[str], str]
+    hosting: Open, api: ClusterApi, models: Callable[[str], str]
 ) -> None:
     async with hosting() as dies:
         await dies.open()
@@ -106,7 +136,7 @@ async def test_the_next_gateway_adopts_the_newest_that_works_and_deletes_the_res
 
 
 async def test_a_model_that_is_no_longer_configured_is_not_adopted(
-    hosting: Open, api: Cluster, models: Callable[[str], str]
+    hosting: Open, api: ClusterApi, models: Callable[[str], str]
 ) -> None:
     async with hosting() as before:
         await before.open()
@@ -116,14 +146,14 @@ async def test_a_model_that_is_no_longer_configured_is_not_adopted(
 
 
 async def test_a_rollout_that_is_half_made_is_gone_on_with(
-    hosting: Open, api: Cluster, models: Callable[[str], str]
+    hosting: Open, api: ClusterApi, models: Callable[[str], str]
 ) -> None:
-    async with hosting() as ours:
-        await ours.open()
-        url = await ours.serve(models("one"), ONE)
-        [service] = [one for one in await api.items(SERVICE, OURS) if "v1" in one["metadata"]["name"]]
-        await api.delete(SERVICE, service["metadata"]["name"])
-        assert await ours.serve(models("one"), ONE) == url
+    async with hosting() as gateway:
+        await gateway.open()
+        url = await gateway.serve(models("one"), ONE)
+        [service] = [one for one in await ours(api, SERVICES) if "v1" in one["metadata"]["name"]]
+        await api.delete(SERVICES, "default", service["metadata"]["name"])
+        assert await gateway.serve(models("one"), ONE) == url
         await until(api, "v0", "v1")
 
 
@@ -133,16 +163,16 @@ def foreign(template: Path, model: str) -> list[dict[str, Any]]:
 
 
 async def test_others_are_left_alone(
-    hosting: Open, api: Cluster, cluster: Any, template: Path, models: Callable[[str], str]
+    hosting: Open, api: ClusterApi, cluster: Any, template: Path, models: Callable[[str], str]
 ) -> None:
     cluster.apply(*foreign(template, models("base")))
-    async with hosting() as ours:
-        first = await ours.open()
-        await ours.serve(models("one"), ONE)
-        await ours.retire(first)
+    async with hosting() as gateway:
+        first = await gateway.open()
+        await gateway.serve(models("one"), ONE)
+        await gateway.retire(first)
         await until(api, "v1")
-    assert await api.find(DEPLOYMENT, "tgi") is not None
-    assert await api.find(SERVICE, "tgi") is not None
+    assert await api.find(DEPLOYMENTS, "default", "tgi") is not None
+    assert await api.find(SERVICES, "default", "tgi") is not None
 
 
 class Held:
@@ -166,8 +196,8 @@ def open_gateway(hosting: Open, template: Path, models: Callable[[str], str]) ->
         config = TgiConfig(
             kind="tgi", model_path=models("base"), weights={"kind": "kubernetes", "template": template}
         )
-        async with hosting(**weights) as ours:
-            engine = await open_engine(config, ours)
+        async with hosting(**weights) as gateway:
+            engine = await open_engine(config, gateway)
             try:
                 yield engine
             finally:
@@ -181,7 +211,7 @@ def ask(require: Requirement | None = None) -> Prompt:
 
 
 async def test_what_runs_ends_on_the_old_weights_and_what_comes_begins_on_the_new(
-    open_gateway: Open, api: Cluster, machine: Any, models: Callable[[str], str]
+    open_gateway: Open, api: ClusterApi, machine: Any, models: Callable[[str], str]
 ) -> None:
     async with open_gateway() as engine:
         held = Held()
@@ -200,7 +230,7 @@ async def test_what_runs_ends_on_the_old_weights_and_what_comes_begins_on_the_ne
 
 
 async def test_weights_wait_until_they_are_far_enough_ahead_or_required(
-    open_gateway: Open, api: Cluster, models: Callable[[str], str]
+    open_gateway: Open, api: ClusterApi, models: Callable[[str], str]
 ) -> None:
     async with open_gateway(every=3) as engine:
         await engine.load_weights(models("one"), ONE)
@@ -211,10 +241,11 @@ async def test_weights_wait_until_they_are_far_enough_ahead_or_required(
         await until(api, "v2")
 
 
+@pytest.mark.usefixtures("shows_at_once")
 async def test_weights_that_do_not_come_up_leave_the_engine_as_it_was(
-    open_gateway: Open, api: Cluster, models: Callable[[str], str]
+    open_gateway: Open, api: ClusterApi, models: Callable[[str], str]
 ) -> None:
-    async with open_gateway(start_seconds=1.5) as engine:
+    async with open_gateway() as engine:
         await engine.load_weights(models("one"), ONE)
         with pytest.raises(FailedPrecondition, match="what served before serves on"):
             await engine.load_weights(models("wrong"), TWO)
@@ -228,13 +259,13 @@ async def test_weights_that_do_not_come_up_leave_the_engine_as_it_was(
 
 
 async def test_servers_go_with_their_owner(
-    hosting: Open, api: Cluster, cluster: Any, template: Path, models: Callable[[str], str]
+    hosting: Open, api: ClusterApi, cluster: Any, template: Path, models: Callable[[str], str]
 ) -> None:
-    async with hosting(owner="tgi") as ours:
+    async with hosting(owner="tgi") as gateway:
         with pytest.raises(FailedPrecondition, match="no such Deployment"):
-            await ours.open()
+            await gateway.open()
     cluster.apply(*foreign(template, models("base")))
-    async with hosting(owner="tgi") as ours:
-        await ours.open()
-    await api.delete(DEPLOYMENT, "tgi")
+    async with hosting(owner="tgi") as gateway:
+        await gateway.open()
+    await api.delete(DEPLOYMENTS, "default", "tgi")
     await until(api)

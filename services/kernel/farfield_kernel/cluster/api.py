@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,9 @@ import aiohttp
 
 from farfield_kernel.cluster.access import Access
 from farfield_kernel.errors import (
+    AlreadyExists,
+    Conflict,
+    Exhausted,
     FailedPrecondition,
     FarfieldError,
     InvalidArgument,
@@ -43,6 +46,7 @@ class Resource:
 
 SERVICES = Resource("api/v1", "services")
 PODS = Resource("api/v1", "pods")
+DEPLOYMENTS = Resource("apis/apps/v1", "deployments")
 ENDPOINT_SLICES = Resource("apis/discovery.k8s.io/v1", "endpointslices")
 
 
@@ -63,6 +67,27 @@ class ClusterApi:
         async with self._request("list", resource, namespace, params=params) as answer:
             found = await answer.json(content_type=None)
         return found["items"], found["metadata"]["resourceVersion"]
+
+    async def find(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """The object of a name, if there is one."""
+        path = resource.path(namespace, name)
+        try:
+            async with self._request("get", resource, namespace, path=path, params={}) as answer:
+                return dict(await answer.json(content_type=None))
+        except NotFound:
+            return None
+
+    async def create(self, resource: Resource, namespace: str, one: Object) -> None:
+        """AlreadyExists where there is one of its name."""
+        async with self._request("create", resource, namespace, params={}, method="POST", body=one):
+            pass
+
+    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
+        """With whatever it owns. One that is gone already is deleted."""
+        path, owned = resource.path(namespace, name), {"propagationPolicy": "Background"}
+        with suppress(NotFound):
+            async with self._request("delete", resource, namespace, path=path, params=owned, method="DELETE"):
+                pass
 
     async def events(
         self, resource: Resource, namespace: str, since: str, selector: str = ""
@@ -131,14 +156,18 @@ class ClusterApi:
         *,
         path: str = "",
         params: Mapping[str, str],
+        method: str = "GET",
+        body: Object | None = None,
         timeout: aiohttp.ClientTimeout | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = self.access.host + (path or resource.path(namespace))
         with _as_ours(verb, resource, self.access):
             for renew in (False, True):
-                async with self._opened().get(
+                async with self._opened().request(
+                    method,
                     url,
                     params=params,
+                    json=body,
                     headers=await self.access.headers(renew),
                     timeout=timeout or aiohttp.ClientTimeout(total=_ANSWER_SECONDS),
                     proxy=self.access.proxy,
@@ -186,6 +215,7 @@ _BY_STATUS: dict[int, type[FarfieldError]] = {
     401: Unauthenticated,
     403: PermissionDenied,
     404: NotFound,
+    409: Conflict,
     410: Gone,
     422: InvalidArgument,
 }
@@ -193,9 +223,13 @@ _BY_STATUS: dict[int, type[FarfieldError]] = {
 
 def _error_of(code: int, status: Mapping[str, Any], verb: str, resource: Resource) -> FarfieldError:
     said = str(status.get("message") or "no reason given")
+    if code == 403 and "exceeded quota" in said:
+        return Exhausted(f"not now to {verb} {resource.plural}: {said}")
     if code == 403:
         group = resource.prefix.split("/")[1] if resource.prefix.startswith("apis/") else ""
         what = f"{resource.plural}.{group}" if group else resource.plural
         return PermissionDenied(f"not allowed to {verb} {what}: a Role must grant that verb; {said}")
+    if code == 409 and status.get("reason") == "AlreadyExists":
+        return AlreadyExists(said)
     known = _BY_STATUS.get(code) or (Unavailable if code == 429 or code >= 500 else PluginFailure)
     return known(f"the API answered {verb} {resource.plural} with {code}: {said}")

@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from farfield_kernel.cluster.access import access
+from farfield_kernel.cluster.api import ClusterApi
 from farfield_kernel.errors import FailedPrecondition
 from farfield_policy import meters
 from farfield_policy.engine import (
@@ -20,7 +22,6 @@ from farfield_policy.engine import (
 )
 from farfield_policy.gate import Gate
 from farfield_policy.prompt_tasks import PromptTasks
-from farfield_policy.tgi.cluster import connect
 from farfield_policy.tgi.config import KubernetesWeights, ProcessWeights, TgiConfig
 from farfield_policy.tgi.hosting import FixedHosting, Hosting
 from farfield_policy.tgi.info import info_of
@@ -136,8 +137,7 @@ async def open_engine(config: TgiConfig, hosting: Hosting | None = None) -> TgiE
 async def hosting_of(config: TgiConfig) -> Hosting:
     weights = config.weights
     if isinstance(weights, KubernetesWeights):
-        cluster = await connect(weights.namespace)
-        return KubernetesHosting(weights, cluster, config.model_path, config.token)
+        return KubernetesHosting(weights, ClusterApi(await access()), config.model_path, config.token)
     if isinstance(weights, ProcessWeights):
         return ProcessHosting(weights, config.base_url, config.model_path, config.token)
     return FixedHosting(config.base_url, config.model_path, weights.start_seconds, config.token)

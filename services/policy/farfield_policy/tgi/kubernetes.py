@@ -10,10 +10,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
+from farfield_kernel.cluster.api import DEPLOYMENTS, SERVICES, ClusterApi, Object, Resource
 from farfield_kernel.errors import AlreadyExists, FailedPrecondition, FarfieldError, Unavailable
 from farfield_policy import meters
 from farfield_policy.engine import Version, WeightUpdate
-from farfield_policy.tgi.cluster import DEPLOYMENT, SERVICE, Cluster, Kind, Object
 from farfield_policy.tgi.config import KubernetesWeights
 from farfield_policy.tgi.info import until_shown
 from farfield_policy.tgi.template import ROLLOUT_LABEL, Pair, Release, Template
@@ -47,12 +47,13 @@ class KubernetesHosting:
     def __init__(
         self,
         config: KubernetesWeights,
-        cluster: Cluster,
+        api: ClusterApi,
         model_path: str,
         token: str = "",
         address: Callable[[Object], str] = address,
     ) -> None:
-        self._config, self._cluster, self._token, self._address = config, cluster, token, address
+        self._config, self._api, self._token, self._address = config, api, token, address
+        self._namespace = config.namespace or api.access.namespace
         self.every = config.every
         self.version = Version()
         """Of the server that `open` returned."""
@@ -67,7 +68,7 @@ class KubernetesHosting:
 
     async def open(self) -> str:
         self._owner = await self._find_owner()
-        for release in self._adoptable(await self._cluster.items(DEPLOYMENT, self._ours)):
+        for release in self._adoptable(await self._list(DEPLOYMENTS)):
             try:
                 url = await self._bring_up(release)
             except NotServing as error:
@@ -106,17 +107,18 @@ class KubernetesHosting:
         if self._tidying is not None:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
-        await self._cluster.close()
+        await self._api.close()
 
-    @property
-    def _ours(self) -> str:
-        return f"{ROLLOUT_LABEL}={self._template.prefix}"
+    async def _list(self, kind: Resource) -> list[Object]:
+        """Of our own making."""
+        ours = f"{ROLLOUT_LABEL}={self._template.prefix}"
+        return (await self._api.items(kind, self._namespace, ours))[0]
 
     async def _find_owner(self) -> Object | None:
         name = self._config.owner
         if not name:
             return None
-        found = await self._cluster.find(DEPLOYMENT, name)
+        found = await self._api.find(DEPLOYMENTS, self._namespace, name)
         if found is None:
             raise FailedPrecondition(f"engine.weights.owner is '{name}'; there is no such Deployment")
         return {"apiVersion": "apps/v1", "kind": "Deployment", **found}
@@ -163,13 +165,13 @@ class KubernetesHosting:
             raise NotServing(f"Deployment {pair.name} was not ready within {seconds:g} s: {state}") from None
 
     async def _service(self, name: str) -> Object:
-        found = await self._cluster.find(SERVICE, name)
+        found = await self._api.find(SERVICES, self._namespace, name)
         if found is None or _leaving(found):
             raise NotServing(f"Service {name} was deleted by somebody else")
         return found
 
     async def _look(self, name: str) -> Object:
-        found = await self._cluster.find(DEPLOYMENT, name)
+        found = await self._api.find(DEPLOYMENTS, self._namespace, name)
         if found is None or _leaving(found):
             raise NotServing(f"Deployment {name} was deleted by somebody else")
         for one in found.get("status", {}).get("conditions", ()):
@@ -181,14 +183,14 @@ class KubernetesHosting:
         """Whether both objects are there. Those that were there before are taken; for one that is being
         deleted there has to be another call."""
         async with self._writing:
-            made = await self._created(DEPLOYMENT, pair.deployment)
-            return await self._created(SERVICE, pair.service) and made
+            made = await self._created(DEPLOYMENTS, pair.deployment)
+            return await self._created(SERVICES, pair.service) and made
 
-    async def _created(self, kind: Kind, one: Object) -> bool:
+    async def _created(self, kind: Resource, one: Object) -> bool:
         try:
-            await self._cluster.create(kind, one)
+            await self._api.create(kind, self._namespace, one)
         except AlreadyExists:
-            found = await self._cluster.find(kind, one["metadata"]["name"])
+            found = await self._api.find(kind, self._namespace, one["metadata"]["name"])
             return found is not None and not _leaving(found)
         return True
 
@@ -221,13 +223,13 @@ class KubernetesHosting:
     async def _sweep(self) -> bool:
         """Whether nothing was left to delete."""
         left = 0
-        for kind in (SERVICE, DEPLOYMENT):
-            for one in await self._cluster.items(kind, self._ours):
+        for kind in (SERVICES, DEPLOYMENTS):
+            for one in await self._list(kind):
                 name = one["metadata"]["name"]
                 if name != self._coming and name not in self._servers.values():
                     left += 1
                     meters.leftovers.set(left)
-                    await self._cluster.delete(kind, name)
+                    await self._api.delete(kind, self._namespace, name)
         meters.leftovers.set(left)
         return not left
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
+from farfield_kernel.cluster.api import Object
 from farfield_kernel.errors import FailedPrecondition
 from farfield_policy.engine import Version
-from farfield_policy.tgi.cluster import Object
 
 MODEL, VERSION = "__MODEL__", "__VERSION__"
 KIND_LABEL, WEIGHTS_LABEL = "farfield.dev/kind", "farfield.dev/weights"

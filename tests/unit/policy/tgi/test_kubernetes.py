@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from farfield_kernel.cluster.access import Access
+from farfield_kernel.cluster.api import DEPLOYMENTS, SERVICES, Object, Resource
 from farfield_kernel.errors import AlreadyExists, FailedPrecondition, Unavailable
 from farfield_policy import meters
 from farfield_policy.engine import Version
-from farfield_policy.tgi.cluster import DEPLOYMENT, SERVICE, Kind, Object
 from farfield_policy.tgi.config import KubernetesWeights
 from farfield_policy.tgi.kubernetes import KubernetesHosting, address
 from farfield_policy.tgi.template import Pair, Release, Template
@@ -32,9 +33,8 @@ ONE = Version("run", 1)
 class Shelf:
     """A namespace in memory, whose Deployments are given `status` when they are made."""
 
-    namespace = "rl"
-
     def __init__(self, status: Object) -> None:
+        self.access = Access("http://none", "rl", "", self._headers)
         self.status = status
         self.away = 0
         """How many more requests are not answered."""
@@ -43,26 +43,29 @@ class Shelf:
     def names(self) -> set[str]:
         return {name for _, name in self._objects}
 
-    async def items(self, kind: Kind, selector: str) -> list[Object]:
+    async def items(self, kind: Resource, namespace: str, selector: str = "") -> tuple[list[Object], str]:
         self._answer()
         key, _, value = selector.partition("=")
-        found = [one for (held, _), one in self._objects.items() if held == kind.name]
-        return [one for one in copy.deepcopy(found) if one["metadata"]["labels"].get(key) == value]
+        found = [one for (held, _), one in self._objects.items() if held == kind.plural]
+        return [one for one in copy.deepcopy(found) if one["metadata"]["labels"].get(key) == value], "1"
 
-    async def find(self, kind: Kind, name: str) -> Object | None:
+    async def find(self, kind: Resource, namespace: str, name: str) -> Object | None:
         self._answer()
-        return copy.deepcopy(self._objects.get((kind.name, name)))
+        return copy.deepcopy(self._objects.get((kind.plural, name)))
 
-    async def create(self, kind: Kind, one: Object) -> None:
+    async def create(self, kind: Resource, namespace: str, one: Object) -> None:
         self._answer()
-        if self._objects.setdefault((kind.name, one["metadata"]["name"]), one) is not one:
+        if self._objects.setdefault((kind.plural, one["metadata"]["name"]), one) is not one:
             raise AlreadyExists("there is one of its name")
-        one["metadata"]["namespace"] = self.namespace
+        one["metadata"]["namespace"] = namespace
         one["status"] = copy.deepcopy(self.status)
 
-    async def delete(self, kind: Kind, name: str) -> None:
+    async def delete(self, kind: Resource, namespace: str, name: str) -> None:
         self._answer()
-        self._objects.pop((kind.name, name), None)
+        self._objects.pop((kind.plural, name), None)
+
+    async def _headers(self, renew: bool) -> dict[str, str]:
+        return {}
 
     async def close(self) -> None:
         pass
@@ -90,7 +93,7 @@ async def hosting(
     monkeypatch.setattr("farfield_policy.tgi.kubernetes._LOOK_SECONDS", 0.01)
     monkeypatch.setattr("farfield_policy.tgi.kubernetes._FIRST_DELAY", 0.01)
     (tmp_path / "template.yaml").write_text(TEMPLATE)
-    weights = KubernetesWeights(kind="kubernetes", template=tmp_path / "template.yaml", start_seconds=0.3)
+    weights = KubernetesWeights(kind="kubernetes", template=tmp_path / "template.yaml")
     async with info as served:
         hosting = KubernetesHosting(weights, shelf, MODEL, address=lambda service: served.url)
         yield hosting
@@ -142,9 +145,9 @@ async def test_a_deployment_that_somebody_deletes_fails_the_rollout(
     shelf.status = {}
     coming = asyncio.ensure_future(hosting.serve(MODEL, ONE))
     await until(lambda: bool(shelf.names()))
-    for kind in (DEPLOYMENT, SERVICE):
+    for kind in (DEPLOYMENTS, SERVICES):
         for name in shelf.names():
-            await shelf.delete(kind, name)
+            await shelf.delete(kind, "rl", name)
     with pytest.raises(FailedPrecondition, match="was deleted by somebody else"):
         await coming
 
@@ -154,3 +157,11 @@ def test_a_server_is_reached_by_its_service(tmp_path: Path) -> None:
     pair: Pair = Template(tmp_path / "template.yaml", "tgi").render(Release("/runs/1", ONE))
     pair.service["metadata"]["namespace"] = "rl"
     assert address(pair.service) == f"http://{pair.name}.rl.svc:8080"
+
+
+async def test_an_error_says_what_the_deployment_lacked(hosting: KubernetesHosting, shelf: Shelf) -> None:
+    await hosting.open()
+    hosting._config = hosting._config.model_copy(update={"start_seconds": 0.3})
+    shelf.status = {"conditions": [{"type": "Available", "status": "False", "message": "no minimum"}]}
+    with pytest.raises(FailedPrecondition, match="0 of 1 pods are available; no minimum"):
+        await hosting.serve(MODEL, ONE)
