@@ -59,6 +59,7 @@ class VllmStandIn:
         key: str = "",
         rows: int = 8,
         context: int = 4096,
+        deterministic: bool = False,
     ) -> None:
         self.checkpoint, self.key = checkpoint, key
         self.processed, self.updates, self.adapters_allowed = processed, updates, adapters
@@ -71,7 +72,7 @@ class VllmStandIn:
         self.disturbed = 0
         """Completions that ran while weights were loaded."""
         self.port = 0
-        self._rows, self._context = rows, context
+        self._rows, self._context, self._deterministic = rows, context, deterministic
         self._runner: web.AppRunner | None = None
 
     @property
@@ -114,9 +115,14 @@ class VllmStandIn:
         await self.start()
 
     def _open(self, folder: Path) -> TorchEngine:
-        return open_engine(
-            TorchConfig(model=str(folder), max_rows=self._rows, max_context=self._context, kept_tokens=0)
+        config = TorchConfig(
+            model=str(folder),
+            max_rows=self._rows,
+            max_context=self._context,
+            kept_tokens=0,
+            deterministic=self._deterministic,
         )
+        return open_engine(config)
 
     # The wire
 
