@@ -162,7 +162,7 @@ async def _show(address: ClientConfig, run_id: str) -> None:
     """Its reports as lines, until it ends."""
     async with Trainer.at(address) as trainer:
         view = RunView(console, run_id, {"updates": (await trainer.get(run_id)).updates})
-        async for answer in trainer.watch(run_id):
+        async for answer in trainer.watch(run_id, away=lambda why: say(f"the trainer is away: {why}")):
             view.observe(answer)
 
 

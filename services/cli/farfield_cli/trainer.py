@@ -61,19 +61,25 @@ class Trainer:
                     raise
                 await asyncio.sleep(_AGAIN_SECONDS)
 
-    async def watch(self, run_id: str, after: int = 0) -> AsyncIterator[pb.WatchRunResponse]:
+    async def watch(
+        self, run_id: str, after: int = 0, away: Callable[[str], None] = lambda reason: None
+    ) -> AsyncIterator[pb.WatchRunResponse]:
         """Everything that the run reports until it ends. A trainer that is away is waited for: the run goes
-        on from its checkpoint, and what it plays again is reported again."""
+        on from its checkpoint, and what it plays again is reported again. `away` is told of it once."""
+        told = False
         while True:
             try:
                 async with translated():
                     request = pb.WatchRunRequest(run_id=run_id, after=after)
                     async for answer in self._stub.WatchRun(request):
-                        after = max(after, answer.report.sequence)
+                        after, told = max(after, answer.report.sequence), False
                         yield answer
                         if answer.run.state not in _UNFINISHED and not answer.HasField("report"):
                             return
-            except Unavailable:
+            except Unavailable as error:
+                if not told:
+                    away(str(error))
+                told = True
                 await asyncio.sleep(_AGAIN_SECONDS)
 
 

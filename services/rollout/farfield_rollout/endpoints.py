@@ -18,32 +18,58 @@ Config = TypeVar("Config", bound=ClientConfig)
 Find = Callable[[], Awaitable[Sequence[Service]]]
 
 
-class Resolver(Generic[Config]):
-    """Turns a configuration's address into those of its replicas; what a name stands for is remembered for a
-    while."""
-
-    def __init__(self) -> None:
-        self._known: dict[Config, tuple[float, Sequence[Config]]] = {}
-
-    async def resolved(self, config: Config) -> Sequence[Config]:
-        """One for each replica."""
-        now = time.monotonic()
-        since, found = self._known.get(config, (float("-inf"), ()))
-        if now - since > _RESOLVE_SECONDS:
-            parts = [part.strip() for part in config.address.split(",")]
-            found = [one for part in parts for one in await _resolved(config, part)]
-            self._known[config] = now, found
-        return found
-
-
 class Written(Generic[Config]):
     """The addresses of a configuration: several with commas between them, or a `dns:///` name of several."""
 
     def __init__(self, config: Config) -> None:
-        self._config, self._resolver = config, Resolver[Config]()
+        self._config = config
+        self._found: Sequence[Config] = ()
+        self._until = float("-inf")
 
     async def endpoints(self) -> Sequence[Config]:
-        return await self._resolver.resolved(self._config)
+        if time.monotonic() >= self._until:
+            self._found = await resolved([self._config])
+            self._until = time.monotonic() + _RESOLVE_SECONDS
+        return self._found
+
+
+class Dialing(Generic[Config]):
+    """How the replicas of services are called; made anew where services have changed, or names have to be
+    resolved again. `template` says what they have in common."""
+
+    def __init__(self, template: Config) -> None:
+        self._template = template
+        self._known: dict[tuple[str, ...], tuple[Sequence[Service], float, Sequence[Config]]] = {}
+
+    async def ways(self, services: Sequence[Service]) -> Sequence[Config]:
+        """One for each replica. Unavailable where there is none."""
+        names, now = tuple(service.name for service in services), time.monotonic()
+        before, until, found = self._known.get(names, ((), 0.0, ()))
+        if before != services or now >= until:
+            found = await resolved(self._dialed(services))
+            if not found:
+                raise Unavailable(f"{', '.join(names)} has no replica that is ready")
+            self._known[names] = services, now + _RESOLVE_SECONDS, found
+        return found
+
+    def _dialed(self, services: Sequence[Service]) -> list[Config]:
+        return [dialed(self._template, one, replica) for one in services for replica in one.replicas]
+
+
+class Discovered(Generic[Config]):
+    """The replicas of services that are found anew each time."""
+
+    def __init__(self, find: Find, dialing: Dialing[Config]) -> None:
+        self._find, self._dialing = find, dialing
+
+    async def endpoints(self) -> Sequence[Config]:
+        return await self._dialing.ways(await self._find())
+
+
+async def resolved(configs: Sequence[Config]) -> list[Config]:
+    """One for each replica behind the addresses."""
+    parts = [(config, part.strip()) for config in configs for part in config.address.split(",")]
+    return [one for config, part in parts for one in await _resolved(config, part)]
 
 
 async def _resolved(config: Config, address: str) -> Sequence[Config]:
@@ -66,18 +92,3 @@ async def _look_up(name: str) -> list[str]:
         raise Unavailable(f"service '{name}' has no address: {error}") from error
     hosts = sorted({f"[{entry[4][0]}]" if ":" in str(entry[4][0]) else str(entry[4][0]) for entry in found})
     return [f"{one}:{port}" for one in hosts]
-
-
-class Discovered(Generic[Config]):
-    """The replicas of services that are found anew each time. `template` says how they are called."""
-
-    def __init__(self, find: Find, template: Config, resolver: Resolver[Config]) -> None:
-        self._find, self._template, self._resolver = find, template, resolver
-
-    async def endpoints(self) -> Sequence[Config]:
-        services = await self._find()
-        ways = [dialed(self._template, one, replica) for one in services for replica in one.replicas]
-        if not ways:
-            names = ", ".join(service.name for service in services)
-            raise Unavailable(f"{names} has no replica that is ready")
-        return [one for way in ways for one in await self._resolver.resolved(way)]

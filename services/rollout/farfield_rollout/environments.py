@@ -7,7 +7,7 @@ from functools import partial
 from farfield.environment.v1.environment_pb2 import EnvironmentRef
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.discovery.finding import EnvironmentFinder
-from farfield_rollout.endpoints import Discovered, Resolver, Written
+from farfield_rollout.endpoints import Dialing, Discovered, Written
 from farfield_rollout.environment import EnvironmentClient
 from farfield_rollout.replicas import Endpoints, Pool, Replicas
 
@@ -22,9 +22,13 @@ class Environments:
     def __init__(self, route: Route) -> None:
         self.route = route
         self._pool = Pool(EnvironmentClient)
+        self._replicas: dict[tuple[str, str], EnvironmentReplicas] = {}
 
     def of(self, environment: EnvironmentRef) -> EnvironmentReplicas:
-        return Replicas(self.route(environment), self._pool)
+        key = environment.name, environment.version
+        if key not in self._replicas:
+            self._replicas[key] = Replicas(self.route(environment), self._pool)
+        return self._replicas[key]
 
     async def renew(self) -> None:
         """Leases of all sessions; a replica that does not answer has lost them."""
@@ -45,5 +49,5 @@ def written(default: ClientConfig, named: Mapping[str, ClientConfig] | None = No
 
 def hosted(finder: EnvironmentFinder, template: ClientConfig) -> Route:
     """As the services say themselves."""
-    resolver = Resolver[ClientConfig]()
-    return lambda one: Discovered(partial(finder.find, one.name, one.version), template, resolver)
+    dialing = Dialing(template)
+    return lambda one: Discovered(partial(finder.find, one.name, one.version), dialing)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from farfield_kernel.client import ClientConfig
-from farfield_kernel.errors import Unavailable
 
 _IDLE_SECONDS = 120.0
 """After this long a client that nobody has used is closed: its replica is gone, or was never needed."""
@@ -41,6 +40,8 @@ class Pool(Generic[Config, Client]):
         self._connect = connect
         self._clients: dict[Config, Client] = {}
         self._used: dict[Config, float] = {}
+        self.closed = 0
+        """Clients that were closed so far: a list that was made before may hold one of them."""
 
     def client(self, config: Config) -> Client:
         if config not in self._clients:
@@ -53,13 +54,14 @@ class Pool(Generic[Config, Client]):
         return list(self._clients.values())
 
     async def reap(self, idle_seconds: float = _IDLE_SECONDS) -> None:
-        """Closes what has long been out of use."""
+        """Closes what has nothing under way, and that nobody has asked for in a while."""
         horizon = time.monotonic() - idle_seconds
         for config, client in list(self._clients.items()):
             if client.load:
                 self._used[config] = time.monotonic()
             elif self._used[config] < horizon:
                 del self._clients[config], self._used[config]
+                self.closed += 1
                 await client.close()
 
     async def close(self) -> None:
@@ -72,6 +74,7 @@ class Replicas(Generic[Config, Client]):
 
     def __init__(self, endpoints: Endpoints[Config], pool: Pool[Config, Client]) -> None:
         self._endpoints, self._pool = endpoints, pool
+        self._made: tuple[Sequence[Config] | None, int, list[Client]] = (None, 0, [])
 
     async def pick(self, avoid: Client | None = None) -> Client:
         """The replica with the least load of this process, and not `avoid` if there is another."""
@@ -84,7 +87,10 @@ class Replicas(Generic[Config, Client]):
         return client in await self._clients()
 
     async def _clients(self) -> list[Client]:
+        """Made anew where the endpoints are others, or a client was closed."""
         configs = await self._endpoints.endpoints()
-        if not configs:
-            raise Unavailable("there is no replica that is ready")
-        return [self._pool.client(config) for config in configs]
+        before, closed, clients = self._made
+        if configs is not before or closed != self._pool.closed:
+            clients = [self._pool.client(config) for config in configs]
+            self._made = configs, self._pool.closed, clients
+        return clients

@@ -9,8 +9,8 @@ from farfield_kernel.discovery.dialing import presenting
 from farfield_kernel.discovery.finding import EnvironmentFinder, LaneFinder, VerifierFinder
 from farfield_kernel.discovery.hosting import Hosting
 from farfield_rollout import environments, verifiers
-from farfield_rollout.config import PolicyConfig, RolloutConfig
-from farfield_rollout.endpoints import Discovered, Resolver, Written
+from farfield_rollout.config import RolloutConfig
+from farfield_rollout.endpoints import Dialing, Discovered, Written
 from farfield_rollout.environments import Environments
 from farfield_rollout.images import ImageCache
 from farfield_rollout.policies import Policies
@@ -47,7 +47,7 @@ class Services:
         return cls(
             Environments(environments.hosted(EnvironmentFinder(hosting), environment)),
             Verifiers(verifiers.hosted(VerifierFinder(judging), verifier)),
-            Policies(Discovered(find_policy, policy, Resolver[PolicyConfig]())),
+            Policies(Discovered(find_policy, Dialing(policy))),
             images,
             (hosting, judging),
         )

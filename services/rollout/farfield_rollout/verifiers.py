@@ -8,7 +8,7 @@ from farfield.verifier.v1.verifier_pb2 import Attempt, RewardPlan
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.discovery.finding import VerifierFinder
 from farfield_kernel.errors import Unavailable
-from farfield_rollout.endpoints import Discovered, Resolver, Written
+from farfield_rollout.endpoints import Dialing, Discovered, Written
 from farfield_rollout.replicas import Endpoints, Pool, Replicas
 from farfield_rollout.verifier import VerifierClient
 
@@ -48,5 +48,5 @@ def written(config: ClientConfig) -> Route:
 
 def hosted(finder: VerifierFinder, template: ClientConfig) -> Route:
     """As the services say themselves."""
-    resolver = Resolver[ClientConfig]()
-    return lambda plan: Discovered(partial(finder.find, plan), template, resolver)
+    dialing = Dialing(template)
+    return lambda plan: Discovered(partial(finder.find, plan), dialing)

@@ -1,8 +1,8 @@
 """How services are found."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from farfield_kernel.config import Config
 from farfield_kernel.discovery.contract import DEFAULT_LANE, Kind
@@ -27,6 +27,13 @@ class StaticDiscovery(Config):
     services: tuple[ListedService, ...] = ()
     """Asked what they host, so that several environment or verifier services may stand side by side. None:
     the addresses that the rest of the configuration names are taken as they are, and not asked."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [(one.kind, one.name or one.address) for one in self.services]
+        if twice := sorted({f"{kind} {name}" for kind, name in names if names.count((kind, name)) > 1}):
+            raise ValueError(f"{', '.join(twice)} is there twice: give each service a name of its own")
+        return self
 
 
 class KubernetesDiscovery(Config):

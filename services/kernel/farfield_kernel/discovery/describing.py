@@ -16,6 +16,7 @@ from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.discovery.contract import Kind
 from farfield_kernel.errors import FailedPrecondition, Unimplemented, translated
 
+_REFLECTION_SECONDS = 5.0
 _CONTRACTS = {Kind.ENVIRONMENT: env.DESCRIPTOR, Kind.VERIFIER: ver.DESCRIPTOR}
 
 
@@ -102,7 +103,7 @@ async def _reflected(opened: grpc.aio.Channel) -> list[str]:
     stub = reflection_pb2_grpc.ServerReflectionStub(opened)
     request = reflection_pb2.ServerReflectionRequest(list_services="*")
     try:
-        async for answer in stub.ServerReflectionInfo(iter([request])):
+        async for answer in stub.ServerReflectionInfo(iter([request]), timeout=_REFLECTION_SECONDS):
             return [service.name for service in answer.list_services_response.service]
     except grpc.RpcError:
         pass

@@ -127,6 +127,9 @@ class Hosting:
                 description = await self._ask(self.kind, dialed(template, service, replica))
             except FarfieldError as error:
                 problem, silent = str(error), not isinstance(error, FailedPrecondition)
+            except Exception as error:  # whatever a stranger answers, it hurts nobody else
+                log.exception("%s %s was asked what it hosts", self.kind, service.name)
+                problem = f"{type(error).__name__}: {error}"
             else:
                 return Host(service, description, asked=time.monotonic())
         return Host(service, None, problem, silent, time.monotonic())

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from farfield_kernel.config import parse
 from farfield_kernel.discovery.config import ListedService, StaticDiscovery
 from farfield_kernel.discovery.contract import Directory, Kind, Replica, Service
 from farfield_kernel.discovery.kubernetes import KubernetesDirectory
 from farfield_kernel.discovery.memory import MemoryDirectory
 from farfield_kernel.discovery.opening import opened
 from farfield_kernel.discovery.static import static_directory
+from farfield_kernel.errors import InvalidArgument
 
 
 class InMemory:
@@ -115,6 +117,12 @@ def test_a_static_list_keeps_its_order_and_splits_replicas() -> None:
     first, second = static_directory(listed).services(Kind.VERIFIER)
     assert (first.name, second.name) == ("z:1", "second")
     assert second.replicas == (Replica("a:1"), Replica("a:2"))
+
+
+def test_a_service_is_listed_once() -> None:
+    one = {"kind": "verifier", "address": "z:1"}
+    with pytest.raises(InvalidArgument, match="verifier z:1 is there twice"):
+        parse(StaticDiscovery, {"services": [one, one]}, "discovery")
 
 
 async def test_an_empty_static_list_discovers_nothing() -> None:

@@ -132,6 +132,13 @@ class TestEnvironments:
         assert REGISTRY.get_sample_value("farfield_discovery_service_answers", answers) == 0
         assert names(await EnvironmentFinder(town.hosting).find("cards")) == ["a"]
 
+    async def test_a_stranger_that_answers_nonsense_hurts_nobody_else(self, town: Town) -> None:
+        town.put("a", "cards")
+        town.put("odd", says=ValueError("not what was asked"))
+        assert names(await EnvironmentFinder(town.hosting).find("cards")) == ["a"]
+        with pytest.raises(Unavailable, match=r"odd \(ValueError: not what was asked\)"):
+            await EnvironmentFinder(town.hosting).find("mazes")
+
     async def test_a_service_without_replicas_is_silent(self, town: Town) -> None:
         town.directory.put(Service("a", Kind.ENVIRONMENT))
         with pytest.raises(Unavailable, match="no replica that is ready"):
