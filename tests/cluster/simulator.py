@@ -14,6 +14,7 @@ from aiohttp import web
 from tests.cluster import controllers
 from tests.cluster.api import Api
 from tests.cluster.authorization import Accounts
+from tests.cluster.kubectl import KUBECTL
 from tests.cluster.kubelet import NODE, ImaginaryKubelet, Kubelet
 from tests.cluster.resources import BY_KIND
 from tests.cluster.store import Store
@@ -31,7 +32,7 @@ class Cluster:
 
     def kubectl(self, *words: str, stdin: str = "", check: bool = True) -> str:
         """What the real kubectl writes."""
-        command = ["kubectl", "--kubeconfig", str(self.kubeconfig), *words]
+        command = [KUBECTL or "kubectl", "--kubeconfig", str(self.kubeconfig), *words]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
         return done.stdout

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.fixtures import NEEDS
+from tests.cluster.kubectl import KUBECTL, NO_KUBECTL
 from tests.containers.demo import IMAGES, Demo
 from tests.integration.chart.rendering import helms
 
@@ -16,7 +17,9 @@ def _missing() -> str:
     """Why containers cannot be run here, if they cannot."""
     if os.geteuid() != 0:
         return "pods are run by root alone"
-    for command in ("podman", "kubectl", "nsenter"):
+    if not KUBECTL:
+        return NO_KUBECTL
+    for command in ("podman", "nsenter"):
         if not shutil.which(command):
             return f"no {command} on PATH"
     if not helms():

@@ -108,14 +108,13 @@ class Pod:
 
     async def _keep(self, container: Container) -> int:
         """Restarts it as the pod's policy says; its last status."""
-        while True:
+        policy, code = self._pod["spec"]["restartPolicy"], 0
+        while not self._ending.is_set():
             code = await self._life(container)
-            policy = self._pod["spec"]["restartPolicy"]
             if self._ending.is_set() or policy == "Never" or (policy == "OnFailure" and not code):
-                return code
+                break
             await self._back_off(container)
-            if self._ending.is_set():
-                return code
+        return code
 
     async def _life(self, container: Container) -> int:
         known = self._identity.variables() | variables(self._store, self._pod, container.spec)

@@ -1,7 +1,6 @@
 """A release from its installation to its end: the real Helm and kubectl, at a simulator of the cluster's API
 (tests/cluster). No container runs: its pods are said to be ready."""
 
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from rendering import DEMO, NAMESPACE, of, template
 
 from tests.cluster.fixtures import cluster
+from tests.cluster.kubectl import KUBECTL, NO_KUBECTL
 from tests.cluster.releases import Release
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cluster"]
 
-pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl on PATH")
+pytestmark = pytest.mark.skipif(not KUBECTL, reason=NO_KUBECTL)
 
 REDIS_PASSWORD = ("get", "secret", "rl-redis", "--output", "jsonpath={.data.password}")
 

@@ -1,12 +1,12 @@
 """Clients of a simulated cluster."""
 
-import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cluster.fixtures import cluster
+from tests.cluster.kubectl import KUBECTL, NO_KUBECTL
 
 if TYPE_CHECKING:
     from kubernetes import client
@@ -19,8 +19,8 @@ __all__ = ["cluster"]
 @pytest.fixture
 def kubectl(cluster: "Cluster") -> "Cluster":
     """The cluster, where its `kubectl` method can be used."""
-    if not shutil.which("kubectl"):
-        pytest.skip("no kubectl on PATH")
+    if not KUBECTL:
+        pytest.skip(NO_KUBECTL)
     return cluster
 
 
