@@ -148,6 +148,9 @@ class TwinHosting:
         self.retired = asyncio.Event()
         self.asked = 0
         self.broken = False
+        self.ready = asyncio.Event()
+        """New servers wait for it."""
+        self.ready.set()
         self._url = url
 
     async def open(self) -> str:
@@ -155,6 +158,7 @@ class TwinHosting:
 
     async def serve(self, path: str, weights: Version) -> str:
         self.asked += 1
+        await self.ready.wait()
         if self.broken:
             raise FailedPrecondition("broken")
         return self._url

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
-from farfield_kernel.errors import FailedPrecondition, FarfieldError
+from farfield_kernel.errors import FailedPrecondition, FarfieldError, Unavailable
 from farfield_policy import meters
 from farfield_policy.engine import Requirement, Swapped, Version
-from farfield_policy.gate import Gate
+from farfield_policy.gate import SHUTTING_DOWN, Gate
 from farfield_policy.tgi.hosting import Hosting
 from farfield_policy.tgi.server import Server
 
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 _FIRST_REST, _LAST_REST = 60.0, 1800.0
 """Seconds before weights that did not come up are tried again: each try takes the old server down."""
 
+T = TypeVar("T")
 Open = Callable[[str, Version], Awaitable[Server]]
 """The server at a URL, of a version."""
 
@@ -31,17 +33,19 @@ class Succession:
         self._offer: tuple[str, Version] | None = None
         self._failed: Version | None = None
         self._rest, self._rested_at = _FIRST_REST, 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         gate.wanted = self._want
 
     async def offer(self, path: str, weights: Version) -> Swapped:
-        """What serves afterwards: the offered weights, or those before where they are not due."""
-        async with self._lock:
-            self._gate.check_open()
-            self._offer = (path, weights)
-            if not self._is_due(weights):
-                return Swapped(self._gate.server.version, 0.0, 0.0)
-            return await self._take(path, weights)
+        """What serves afterwards: the offered weights, or those before where they are not due. A change that
+        has begun is finished, whether the caller still waits for it or not."""
+        task = self._beside(self._consider(path, weights))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise Unavailable(SHUTTING_DOWN) from None
+            raise
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -62,6 +66,14 @@ class Succession:
     def _want(self, require: Requirement) -> None:
         if self._offer and require.met_by(self._offer[1]) and not self._lock.locked():
             self._beside(self._take_up())
+
+    async def _consider(self, path: str, weights: Version) -> Swapped:
+        async with self._lock:
+            self._gate.check_open()
+            self._offer = (path, weights)
+            if not self._is_due(weights):
+                return Swapped(self._gate.server.version, 0.0, 0.0)
+            return await self._take(path, weights)
 
     async def _take_up(self) -> None:
         async with self._lock:
@@ -110,10 +122,16 @@ class Succession:
         await old.close()
         await self._hosting.retire(old.url)
 
-    def _beside(self, work: Coroutine[None, None, None]) -> None:
+    def _beside(self, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            log.debug("beside: %s", task.exception())  # the caller has been told, if there still is one
 
     # Weights that did not come up
 

@@ -218,7 +218,7 @@ class TestWeights:
         (early,) = engine.submit([ask()])
         await wire.until_running(1)
         loading = asyncio.ensure_future(engine.load_weights("folder", Version("run", 1)))
-        (late,) = engine.submit([ask()])
+        (late,) = engine.submit([ask(require=Requirement("run", 1))])
         await asyncio.sleep(0.05)
         assert not loading.done()
         assert wire.running == 1
@@ -258,6 +258,33 @@ class TestWeights:
         assert error.reason == WEIGHTS_NOT_SERVED
         hosting.broken = False
         assert (await engine.load_weights("folder", Version("run", 2))).weights.version == 2
+
+    async def test_a_change_is_finished_without_whoever_asked_for_it(
+        self, tgi_wire: ModuleType, wire: Any, open_one: Callable[..., Any], ask: Ask
+    ) -> None:
+        """A caller's deadline must not leave the machine without a server."""
+        hosting = tgi_wire.TwinHosting(wire.url)
+        engine = await open_one(hosting)
+        hosting.ready.clear()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await engine.load_weights("folder", Version("run", 1))
+        (late,) = engine.submit([ask(require=Requirement("run", 1))])
+        hosting.ready.set()
+        assert (await late).run_id == "run"
+        assert hosting.asked == 1
+
+    async def test_closing_does_not_wait_for_a_server_that_comes_up(
+        self, tgi_wire: ModuleType, wire: Any, open_one: Callable[..., Any]
+    ) -> None:
+        hosting = tgi_wire.TwinHosting(wire.url)
+        engine = await open_one(hosting)
+        hosting.ready.clear()
+        loading = asyncio.ensure_future(engine.load_weights("folder", Version("run", 1)))
+        await asyncio.sleep(0.02)
+        await engine.close()
+        (error,) = await asyncio.gather(loading, return_exceptions=True)
+        assert isinstance(error, Unavailable)
 
 
 async def test_images_are_refused_by_a_model_without_eyes(engine: TgiEngine, ask: Ask) -> None:
