@@ -25,7 +25,9 @@ PLUGGED = """
 ARG BASE
 FROM ${BASE}
 COPY site /opt/plugin
+USER root
 RUN echo /opt/plugin > "$(echo /opt/venv/lib/python3*/site-packages)/plugin.pth"
+USER 10001:10001
 """
 
 
@@ -55,7 +57,7 @@ class Demo(Release):
         """The trainer's name, asked of the cluster's name server: its pods come and go."""
         (pod,) = self.pods("trainer")
         node = self.kubectl("get", "pod", pod, "--output", "jsonpath={.status.hostIP}")
-        return f"dns://{node}/rl-trainer.{NAMESPACE}.svc.cluster.local:50051"
+        return f"dns://{node}:53/rl-trainer.{NAMESPACE}.svc.cluster.local:50051"
 
     async def train(self, run_id: str, config: dict[str, Any]) -> pb.Run:
         """A run as it ends."""

@@ -17,13 +17,12 @@ from farfield_kernel.errors import (
 )
 from farfield_policy import meters
 from farfield_policy.decode import Broken, Decoder
-from farfield_policy.engine import Completion, Requirement, Version
+from farfield_policy.engine import SHUTTING_DOWN, Completion, Requirement, Version
 from farfield_policy.model import Model
 from farfield_policy.rows import Request
 
 log = logging.getLogger(__name__)
 
-SHUTTING_DOWN = "the policy service is shutting down"
 _EXPIRY_SECONDS = 0.1  # how often a busy thread looks for prompts that have waited too long
 
 

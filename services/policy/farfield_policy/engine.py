@@ -10,6 +10,8 @@ from farfield_kernel.errors import InvalidArgument
 from farfield_model.chat import Message
 from farfield_model.images import ImageFile
 
+SHUTTING_DOWN = "the policy service is shutting down"
+
 
 class FinishReason(enum.Enum):
     """Why a response ended."""

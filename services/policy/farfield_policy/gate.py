@@ -8,9 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from farfield_kernel.errors import WEIGHTS_NOT_SERVED, FailedPrecondition, FarfieldError, Unavailable
 from farfield_policy import meters
-from farfield_policy.engine import Requirement, Version
-
-SHUTTING_DOWN = "the policy service is shutting down"
+from farfield_policy.engine import SHUTTING_DOWN, Requirement, Version
 
 
 class Serving(Protocol):

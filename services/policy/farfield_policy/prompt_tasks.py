@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from farfield_kernel.batching import settle
 from farfield_kernel.errors import Exhausted, FarfieldError, PluginFailure, Unavailable
 from farfield_policy import meters
-from farfield_policy.engine import Completion, Prompt
-from farfield_policy.gate import SHUTTING_DOWN
+from farfield_policy.engine import SHUTTING_DOWN, Completion, Prompt
 
 log = logging.getLogger(__name__)
 

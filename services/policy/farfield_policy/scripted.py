@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from farfield_kernel.errors import FailedPrecondition, FarfieldError, InvalidArgument, Unavailable
 from farfield_model.chat import Content, Message
 from farfield_policy.engine import (
+    SHUTTING_DOWN,
     Capabilities,
     Completion,
     Description,
@@ -126,7 +127,7 @@ class ScriptedEngine:
             if obstacle is not None:
                 raise obstacle from None
         if self._closed:
-            raise Unavailable("the policy service is shutting down")
+            raise Unavailable(SHUTTING_DOWN)
 
     def _obstacle(self, prompt: Prompt) -> FarfieldError | None:
         if self._paused:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from farfield_kernel.errors import FailedPrecondition, FarfieldError, Unavailable
 from farfield_policy import meters
-from farfield_policy.engine import Requirement, Swapped, Version
-from farfield_policy.gate import SHUTTING_DOWN, Gate
+from farfield_policy.engine import SHUTTING_DOWN, Requirement, Swapped, Version
+from farfield_policy.gate import Gate
 from farfield_policy.tgi.hosting import Hosting
 from farfield_policy.tgi.server import Server
 
