@@ -22,7 +22,9 @@ TEMPLATE = (
 WORDS = ["<pad>", "<end>", "<system>", "<user>", "<assistant>", *"abcdefghijklmnopqrstuvwxyz"]
 
 
-def build_checkpoint(folder: Path, *, hidden: int = 32, layers: int = 2, seed: int = 0) -> Path:
+def build_checkpoint(
+    folder: Path, *, hidden: int = 32, layers: int = 2, seed: int = 0, tied: bool = False
+) -> Path:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -44,6 +46,7 @@ def build_checkpoint(folder: Path, *, hidden: int = 32, layers: int = 2, seed: i
         eos_token_id=1,
         pad_token_id=0,
         initializer_range=0.2,
+        tie_word_embeddings=tied,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder

@@ -27,7 +27,7 @@ _processes.set_forkserver_preload(
 
 
 @contextmanager
-def crew_of(size: int, kind: str, timeout_seconds: float = 30) -> Iterator[Crew]:
+def crew_of(size: int, kind: str, timeout_seconds: float = 100) -> Iterator[Crew]:
     config = TrainerConfig.model_validate({"parallel": {"kind": kind, "timeout_seconds": timeout_seconds}})
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -60,11 +60,11 @@ class Crew:
         self,
         channel: Channel,
         build: Build,
-        choose: Callable[[RunConfig], Kind],
+        kind_of: Callable[[RunConfig], Kind],
         timeout_seconds: float,
         end: Callable[[BaseException], NoReturn] = end_process,
     ) -> None:
-        self._channel, self._build, self._choose, self._end = channel, build, choose, end
+        self._channel, self._build, self.kind_of, self._end = channel, build, kind_of, end
         self._turn = threading.Lock()
         self._over = threading.Event()
         self._pulse = threading.Thread(
@@ -85,7 +85,7 @@ class Crew:
 
     def open(self, run: RunConfig) -> "Commander":
         """A learner on every rank, commanded by the one that is returned."""
-        kind = self._choose(run)
+        kind = self.kind_of(run)
         own = self.do(commands.opening(run, kind), lambda: self._build(run, kind))
         return Commander(self, own)
 

@@ -42,12 +42,12 @@ def commanded(
     """Rank 0's command of the others for the length of a block; `end` is what a lost rank leads to."""
     device, chosen = device_of(config.device, world), config.parallel
 
-    def choose(run: RunConfig) -> Kind:
+    def kind_of(run: RunConfig) -> Kind:
         return kind_for(chosen.kind, Path(run.base))
 
     with (
         joined(chosen, world, device) as channel,
-        Crew(channel, builder(channel, device), choose, chosen.timeout_seconds, end) as crew,
+        Crew(channel, builder(channel, device), kind_of, chosen.timeout_seconds, end) as crew,
     ):
         yield crew
 

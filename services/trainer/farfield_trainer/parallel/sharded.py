@@ -121,7 +121,7 @@ class Sharded(Replicated):
         for name, item in model.state_dict(keep_vars=True).items():
             if id(item) not in seen:
                 gathered = self.whole(item.detach())
-                seen[id(item)] = gathered.cpu() if self._channel.rank == 0 else gathered[:0]
+                seen[id(item)] = gathered.cpu() if self._channel.rank == 0 else torch.empty(0)
             whole[name] = seen[id(item)]
         if self._channel.rank:
             return False

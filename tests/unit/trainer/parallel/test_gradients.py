@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import build_checkpoint
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from sample_crews import alone, rl_run, sft_run, state_of
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_ENVIRONMENT, Trajectory
@@ -132,3 +134,22 @@ def test_of_images(pair: Crew, vision_checkpoint: Path, make_png: Callable[..., 
     talk += [SupervisedSample([("user", "d"), ("assistant", "e f")])] * 2
     run = sft_run(vision_checkpoint, optimizer=STILL, micro_batch_tokens=8)
     assert_same(pair, run, lambda learner: learner.fit(talk))
+
+
+def test_of_weights_that_are_there_twice(pair: Crew, checkpoint: Path, tmp_path: Path) -> None:
+    """Embeddings tied to the output head stay one weight, and are published as one."""
+    base = build_checkpoint(tmp_path / "base", tied=True)
+    talk = [SupervisedSample([("user", "d"), ("assistant", word)]) for word in ("e f", "g", "h i j")]
+    run = sft_run(base, optimizer=STILL, micro_batch_tokens=8)
+    assert_same(pair, run, lambda learner: learner.fit(talk))
+    pair.open(run).save_pretrained(tmp_path)
+    names = safe_open(tmp_path / "model.safetensors", "pt").keys()
+    assert names == safe_open(base / "model.safetensors", "pt").keys()
+    assert "lm_head.weight" not in names
+
+
+def test_of_bf16(pair: Crew, checkpoint: Path, make_episode: Callable[..., Trajectory]) -> None:
+    """The same passes, in the same arithmetic."""
+    episodes = [make_episode(([3, 4], [5 + place, 6], float(place)), name=str(place)) for place in range(4)]
+    run = rl_run(checkpoint, optimizer=STILL, precision="bf16", micro_batch_tokens=8, share_prefixes=False)
+    assert_same(pair, run, lambda learner: learner.update(episodes, {}))
