@@ -56,7 +56,9 @@ def group_advantages(
     group_turns: b and s are mean and deviation of the returns of all turns in the group.
     group_episodes: of the episodes' returns, an episode's return being that of its first turn.
     leave_one_out: b is the mean of the other episodes' returns; an episode alone in its group gets 0.
-    s is the population deviation plus a small constant, and 1 without `normalize`.
+    s is the population deviation plus a small constant, and 1 without `normalize`. With `normalize`, a group
+    whose compared returns are all the same has advantages of 0: later turns of its episodes may differ from
+    b, and a deviation of nothing would make millions of that.
     """
     episode_of = np.repeat(np.arange(len(lengths)), lengths)
     group_of = groups[episode_of]
@@ -73,7 +75,8 @@ def group_advantages(
     if not normalize:
         return centred
     variance = np.bincount(owners, weights=(values - mean[owners]) ** 2) / np.maximum(count, 1)
-    return centred / (np.sqrt(variance)[group_of] + EPSILON)
+    deviation = np.sqrt(variance)[group_of]
+    return np.where(deviation > EPSILON, centred / (deviation + EPSILON), 0.0)
 
 
 def within_turn_returns(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from farfield_trainer.learning import advantages as adv
@@ -81,9 +81,18 @@ def test_group_advantages(episodes: list[list[float]], seed: int, baseline: str,
             others = [episodes[other][0] for other in peers if other != mine]
             center = np.mean(others) if others else None
         scale = np.std(compared) + 1e-6 if normalize else 1.0
+        assume(not 1e-8 < np.std(compared) < 1e-4)
+        if normalize and np.std(compared) <= 1e-6:
+            center = None
         expected += [0.0 if center is None else (value - center) / scale for value in episode]
     actual = adv.group_advantages(returns, lengths, groups, baseline, normalize)
     np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6 if not normalize else 1e-3)
+
+
+def test_episodes_that_earned_the_same_teach_nothing_whatever_their_turns_earned() -> None:
+    returns, lengths = np.array([-3.0, -2.0, -3.0, -1.0]), np.array([2, 2])
+    advantages = adv.group_advantages(returns, lengths, np.zeros(2, int), "group_episodes", True)
+    assert advantages.tolist() == [0, 0, 0, 0]
 
 
 def test_returns_within_turns() -> None:
