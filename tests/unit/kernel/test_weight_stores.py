@@ -4,6 +4,7 @@ import errno
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def remote(remote_url: str) -> RemoteStore:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(item.name for item in folder.iterdir())
+    return sorted(item.name for item in folder.iterdir() if item.is_dir())
 
 
 class TestRemote:
@@ -165,7 +166,7 @@ class TestRemote:
         bucket.write("model.safetensors", b"torn")
         with pytest.raises(DataLoss, match=r"model\.safetensors is not what was published"):
             cache.fetch(put.path)
-        (partial,) = (tmp_path / "cache").iterdir()
+        (partial,) = (tmp_path / "cache").glob("*.partial")
         kept = partial / "tokenizer" / "vocab.json"
         os.utime(kept, (7, 7))
         bucket.write("model.safetensors", whole)
@@ -210,6 +211,17 @@ class TestRemote:
         assert files(tmp_path / "cache") == [folder.name]
 
 
+def test_two_that_share_a_folder_download_one_after_the_other(tmp_path: Path, make: Make) -> None:
+    """Each makes room, and would take what the other has half of."""
+    store = RemoteStore((tmp_path / "bucket").as_uri(), "run")
+    puts = [store.put(make(version)) for version in range(8)]
+    caches = [WeightCache(tmp_path / "cache", keep=1) for _ in puts]
+    with ThreadPoolExecutor(len(puts)) as threads:
+        found = list(threads.map(lambda pair: pair[0].fetch(pair[1].path), zip(caches, puts, strict=True)))
+    assert [one.digest for one in found] == [put.digest for put in puts]
+    assert len(files(tmp_path / "cache")) == 1
+
+
 def test_a_manifest_reaches_no_file_outside(tmp_path: Path, make: Make, cache: WeightCache) -> None:
     put = RemoteStore(tmp_path.as_uri(), "run").put(make(1))
     manifest = tmp_path / "run" / "000001" / MANIFEST
@@ -227,7 +239,7 @@ def test_a_url_needs_a_folder_to_be_downloaded_to(make: Make, tmp_path: Path) ->
 def test_a_cache_that_cannot_be_written_says_so(make: Make, tmp_path: Path) -> None:
     put = RemoteStore(tmp_path.as_uri(), "run").put(make(1))
     (tmp_path / "full").write_text("no folder")
-    with pytest.raises(Exhausted, match="give weights_cache more room"):
+    with pytest.raises(Exhausted, match="give weights_cache a folder that can"):
         WeightCache(tmp_path / "full").fetch(put.path)
 
 

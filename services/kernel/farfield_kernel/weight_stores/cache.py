@@ -1,9 +1,12 @@
 """The reader's end: versions of an object store in a local folder, verified, the latest used kept."""
 
+import fcntl
 import logging
 import os
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +17,11 @@ from farfield_kernel.weights import MANIFEST, Manifest, Weights, sum_of, verify
 log = logging.getLogger(__name__)
 
 PARTIAL = ".partial"
+_LOCK = ".lock"
 
 
 class WeightCache:
-    """Of one process; `keep` is the most versions on disk, one that is coming included."""
+    """`keep` is the most versions in `folder`, one that is coming included."""
 
     def __init__(self, folder: Path | None, keep: int = 2) -> None:
         self._folder, self._keep = folder, keep
@@ -28,20 +32,20 @@ class WeightCache:
         of a URL only what is not here yet is downloaded. DataLoss names the file that is torn."""
         if not is_url(address):
             return verify(Path(address))
-        with self._one_at_a_time:
-            return self._fetch(address)
-
-    def _fetch(self, url: str) -> Weights:
         if self._folder is None:
             raise FailedPrecondition(
-                f"{url} has to be downloaded: set weights_cache to a folder with room for it"
+                f"{address} has to be downloaded: set weights_cache to a folder with room for it"
             )
+        with self._one_at_a_time, _locked(self._folder):
+            return self._fetch(address, self._folder)
+
+    def _fetch(self, url: str, folder: Path) -> Weights:
         bucket = Bucket(url)
         data = bucket.read(MANIFEST)
         if data is None:
             raise NotFound(f"{url} holds no sealed weights: {MANIFEST} is missing")
         manifest = Manifest.read(data, f"{url}/{MANIFEST}")
-        target = self._folder / f"{manifest.version:06d}-{manifest.digest[:16]}"
+        target = folder / f"{manifest.version:06d}-{manifest.digest[:16]}"
         if target.is_dir():
             return _still_whole(target)
         return self._download(bucket, manifest, data, target)
@@ -70,6 +74,21 @@ class WeightCache:
         )
         for item in [*whole[: max(0, len(whole) - self._keep + 1)], *(set(others) - set(whole))]:
             shutil.rmtree(item)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """While another process downloads into the same folder, this one waits."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / _LOCK).open("a")
+    except OSError as error:
+        raise Exhausted(
+            f"{folder} cannot be written: {error}; give weights_cache a folder that can"
+        ) from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _still_whole(folder: Path) -> Weights:
