@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from farfield_kernel.queue.opening import connect
 from farfield_kernel.server import Mount
@@ -18,6 +19,14 @@ from farfield_policy.vllm.config import VllmConfig
 from farfield_policy.weights_watch import WeightsWatch, show
 
 
+class Door(Protocol):
+    """What else serves the engine, beside gRPC."""
+
+    async def serve(self) -> None: ...
+
+    def refuse(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What a server mounts and runs beside it, and the engine behind it."""
@@ -27,9 +36,13 @@ class Service:
     background: tuple[Callable[[], Awaitable[None]], ...]
 
     drain_seconds: float
+    doors: tuple[Door, ...] = ()
+    """They serve in the background."""
 
     async def drain(self) -> None:
         """Gives running responses their time to finish; the rest is told UNAVAILABLE."""
+        for door in self.doors:
+            door.refuse()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.drain_seconds):
                 await self.engine.pause(drain=True)
@@ -44,9 +57,10 @@ async def assembled(config: PolicyConfig) -> AsyncIterator[Service]:
     cache = WeightCache(config.weights_cache, config.weights_cached)
     drain_seconds = config.server.drain_seconds
     try:
-        doors = _further_doors(config, engine)
+        doors = _doors(config, engine)
+        served = tuple(door.serve for door in doors)
         if not config.queue_url:
-            yield Service(mount(engine, cache), engine, doors, drain_seconds)
+            yield Service(mount(engine, cache), engine, served, drain_seconds, doors)
             return
         queue = connect(config.queue_url)
         try:
@@ -54,20 +68,19 @@ async def assembled(config: PolicyConfig) -> AsyncIterator[Service]:
                 engine, cache, queue, config.lane, config.watch_seconds, config.retry_seconds
             )
             await watch.catch_up()
-            yield Service(mount(engine, cache), engine, (watch.follow, *doors), drain_seconds)
+            yield Service(mount(engine, cache), engine, (watch.follow, *served), drain_seconds, doors)
         finally:
             await queue.close()
     finally:
         await engine.close()
 
 
-def _further_doors(config: PolicyConfig, engine: Engine) -> tuple[Callable[[], Awaitable[None]], ...]:
-    """What else serves the engine, beside gRPC."""
+def _doors(config: PolicyConfig, engine: Engine) -> tuple[Door, ...]:
     if config.tgi_server is None or not isinstance(config.engine, TorchConfig):
         return ()
     from farfield_policy.tgi_server.server import TgiServer
 
-    return (TgiServer(engine, config.engine.model, config.tgi_server, config.server).serve,)
+    return (TgiServer(engine, config.engine.model, config.tgi_server, config.server),)
 
 
 async def open_engine(config: PolicyConfig) -> Engine:

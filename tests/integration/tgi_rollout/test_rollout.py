@@ -135,6 +135,22 @@ async def test_the_next_gateway_adopts_the_newest_that_works_and_deletes_the_res
         await until(api, "v1")
 
 
+async def test_a_changed_template_brings_up_the_same_weights_anew(
+    hosting: Open, api: ClusterApi, template: Path, models: Callable[[str], str]
+) -> None:
+    async with hosting() as before:
+        await before.retire(await before.open())
+        served = await before.serve(models("one"), ONE)
+        await until(api, "v1")
+    template.write_text(template.read_text().replace("tgi:3.3.7", "tgi:3.3.8"))  # noqa: ASYNC240
+    async with hosting() as now:
+        assert await now.open() != served
+        assert now.version == ONE
+        await until(api, "v1")
+    [deployment] = await ours(api, DEPLOYMENTS)
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "tgi:3.3.8"
+
+
 async def test_a_model_that_is_no_longer_configured_is_not_adopted(
     hosting: Open, api: ClusterApi, models: Callable[[str], str]
 ) -> None:

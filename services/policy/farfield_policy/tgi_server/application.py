@@ -9,10 +9,11 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from farfield_kernel.errors import Unavailable
 from farfield_policy.engine import Engine
 from farfield_policy.tgi_server import answers, meters
 from farfield_policy.tgi_server.chat import Chatting
-from farfield_policy.tgi_server.errors import invalid, overloaded
+from farfield_policy.tgi_server.errors import TgiError, invalid, overloaded
 from farfield_policy.tgi_server.generation import Generation
 from farfield_policy.tgi_server.http import answered, body_of, entitled, stream
 from farfield_policy.tgi_server.requests import Chat, Compatible, Generate
@@ -43,6 +44,8 @@ class Routes:
         self._text = text
         self._offer = offer
         self._running = 0
+        self.draining = False
+        """Refuses what comes from now on."""
         self.generation = Generation(engine, text, offer.limits)
         self._chatting = Chatting(self.generation, text, offer.model_id, f"{VERSION}-{ROUTER}")
 
@@ -117,6 +120,8 @@ class Routes:
         return web.json_response({"object": "list", "data": [model]})
 
     async def health(self, request: web.Request) -> web.StreamResponse:
+        if self.draining:
+            raise TgiError(503, "healthcheck", "unhealthy")
         return web.Response()
 
     async def _whole(self, request: Generate, listed: bool = False) -> web.StreamResponse:
@@ -151,6 +156,8 @@ class Routes:
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
+        if self.draining:
+            raise Unavailable("the server is shutting down")
         if self._running >= self._offer.max_concurrent_requests:
             raise overloaded()
         self._running += 1

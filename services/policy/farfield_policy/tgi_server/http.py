@@ -30,7 +30,9 @@ async def body_of(request: web.Request, model: type[B]) -> B:
     raw = await request.read()
     try:
         data = json.loads(raw)
-    except ValueError as error:
+        if b"\\ud" in raw.lower():  # half of a pair of escapes is no character
+            json.dumps(data, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise web.HTTPBadRequest(text=f"the request body is not JSON: {error}") from None
     try:
         return model.model_validate(data)

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=1 << 32)]
+Whole = Annotated[int, Field(ge=-(1 << 31), lt=1 << 31)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 64)]
 
 
@@ -28,7 +29,7 @@ class Parameters(Body):
     seed: Seed | None = None
     stop: list[str] = []
     temperature: float | None = None
-    top_k: int | None = None
+    top_k: Whole | None = None
     top_n_tokens: Count | None = None
     top_p: float | None = None
     truncate: Count | None = None
@@ -85,7 +86,9 @@ class Chat(Body):
     messages: list[ChatMessage]
     frequency_penalty: float | None = None
     logprobs: bool | None = None
-    max_tokens: Count | None = None
+    max_tokens: Count | None = Field(
+        default=None, validation_alias=AliasChoices("max_tokens", "max_completion_tokens")
+    )
     n: Count | None = None
     presence_penalty: float | None = None
     response_format: Any = None

@@ -24,28 +24,28 @@ class TgiServer:
     """Serves as long as the service runs."""
 
     def __init__(self, engine: Engine, folder: str, config: TgiServerConfig, server: ServerConfig) -> None:
-        self._engine = engine
-        self._text = Text(folder)
-        self._config = config
-        self._server = server
         self._offer = offer(engine, folder, config, server.token)
+        self._routes = Routes(engine, Text(folder), self._offer)
+        self._host, self._port = config.host or server.host, config.port
+        self._tls = server.tls.server_context() if server.tls else None
 
     async def serve(self) -> None:
         """Listens until cancelled."""
-        async with listening(
-            self._engine,
-            self._text,
-            self._offer,
-            host=self._config.host or self._server.host,
-            port=self._config.port,
-            tls=self._server.tls.server_context() if self._server.tls else None,
-        ) as address:
+        app = application(self._routes, self._offer)
+        async with _listening(app, self._host, self._port, self._tls) as address:
             log.info(
                 "serving the protocol of text-generation-inference on %s",
                 address,
                 extra={"tgi_port": int(address.rpartition(":")[2])},
             )
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._routes.generation.close()
+
+    def refuse(self) -> None:
+        """Takes nothing more, and says so to health checks; what runs goes on."""
+        self._routes.draining = True
 
 
 def offer(engine: Engine, folder: str, config: TgiServerConfig, token: str = "") -> Offer:
@@ -67,28 +67,26 @@ def offer(engine: Engine, folder: str, config: TgiServerConfig, token: str = "")
 
 @asynccontextmanager
 async def listening(
-    engine: Engine,
-    text: Text,
-    terms: Offer,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    tls: ssl.SSLContext | None = None,
-    middlewares: Sequence[Middleware] = (),
+    engine: Engine, text: Text, terms: Offer, middlewares: Sequence[Middleware] = ()
 ) -> AsyncIterator[str]:
-    """Serves for the length of a block; yields the base URL."""
+    """Serves on a free port for the length of a block; yields the base URL."""
     routes = Routes(engine, text, terms)
-    runner = web.AppRunner(
-        application(routes, terms, middlewares),
-        handler_cancellation=True,
-        access_log=None,
-        shutdown_timeout=1,
-    )
+    try:
+        async with _listening(application(routes, terms, middlewares), "127.0.0.1", 0) as address:
+            yield address
+    finally:
+        routes.generation.close()
+
+
+@asynccontextmanager
+async def _listening(
+    app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, ssl_context=tls)
-        await site.start()
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
         shown = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104
         yield f"{'https' if tls else 'http'}://{shown}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
-        routes.generation.close()

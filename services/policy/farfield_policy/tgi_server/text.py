@@ -81,7 +81,7 @@ class Text:
         said = [{"role": message.role, "content": self._content(message)} for message in messages]
         try:
             text = self._template.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
-        except TemplateError as error:
+        except (TemplateError, TypeError, ValueError) as error:  # a template may trip over anything
             raise invalid(f"the chat template refuses these messages: {error}") from error
         urls = [url for message in messages for url in message.image_urls]
         return str(text) if self._pictures is None else self._pictures.written(str(text), urls)

@@ -9,6 +9,8 @@ from farfield_policy.tgi_server.errors import invalid
 from farfield_policy.tgi_server.requests import Parameters
 
 _USUAL_NEW_TOKENS = 1024
+_SMALLEST, _LARGEST = 2**-126, 2.0**127
+"""Temperatures that the engine's numbers of 32 bits hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def _seeds(parameters: Parameters) -> tuple[int, ...]:
 
 
 def _ranges(given: Parameters) -> Iterator[str]:
-    if given.temperature is not None and not 0 < given.temperature < float("inf"):
+    if given.temperature is not None and not _SMALLEST <= given.temperature <= _LARGEST:
         yield "`temperature` must be strictly positive"
     if given.repetition_penalty is not None and given.repetition_penalty <= 0:
         yield "`repetition_penalty` must be strictly positive"

@@ -34,6 +34,10 @@ async def test_a_chat_is_a_prompt_with_one_begin(http: httpx2.AsyncClient) -> No
     assert (answer["model"], choice["finish_reason"]) == ("toy", "length")
 
 
+async def test_the_limit_goes_by_two_names(http: httpx2.AsyncClient) -> None:
+    assert (await chat(http, max_completion_tokens=3)).json()["usage"]["completion_tokens"] == 3
+
+
 async def test_temperature_zero_is_greedy(http: httpx2.AsyncClient) -> None:
     said = [(await chat(http, max_tokens=8, temperature=0.0)).json() for _ in range(2)]
     one, two = (answer["choices"][0]["message"]["content"] for answer in said)
@@ -55,6 +59,7 @@ async def test_a_streamed_chat_says_the_same_and_ends(http: httpx2.AsyncClient) 
 @pytest.mark.parametrize(
     ("body", "says"),
     [
+        ({"messages": []}, "the chat template refuses these messages"),
         ({"n": 2}, "`n` must be 1"),
         ({"tools": [{"type": "function"}]}, "`tools` are not supported"),
         ({"presence_penalty": 1.0}, "`presence_penalty`"),

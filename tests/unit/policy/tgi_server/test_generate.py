@@ -16,6 +16,7 @@ from farfield_policy.torch_engine import TorchEngine, open_engine
 
 Json = dict[str, Any]
 HELLO = "hello there"
+JSON = {"Content-Type": "application/json"}
 
 
 async def ask(http: httpx2.AsyncClient, inputs: str = HELLO, **parameters: Any) -> Json:
@@ -176,7 +177,11 @@ async def test_what_the_server_says_of_itself(http: httpx2.AsyncClient) -> None:
         ({"json": {"inputs": "a" * 300}}, 422, "less than 255 tokens. Given: 301"),
         ({"json": {"inputs": 3}}, 422, "inputs: Input should be a valid string"),
         ({"json": {"inputs": "a", "parameters": {"seed": -1}}}, 422, "parameters.seed"),
-        ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "not JSON"),
+        ({"json": {"inputs": "a", "parameters": {"top_k": 1 << 31}}}, 422, "parameters.top_k"),
+        ({"json": {"inputs": "a", "parameters": {"max_new_tokens": 1 << 32}}}, 422, "max_new_tokens"),
+        ({"content": b"[" * 100_000, "headers": JSON}, 400, "not JSON"),
+        ({"content": b'{"inputs": "\\uD800"}', "headers": JSON}, 400, "surrogates not allowed"),
+        ({"content": b"{", "headers": JSON}, 400, "not JSON"),
         ({"content": b"inputs=a", "headers": {"Content-Type": "text/plain"}}, 415, "application/json"),
         ({"json": {"inputs": "a" * 2_000_001}}, 413, "2000000"),
         ({"json": {}, "path": "/nowhere"}, 404, "Not Found"),

@@ -38,6 +38,11 @@ async def test_the_service_serves_it_beside_grpc(spoken: Path, caplog: pytest.Lo
         serving = asyncio.ensure_future(serve())
         url = await address_of(serving, caplog)
         assert (await client.get(f"{url}/info")).json()["model_id"] == str(spoken)
+        await service.drain()
+        drained = await client.get(f"{url}/health")
+        assert (drained.status_code, drained.json()["error_type"]) == (503, "healthcheck")
+        refused = await client.post(f"{url}/generate", json={"inputs": "a"})
+        assert (refused.status_code, refused.json()["error_type"]) == (503, "unavailable")
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
         with pytest.raises(httpx2.ConnectError):

@@ -1,6 +1,9 @@
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
 
 from farfield_policy.tgi_server.errors import TgiError
 from farfield_policy.tgi_server.requests import Generate, Parameters
@@ -13,6 +16,8 @@ LIMITS = Limits(max_input_tokens=20, max_total_tokens=30, max_best_of=2, max_sto
     ("given", "says"),
     [
         ({"temperature": 0.0}, "`temperature` must be strictly positive"),
+        ({"temperature": 1e300}, "`temperature` must be"),
+        ({"temperature": float("nan")}, "`temperature` must be"),
         ({"top_p": 1.0}, "`top_p` must be > 0.0 and < 1.0"),
         ({"top_k": 0}, "`top_k` must be strictly positive"),
         ({"typical_p": 1.0}, "`typical_p` must be"),
@@ -87,3 +92,35 @@ def test_each_answer_of_several_has_a_seed_of_its_own() -> None:
     seeds = plan(Parameters(best_of=2, do_sample=True), 1, LIMITS).seeds
     assert len(set(seeds)) == 2
     assert plan(Parameters(seed=7), 1, LIMITS).seeds == (7,)
+
+
+NUMBERS = st.none() | st.floats(0, 2) | st.floats()
+GIVEN = st.fixed_dictionaries(
+    {},
+    optional={
+        "best_of": st.none() | st.integers(0, 4),
+        "do_sample": st.booleans(),
+        "max_new_tokens": st.none() | st.integers(0, 40),
+        "seed": st.none() | st.integers(0, 2**64 - 1),
+        "stop": st.lists(st.text(max_size=2), max_size=5),
+        "temperature": NUMBERS,
+        "top_k": st.none() | st.integers(1, 50) | st.integers(-(2**31), 2**31 - 1),
+        "top_p": NUMBERS,
+    },
+)
+
+
+@drawn(GIVEN, st.integers(0, 40), st.booleans())
+def test_what_is_not_refused_is_sampling_that_the_engine_takes(
+    given: dict[str, Any], tokens: int, streams: bool
+) -> None:
+    try:
+        parameters = Parameters(**given)
+        check(parameters, LIMITS, streams)
+        planned = plan(parameters, tokens, LIMITS)
+    except TgiError:
+        return
+    planned.sampling.validate()
+    assert planned.samples == (planned.sampling.temperature > 0)
+    assert np.float32(planned.sampling.temperature) < np.inf
+    assert 1 <= planned.sampling.max_new_tokens <= LIMITS.max_total_tokens - tokens
