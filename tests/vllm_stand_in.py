@@ -62,12 +62,17 @@ class VllmStandIn:
         deterministic: bool = False,
     ) -> None:
         self.checkpoint, self.key = checkpoint, key
+        self.device = "cuda"
         self.processed, self.updates, self.adapters_allowed = processed, updates, adapters
         self.faults: list[Fault] = []
         self.asked: list[tuple[str, JSON]] = []
         self.hold = asyncio.Event()
         """While it is not set completions are drawn and not yet answered."""
         self.hold.set()
+        self.loads = asyncio.Event()
+        """While it is not set weights are not loaded."""
+        self.loads.set()
+        self.loading = False
         self.running = 0
         self.disturbed = 0
         """Completions that ran while weights were loaded."""
@@ -135,6 +140,8 @@ class VllmStandIn:
         }
         posts: dict[str, Callable[[JSON], Awaitable[JSON]]] = {"/v1/completions": self._complete}
         if self.updates:
+            config = {"device_config": {"device": self.device}}
+            gets["/server_info"] = lambda: {"vllm_config": config}
             gets["/weight_info"] = lambda: {"weight_version": self.label}
             posts |= {
                 "/pause": self._pause,
@@ -245,6 +252,9 @@ class VllmStandIn:
         path = data["kwargs"]["weights_path"]
         self.disturbed += self.running
         self._changes += 1
+        self.loading = True
+        await self.loads.wait()
+        self.loading = False
         try:
             if self._torn:
                 raise Refused(500, "a tensor is not where it was")

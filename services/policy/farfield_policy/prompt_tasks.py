@@ -43,7 +43,7 @@ class PromptTasks:
         else:
             task = asyncio.create_task(self._run(prompt, future))
             self._tasks[task] = future
-            future.add_done_callback(lambda done: task.cancel() if done.cancelled() else None)
+            future.add_done_callback(lambda done: task.cancel() if done.cancelled() else done.exception())
             task.add_done_callback(self._forget)
             meters.queued.set(len(self._tasks))
         return future

@@ -113,8 +113,9 @@ class VllmEngine:
 
     async def close(self) -> None:
         """The server is left as it is."""
-        await self.weights.close()
+        await self._gate.close()
         await self._prompts.close()
+        await self.weights.close()
         await self._server.close()
 
     async def _answer(self, prompt: Prompt) -> Completion:
@@ -200,8 +201,9 @@ async def open_engine(config: VllmConfig) -> VllmEngine:
     server = Server(remote, config.load_seconds)
     try:
         await await_server(server, config.start_seconds)
-        found = await probe(server, config.model, [eos_ids[0], eos_ids[0]])
-        engine = VllmEngine(config, server, found, chat, eos_ids, _vocabulary(config.tokenizer, tokenizer))
+        vocabulary, tied = _of_model(config.tokenizer, tokenizer)
+        found = await probe(server, config.model, [eos_ids[0], eos_ids[0]], tied)
+        engine = VllmEngine(config, server, found, chat, eos_ids, vocabulary)
         await engine.weights.adopt()
     except BaseException:
         await server.close()
@@ -209,9 +211,10 @@ async def open_engine(config: VllmConfig) -> VllmEngine:
     return engine
 
 
-def _vocabulary(path: str, tokenizer: Any) -> int:
-    """How many ids the model knows; the tokenizer's where there is a tokenizer alone."""
+def _of_model(path: str, tokenizer: Any) -> tuple[int, bool]:
+    """How many ids the model knows, and whether its embeddings are tied; of a tokenizer alone its own ids."""
     try:
-        return int(AutoConfig.from_pretrained(path).get_text_config().vocab_size)
+        text = AutoConfig.from_pretrained(path).get_text_config()
     except (OSError, ValueError):
-        return len(tokenizer)
+        return len(tokenizer), False
+    return int(text.vocab_size), bool(text.tie_word_embeddings)

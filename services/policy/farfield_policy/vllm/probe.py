@@ -50,12 +50,13 @@ async def await_server(server: Server, seconds: float) -> None:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def probe(server: Server, model: str, prompt: list[int]) -> Found:
-    """`prompt`: any two ids. FailedPrecondition where the server cannot serve this engine at all."""
+async def probe(server: Server, model: str, prompt: list[int], tied: bool) -> Found:
+    """`prompt`: any two ids. `tied`: the model's output layer is its embedding. FailedPrecondition where the
+    server cannot serve this engine at all."""
     card = await server.card(model)
     if card.max_context < 2:
         raise FailedPrecondition(f"{server.url} does not say how many tokens its context holds")
-    in_place = await server.can_change_weights()
+    in_place = await _changes_weights(server, tied)
     if in_place:
         await _end_change(server)
     found = Found(
@@ -68,6 +69,19 @@ async def probe(server: Server, model: str, prompt: list[int]) -> Found:
     )
     _tell(server.url, found)
     return found
+
+
+async def _changes_weights(server: Server, tied: bool) -> bool:
+    if not await server.can_change_weights():
+        log.warning(
+            "the server has no endpoints for new weights: use vLLM 0.27 or newer with VLLM_SERVER_DEV_MODE=1"
+        )
+        return False
+    if tied and await server.device() == "cpu":
+        # It packs a copy of the output layer, which the reload of an embedding leaves alone (vLLM 0.32).
+        log.warning("vLLM on a CPU does not change all weights of a model whose embeddings are tied")
+        return False
+    return True
 
 
 async def _end_change(server: Server) -> None:
@@ -102,8 +116,4 @@ def _tell(url: str, found: Found) -> None:
         log.warning(
             "the server's logprobs are the model's own, so only temperature 1 or 0 without top-k and top-p "
             "is served; start it with --logprobs-mode processed_logprobs for all of them"
-        )
-    if not found.in_place:
-        log.warning(
-            "the server has no endpoints for new weights: use vLLM 0.27 or newer with VLLM_SERVER_DEV_MODE=1"
         )

@@ -81,6 +81,15 @@ class Server:
         paths = ("/pause", "/resume", "/collective_rpc", "/update_weight_version")
         return all([await self._remote.answers(path) for path in paths])
 
+    async def device(self) -> str:
+        """What it computes on, as far as it says."""
+        try:
+            said = await self._remote.get("/server_info?config_format=json")
+        except NotFound:
+            return ""
+        config = said.get("vllm_config", {}) if isinstance(said, dict) else {}
+        return str(config.get("device_config", {}).get("device", "")) if isinstance(config, dict) else ""
+
     async def can_change_adapters(self) -> bool:
         return await self._remote.answers("/v1/load_lora_adapter")
 

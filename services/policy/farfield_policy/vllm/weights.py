@@ -67,12 +67,16 @@ class ServerWeights:
 
     async def change(self, path: str, weights: Version) -> float:
         """The seconds that generation stood still. Whatever fails, what served before serves on, or nothing
-        does."""
+        does. A change that has begun is finished, whether the caller still waits for it or not."""
+        task = asyncio.create_task(self._change(Label.of(weights, _whole_path(path))))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(task)
+
+    async def _change(self, new: Label) -> float:
         async with self._changing:
             self.gate.check_open()
             if self._restoring:
                 raise Unavailable("the vLLM server gets its former weights first; try again later")
-            new = Label.of(weights, _whole_path(path))
             if _holds_adapter(new.path):
                 return await self._change_adapter(new)
             return await self._change_whole(new)
@@ -104,10 +108,12 @@ class ServerWeights:
         return sum(served.running for served in (self.gate.server, *self._leaving))
 
     async def close(self) -> None:
-        await self.gate.close()
-        for task in self._beside:
+        """Waits for a change that has begun: half of one would leave the server with nothing."""
+        async with self._changing:
+            tasks = list(self._beside)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._beside, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -120,8 +126,8 @@ class ServerWeights:
     async def _change_whole(self, new: Label) -> float:
         if not self._found.in_place:
             raise FailedPrecondition(
-                "the vLLM server cannot be given weights (capabilities.weight_update is NONE); start vLLM "
-                "0.27 or newer with VLLM_SERVER_DEV_MODE=1"
+                "the vLLM server cannot be given weights (capabilities.weight_update is NONE, and the "
+                "log says why); start vLLM 0.27 or newer with VLLM_SERVER_DEV_MODE=1"
             )
         await asyncio.to_thread(check_alike, Path(new.path), Path(self._whole.path))
         former = self.gate.server

@@ -1,6 +1,8 @@
 """The engine before a stand-in for a vLLM server: what it draws is what our own engine draws."""
 
 import asyncio
+import json
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -108,6 +110,20 @@ async def test_a_server_without_the_endpoints_cannot_be_given_weights(
         with pytest.raises(FailedPrecondition, match="--enable-lora"):
             await engine.load_weights(str(adapters[0]), Version("run", 1))
         assert (await outcome(engine, ask())).response_ids
+
+
+@pytest.mark.parametrize(("device", "update"), [("cpu", "none"), ("cuda", "disk")])
+async def test_weights_that_a_server_would_change_by_half_are_not_changed(
+    checkpoint: Path, tmp_path: Path, vllm_stand_in: ModuleType, open_one: Any, device: str, update: str
+) -> None:
+    tied = shutil.copytree(checkpoint, tmp_path / "tied")
+    config = json.loads((tied / "config.json").read_bytes())
+    (tied / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
+    server = vllm_stand_in.VllmStandIn(checkpoint)
+    server.device = device
+    async with server:
+        engine = await open_one(server, tokenizer=str(tied))
+        assert engine.describe().capabilities.weight_update.value == update
 
 
 PICTURE = ImageFile.of(b"picture")

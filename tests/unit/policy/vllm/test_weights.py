@@ -90,6 +90,25 @@ async def test_a_change_waits_for_running_responses_and_lets_nobody_in(
     assert {done.spans[0].version for done in await asyncio.gather(*engine.submit(PROMPTS))} == {1}
 
 
+@pytest.mark.parametrize("closing", [False, True])
+async def test_a_change_that_has_begun_is_finished(
+    engine: VllmEngine, server: Any, open_one: Any, folders: list[Path], closing: bool
+) -> None:
+    """Whoever leaves: half of one would leave the server with nothing."""
+    server.loads.clear()
+    change = asyncio.create_task(engine.load_weights(str(folders[0]), ONE))
+    await until(lambda: server.loading)
+    if not closing:
+        change.cancel()
+    ending = asyncio.create_task(engine.close())
+    await asyncio.sleep(0.02)
+    assert not ending.done()
+    server.loads.set()
+    await ending
+    assert change.cancelled() or (await change).weights == ONE
+    assert (await open_one(server)).describe().weights == ONE
+
+
 async def test_a_prompt_waits_for_its_weights(engine: VllmEngine, folders: list[Path]) -> None:
     prompt = Prompt(Sampling(3, 1.0), [5, 6], require=Requirement("run", 1, "digest1"))
     (waiting,) = engine.submit([prompt])
