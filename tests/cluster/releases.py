@@ -11,11 +11,11 @@ from tests.integration.chart.rendering import CHART, DEMO, NAMESPACE
 if TYPE_CHECKING:
     from tests.cluster.simulator import Cluster
 
-SECONDS = "--timeout=60s"
-
 
 class Release:
     """`rl` in the namespace `train`, with the demo's values."""
+
+    patience = "--timeout=60s"
 
     def __init__(self, helm: str, cluster: "Cluster", folder: Path) -> None:
         self._helm = helm
@@ -31,13 +31,27 @@ class Release:
 
     def install(self, *words: str) -> None:
         self.helm(
-            "install", str(CHART), "--values", str(DEMO), "--create-namespace", "--wait", SECONDS, *words
+            "install",
+            str(CHART),
+            "--values",
+            str(DEMO),
+            "--create-namespace",
+            "--wait",
+            self.patience,
+            *words,
         )
 
     def upgrade(self, **values: object) -> None:
         """To the demo's values with these over them."""
         self.helm(
-            "upgrade", str(CHART), "--values", str(DEMO), "--values", self.write(**values), "--wait", SECONDS
+            "upgrade",
+            str(CHART),
+            "--values",
+            str(DEMO),
+            "--values",
+            self.write(**values),
+            "--wait",
+            self.patience,
         )
 
     def write(self, **values: object) -> str:

@@ -32,6 +32,8 @@ USER 10001:10001
 
 
 class Demo(Release):
+    patience = "--timeout=300s"
+
     def bring_model(self) -> None:
         """A claim with the small model, which the values say is there."""
         self._cluster.kubectl("create", "namespace", NAMESPACE)

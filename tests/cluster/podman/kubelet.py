@@ -27,9 +27,13 @@ class PodmanKubelet:
 
     async def start(self, store: Store, accounts: Accounts) -> socket.socket:
         self._network = await Network.create()
-        self._names = await Names(store).serve(self._network.listen(socket.SOCK_DGRAM, DNS))
         self._identity = Identity(self._folder / "identity", self._network.gateway, accounts)
-        return self._network.listen(socket.SOCK_STREAM, HTTPS)
+        try:
+            self._names = await Names(store).serve(self._network.listen(socket.SOCK_DGRAM, DNS))
+            return self._network.listen(socket.SOCK_STREAM, HTTPS)
+        except OSError:
+            await self._network.remove()
+            raise
 
     def tls(self) -> ssl.SSLContext:
         return self._identity.tls()

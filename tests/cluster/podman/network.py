@@ -56,6 +56,7 @@ class Network:
         """A socket at the gateway, which this machine gets with the first pod."""
         listening = socket.socket(socket.AF_INET, kind)
         listening.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((self.gateway, port))
         return listening
 
