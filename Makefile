@@ -92,6 +92,8 @@ bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 chart: $(READY) ## Render the Helm chart and check what comes out (needs helm; see chart-tools)
 	@$(BIN)/python helm/generate.py --check
 	@$(CLUSTER_NEEDS)
+	@$(BIN)/python -c 'import cloudcoil' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt -r tests/integration/chart/requirements.txt
 	@$(BIN)/python -m pytest -q tests/integration/chart tests/integration/simulator
 
 chart-docs: $(READY) ## Write the chart's schema and table of values from values.yaml
