@@ -34,7 +34,7 @@ from farfield_trainer.service import assembled as trainer
 from farfield_verifier.config import VerifierConfig
 from farfield_verifier.service import assembled as verifier
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 BASE = Path(__file__).parents[2] / "examples" / "tiny" / "checkpoint"
 GAME = {"name": "generalpoints", "options": {"prompt": "compact", "max_turns": 3}}
@@ -63,7 +63,7 @@ def supervised(port: int) -> dict[str, Any]:
         "kind": "tgi",
         "url": f"http://127.0.0.1:{port}",
         "model_path": str(BASE),
-        "weights": {"kind": "process", "command": [*server, *words], "start_seconds": 60},
+        "weights": {"kind": "process", "command": [*server, *words], "start_seconds": 200},
     }
 
 
@@ -157,3 +157,12 @@ async def test_a_run_through_the_wire_plays_what_the_native_engine_plays(
         for figure in ("loss", "grad_norm", "episode_reward_mean"):
             assert one[figure] == pytest.approx(other[figure], rel=1e-4)
         assert one["tokens_train"] > other["tokens_train"], "each turn is a sample of its own"
+    print(_summary("native", native, native_updates))
+    print(_summary("tgi", through, updates))
+
+
+def _summary(engine: str, episodes: dict[str, Trajectory], updates: list[dict[str, float]]) -> str:
+    turns = [len(one.turns) for one in episodes.values()]
+    shown = ("loss", "grad_norm", "episode_reward_mean", "tokens_train", "seconds_wait_for_episodes")
+    figures = [", ".join(f"{name} {update[name]:.6g}" for name in shown) for update in updates]
+    return f"{engine}: {len(turns)} episodes, {sum(turns)} turns; " + "; ".join(figures)
