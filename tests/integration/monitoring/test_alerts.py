@@ -43,6 +43,9 @@ TROUBLE = {
         f"farfield_rollout_retries_total{{{ONE}, stage='verify', error='Unavailable'}}": "0+60x120",
         f"farfield_rollout_turns_total{{{ONE}}}": "0x120",
     },
+    "FarfieldServiceSilent": {
+        f"farfield_discovery_service_answers{{{ONE}, kind='verifier', service='judge'}}": "0x120"
+    },
     "FarfieldEnvironmentFails": {
         f"farfield_environment_failures_total{{{ONE}, plugin='game', kind='raised'}}": "0+1x120"
     },
@@ -104,6 +107,7 @@ HEALTHY = {
     f"farfield_queue_episodes{{{ONE}, lane='idle', state='queued'}}": "0x120",
     f"farfield_queue_episodes{{{ONE}, lane='idle', state='claimed'}}": "0x120",
     f"farfield_queue_oldest_seconds{{{LANE}}}": "900x120",
+    f"farfield_discovery_service_answers{{{ONE}, kind='verifier', service='judge'}}": "1x120",
     f"farfield_environment_failures_total{{{ONE}, plugin='game', kind='raised'}}": "5x120",
     f"farfield_verifier_failures_total{{{ONE}, plugin='judge', kind='raised'}}": "5x120",
     f"farfield_trainer_runs_ended_total{{{ONE}, state='failed'}}": "1x120",
