@@ -38,7 +38,7 @@ class Manifest:
         """DataLoss for one that is torn, or names a file outside of its folder."""
         try:
             record = json.loads(data)
-            run_id, version, files = record["run_id"], record["version"], dict(record["files"])
+            run_id, version, files = record["run_id"], int(record["version"]), dict(record["files"])
         except (ValueError, KeyError, TypeError) as error:
             raise DataLoss(f"{where} is torn: {error!r}; publish the version again") from None
         if strange := [name for name in files if not _stays_inside(name)]:

@@ -50,7 +50,9 @@ def test_a_torn_or_missing_file_is_named(folder: Path, name: str) -> None:
         verify(folder)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"run_id": "r"}', "null"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"run_id": "r"}', '{"run_id": "r", "version": "x", "files": {}}', "null"]
+)
 def test_a_torn_manifest_is_data_loss(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_text(text)
     with pytest.raises(DataLoss, match="publish the version again"):
