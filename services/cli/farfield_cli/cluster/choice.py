@@ -10,6 +10,7 @@ import typer
 
 from farfield_cli.terminal import fail
 from farfield_kernel.client import ClientConfig
+from farfield_kernel.cluster.access import IN_CLUSTER
 from farfield_kernel.tls import TlsConfig
 
 COMMANDS = ("run", "train", "env", "eval", "weights", "status")
@@ -81,12 +82,13 @@ def choose(
             f"(and FARFIELD_CONTEXT). Of a cluster there are {known}"
         )
         raise typer.Exit(2)
-    if missing := [one for one in ("aiohttp", "kubernetes") if find_spec(one) is None]:
+    needed = ("aiohttp",) if name == IN_CLUSTER else ("aiohttp", "kubernetes")
+    if missing := [one for one in needed if find_spec(one) is None]:
         fail(f"clusters need {' and '.join(missing)}: pip install 'farfield[kubernetes]'")
         raise typer.Exit(1)
     # Errors of this command are said by itself.
     logging.getLogger("farfield_kernel").addHandler(logging.NullHandler())
-    tls = TlsConfig(ca=ca, certificate=certificate, key=key) if ca else None
+    tls = TlsConfig(ca=ca, certificate=certificate, key=key) if ca or certificate else None
     context.obj = Choice(name, namespace, release, token, tls)
 
 
