@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _ids: ContextVar[Mapping[str, str]] = ContextVar("farfield_log_ids", default={})  # noqa: B039
+_CHATTY = ("httpx2",)
+"""Loggers that tell of every request; heard at level debug alone."""
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -54,3 +56,5 @@ def setup(service: str, level: str = "info") -> None:
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
+    for name in () if level == "debug" else _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -107,7 +107,8 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class Completion:
     """A finished response. `logprobs` are of the distribution that was sampled, `raw_logprobs` of the
-    model's own at temperature 1; one of each per response id."""
+    model's own at temperature 1; one of each per response id. An engine that does not know the
+    latter leaves them out."""
 
     prompt_ids: Sequence[int]
     response_ids: Sequence[int]

@@ -350,7 +350,9 @@ class Response(_message.Message):
     top-p): the behaviour logprobs.
     """
     raw_logprobs: _builtins.bytes
-    """float32 per response token, of the model's distribution at temperature 1."""
+    """float32 per response token, of the model's distribution at temperature 1; empty where the engine does
+    not know them (capabilities.logprobs_raw is false).
+    """
     finish_reason: _types_pb2.FinishReason.ValueType
     text: _builtins.str
     """The decoded response without special tokens."""

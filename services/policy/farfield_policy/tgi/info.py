@@ -70,7 +70,8 @@ async def _until(url: str, model: str, seconds: float, token: str) -> Info:
             log.info("waiting for %s: %s", url, told)
         reason = told
         if time.monotonic() + PAUSE_SECONDS > ends:
-            raise Unavailable(f"{url} did not serve '{model or 'anything'}' within {seconds:g} s: {reason}")
+            meant = f"'{model}'" if model else "a model"
+            raise Unavailable(f"{url} did not serve {meant} within {seconds:g} s: {reason}")
         await asyncio.sleep(PAUSE_SECONDS)
 
 

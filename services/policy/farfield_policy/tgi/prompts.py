@@ -9,6 +9,7 @@ import base64
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from farfield_kernel.errors import IMAGES_UNKNOWN, FailedPrecondition, InvalidArgument
@@ -106,7 +107,12 @@ class Shelf:
 
 
 def open_writer(path: str, kept_image_bytes: int) -> Writer:
-    """The writer of the model in a folder."""
+    """The writer of the model in a folder (or of a hub name)."""
+    if path.startswith(("/", ".")) and not Path(path).is_dir():
+        raise FailedPrecondition(
+            f"engine.tokenizer (or model_path) names '{path}', which is no folder here; name that of the "
+            "server's model, as this service sees it"
+        )
     tokenizer = load_tokenizer(path)
     eos_ids = end_ids_in(path, tokenizer)
     sees = has_processor(path)

@@ -80,6 +80,11 @@ def test_a_tokenizer_without_a_chat_template_is_refused(
         open_writer(str(tmp_path), 0)
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FailedPrecondition, match="none', which is no folder here"):
+        open_writer(str(tmp_path / "none"), 0)
+
+
 def picture(colour: str = "red", kind: str = "PNG") -> ImageFile:
     data = io.BytesIO()
     Image.new("RGB", (32, 32), colour).save(data, kind)
