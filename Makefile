@@ -17,7 +17,7 @@ CLUSTER_NEEDS := $(BIN)/python -c 'import aiohttp, jsonpatch, kubernetes, kubern
   $(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check cluster chart chart-docs chart-tools metrics-docs dashboards monitoring object-store-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check cluster chaos soak fuzz chart chart-docs chart-tools metrics-docs dashboards monitoring object-store-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,8 +57,11 @@ unit-torch: $(READY)
 unit-others: $(READY)
 	@$(BIN)/python -m pytest -q tests/unit $(TORCH_UNITS:%=--ignore=%)
 
-contract e2e: $(READY)
-	@$(BIN)/python -m pytest -q tests/$@
+contract: $(READY)
+	@$(BIN)/python -m pytest -q tests/contract
+
+e2e: $(READY)
+	@$(BIN)/python -m pytest -q tests/e2e tests/chaos tests/fuzz
 
 integration: $(READY)
 	@$(BIN)/python -m pytest -q tests/integration tests/other_language
@@ -84,6 +87,18 @@ proto: $(READY) ## Generate the Python code of the contracts
 
 proto-check: $(READY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py --check
+
+chaos: $(READY) ## Faults into a run that must end as if left alone (tests/chaos; CHAOS="--faults 24")
+	@$(BIN)/python -m tests.chaos.fire $(CHAOS)
+
+soak: $(READY) ## What grows: 100,000 episodes, and 16 workers whose trainer stands still
+	@$(BIN)/python -m tests.chaos.soak episodes
+	@$(BIN)/python -m tests.chaos.soak backpressure
+
+fuzz: $(READY) ## A million inputs to what reads files and answers, and 20,000 requests to the services
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "atheris==3.0.0"
+	@$(BIN)/python -m tests.fuzz.run
+	@$(BIN)/python -m tests.fuzz.services
 
 bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 	@for name in environment verifier trajectories generation training loop; do \
