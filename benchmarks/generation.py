@@ -29,9 +29,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from farfield_model.chat import Chat
 from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import TorchEngine
+from farfield_policy.embedded.model import Model
 from farfield_policy.engine import Prompt, Sampling
-from farfield_policy.model import Model
-from farfield_policy.torch_engine import TorchEngine
 
 VOCABULARY = 512
 LENGTHS = ["equal", "mixed", "turns"]

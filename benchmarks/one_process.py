@@ -26,8 +26,8 @@ from farfield_generalpoints import GeneralPoints, GeneralPointsVerifier
 from farfield_kernel.wire import floats_to_bytes, ids_to_bytes, struct_to_dict
 from farfield_model.chat import Message
 from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import open_engine
 from farfield_policy.engine import Completion, FinishReason, Prompt, Sampling, Version
-from farfield_policy.torch_engine import open_engine
 from farfield_rollout.seeds import turn_seed
 from farfield_sdk import Attempt, State
 from farfield_trainer.learning.learner import Learner

@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 
 from farfield_kernel.errors import FarfieldError
 from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import TorchEngine, open_engine
 from farfield_policy.engine import Completion, FinishReason, Forced, Prompt, Sampling, Version
-from farfield_policy.torch_engine import TorchEngine, open_engine
 
 JSON = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

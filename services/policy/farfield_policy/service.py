@@ -95,6 +95,6 @@ async def open_engine(config: PolicyConfig) -> Engine:
 
         return await open_vllm_engine(config.engine)
 
-    from farfield_policy.torch_engine import open_engine as open_torch_engine
+    from farfield_policy.embedded.engine import open_engine as open_torch_engine
 
     return open_torch_engine(config.engine)

@@ -17,10 +17,10 @@ from farfield_kernel.cluster.access import access
 from farfield_kernel.cluster.api import DEPLOYMENTS, PODS, ClusterApi
 from farfield_kernel.errors import FarfieldError
 from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import open_engine
 from farfield_policy.tgi_server.config import TgiServerConfig
 from farfield_policy.tgi_server.server import listening, offer
 from farfield_policy.tgi_server.text import Text
-from farfield_policy.torch_engine import open_engine
 from tests.cluster.fixtures import cluster
 
 __all__ = ["cluster"]

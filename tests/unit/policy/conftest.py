@@ -17,10 +17,10 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from farfield_policy.decode import Decoder, Settings
+from farfield_policy.embedded.decode import Decoder, Settings
+from farfield_policy.embedded.model import Model
+from farfield_policy.embedded.rows import Request
 from farfield_policy.engine import Completion, Sampling, Version
-from farfield_policy.model import Model
-from farfield_policy.rows import Request
 
 torch.set_num_threads(1)
 

@@ -18,6 +18,7 @@ from farfield_kernel.errors import (
 )
 from farfield_model.chat import Message
 from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import TorchEngine, open_engine
 from farfield_policy.engine import (
     Engine,
     FinishReason,
@@ -30,7 +31,6 @@ from farfield_policy.engine import (
 from farfield_policy.scripted import ScriptedEngine
 from farfield_policy.tgi.config import TgiConfig
 from farfield_policy.tgi.engine import open_engine as open_tgi_engine
-from farfield_policy.torch_engine import TorchEngine, open_engine
 from farfield_policy.vllm.config import VllmConfig
 from farfield_policy.vllm.engine import open_engine as open_vllm_engine
 

@@ -26,9 +26,9 @@ from farfield_policy.engine import (
 )
 from farfield_policy.limits import check_prompt_ids, fault_of
 from farfield_policy.prompt_tasks import PromptTasks
-from farfield_policy.remote import Remote
 from farfield_policy.vllm.config import VllmConfig
 from farfield_policy.vllm.probe import Found, await_server, probe
+from farfield_policy.vllm.remote import Remote
 from farfield_policy.vllm.server import Server
 from farfield_policy.vllm.weights import ServerWeights
 from farfield_policy.vllm.wire import (

@@ -6,7 +6,7 @@ from typing import Any
 
 from farfield_kernel.errors import FailedPrecondition, NotFound
 from farfield_policy.engine import Version
-from farfield_policy.remote import Remote
+from farfield_policy.vllm.remote import Remote
 
 FRESH = "default"
 """How a server labels the weights that it was started with."""

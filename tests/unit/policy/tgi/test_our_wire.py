@@ -13,13 +13,13 @@ import pytest
 from farfield_model.chat import Message
 from farfield_model.images import ImageFile
 from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import open_engine
 from farfield_policy.engine import Engine, Prompt
 from farfield_policy.tgi.config import TgiConfig
 from farfield_policy.tgi.engine import open_engine as open_tgi_engine
 from farfield_policy.tgi_server.config import TgiServerConfig
 from farfield_policy.tgi_server.server import listening, offer
 from farfield_policy.tgi_server.text import Text
-from farfield_policy.torch_engine import open_engine
 
 Ask = Callable[..., Prompt]
 AGAIN = (Message("user", "a b c"), Message("assistant", "d e"), Message("user", "f 1 2"))

@@ -12,11 +12,11 @@ from tokenizers import processors
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import TorchEngine, open_engine
 from farfield_policy.engine import Engine
 from farfield_policy.tgi_server.config import TgiServerConfig
 from farfield_policy.tgi_server.server import listening, offer
 from farfield_policy.tgi_server.text import Text
-from farfield_policy.torch_engine import TorchEngine, open_engine
 
 TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}<{{ message.role }}>{{ message.content }}<end>"

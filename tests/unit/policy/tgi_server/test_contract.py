@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import AsyncInferenceClient
 from huggingface_hub.errors import OverloadedError, ValidationError
 
-from farfield_policy.torch_engine import TorchEngine
+from farfield_policy.embedded.engine import TorchEngine
 
 RECORDED = Path(__file__).parents[5] / "shared" / "data" / "tgi"
 Json = dict[str, Any]

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import TorchEngine, open_engine
 from farfield_policy.engine import Completion, Engine, Forced, Prompt, Sampling
 from farfield_policy.tgi_server.text import Text
-from farfield_policy.torch_engine import TorchEngine, open_engine
 
 Json = dict[str, Any]
 HELLO = "hello there"

@@ -10,9 +10,9 @@ import pytest
 
 from farfield_model.images import ImageFile
 from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import TorchEngine, open_engine
 from farfield_policy.engine import Prompt, Sampling
 from farfield_policy.tgi_server.text import Text
-from farfield_policy.torch_engine import TorchEngine, open_engine
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from farfield_kernel.errors import FailedPrecondition
 from farfield_kernel.server import ServerConfig
 from farfield_kernel.tls import TlsConfig
 from farfield_policy.config import PolicyConfig
+from farfield_policy.embedded.engine import TorchEngine
 from farfield_policy.engine import Capabilities, Description, Version
 from farfield_policy.service import assembled
 from farfield_policy.tgi_server.config import TgiServerConfig
 from farfield_policy.tgi_server.server import TgiServer, offer
-from farfield_policy.torch_engine import TorchEngine
 
 
 async def address_of(serving: asyncio.Future[None], caplog: pytest.LogCaptureFixture) -> str:

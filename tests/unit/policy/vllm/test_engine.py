@@ -22,8 +22,8 @@ from farfield_kernel.errors import (
 from farfield_model.chat import Message
 from farfield_model.images import ImageFile
 from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import open_engine as open_torch
 from farfield_policy.engine import Forced, Prompt, Sampling, Version, WeightUpdate
-from farfield_policy.torch_engine import open_engine as open_torch
 from farfield_policy.vllm.engine import VllmEngine
 
 HELLO = (Message("user", "a b c"),)

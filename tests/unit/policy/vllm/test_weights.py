@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from farfield_kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PluginFailure, Unavailable
 from farfield_model.chat import Message
 from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import open_engine as open_torch
 from farfield_policy.engine import Completion, Prompt, Requirement, Sampling, Span, Version
-from farfield_policy.torch_engine import open_engine as open_torch
 from farfield_policy.vllm.engine import VllmEngine
 
 PROMPTS = [Prompt(Sampling(10, 1.0), messages=(Message("user", "a b"),), seed=seed) for seed in range(4)]

@@ -126,9 +126,9 @@ async def test_what_the_engine_sampled_is_what_is_trained_on(
     vision_checkpoint: Path, make_png: MakePng, estimator: str
 ) -> None:
     from farfield_policy.config import TorchConfig
+    from farfield_policy.embedded.engine import open_engine
     from farfield_policy.engine import Prompt
     from farfield_policy.engine import Sampling as Drawn
-    from farfield_policy.torch_engine import open_engine
 
     images = [ImageFile.of(make_png(seed)) for seed in (1, 1, 2)]
     engine = open_engine(TorchConfig(model=str(vision_checkpoint), max_rows=4, max_context=128))

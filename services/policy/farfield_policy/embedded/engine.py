@@ -16,9 +16,13 @@ from farfield_model.chat import Chat
 from farfield_model.tokenizing import end_ids, load_tokenizer
 from farfield_policy import meters
 from farfield_policy.config import TorchConfig
-from farfield_policy.decode import Decoder, Settings
-from farfield_policy.decode_thread import SHUTTING_DOWN, DecodeThread, Ticket
-from farfield_policy.determinism import prove
+from farfield_policy.embedded.decode import Decoder, Settings
+from farfield_policy.embedded.decode_thread import SHUTTING_DOWN, DecodeThread, Ticket
+from farfield_policy.embedded.determinism import prove
+from farfield_policy.embedded.model import Model, load, load_beside
+from farfield_policy.embedded.reading import Reader
+from farfield_policy.embedded.rows import Request
+from farfield_policy.embedded.scoring import score
 from farfield_policy.engine import (
     Capabilities,
     Completion,
@@ -30,10 +34,6 @@ from farfield_policy.engine import (
     Version,
     WeightUpdate,
 )
-from farfield_policy.model import Model, load, load_beside
-from farfield_policy.reading import Reader
-from farfield_policy.rows import Request
-from farfield_policy.scoring import score
 
 log = logging.getLogger(__name__)
 

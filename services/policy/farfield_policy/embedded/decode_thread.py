@@ -16,10 +16,10 @@ from farfield_kernel.errors import (
     Unavailable,
 )
 from farfield_policy import meters
-from farfield_policy.decode import Broken, Decoder
+from farfield_policy.embedded.decode import Broken, Decoder
+from farfield_policy.embedded.model import Model
+from farfield_policy.embedded.rows import Request
 from farfield_policy.engine import SHUTTING_DOWN, Completion, Requirement, Version
-from farfield_policy.model import Model
-from farfield_policy.rows import Request
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from farfield_kernel.errors import FailedPrecondition
-from farfield_policy.decode import Decoder
-from farfield_policy.determinism import prove
-from farfield_policy.model import Model
+from farfield_policy.embedded.decode import Decoder
+from farfield_policy.embedded.determinism import prove
+from farfield_policy.embedded.model import Model
 
 
 def test_this_machine_is_proven_and_the_batch_left_empty(

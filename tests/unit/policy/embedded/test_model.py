@@ -8,7 +8,15 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, MambaConfig, MistralConfig
 
 from farfield_kernel.errors import FailedPrecondition, NotFound
-from farfield_policy.model import Chunk, Model, check_supported, context_limit, load, load_beside, padded
+from farfield_policy.embedded.model import (
+    Chunk,
+    Model,
+    check_supported,
+    context_limit,
+    load,
+    load_beside,
+    padded,
+)
 
 
 def logits(model: Model) -> torch.Tensor:

@@ -2,9 +2,9 @@ import numpy as np
 import torch
 
 from farfield_kernel.errors import InvalidArgument
+from farfield_policy.embedded.model import Model
+from farfield_policy.embedded.scoring import score
 from farfield_policy.engine import Forced, Scores
-from farfield_policy.model import Model
-from farfield_policy.scoring import score
 
 
 def expected(model: Model, item: Forced) -> tuple[list[float], list[float]]:

@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from farfield_policy.admission import Entry, passes, share
-from farfield_policy.batch import Batch
+from farfield_policy.embedded.admission import Entry, passes, share
+from farfield_policy.embedded.batch import Batch
+from farfield_policy.embedded.model import Model
+from farfield_policy.embedded.prefixes import Prefixes
+from farfield_policy.embedded.rows import Request, Rows, add_span
+from farfield_policy.embedded.sampling import Drawn, Rules, draw, rules
 from farfield_policy.engine import Completion, FinishReason, Version
-from farfield_policy.model import Model
-from farfield_policy.prefixes import Prefixes
-from farfield_policy.rows import Request, Rows, add_span
-from farfield_policy.sampling import Drawn, Rules, draw, rules
 from farfield_policy.stops import Decode, ends, hit
 
 WORTH_KEEPING = 16  # tokens; to copy fewer is no cheaper than to compute them

@@ -1,7 +1,7 @@
 import numpy as np
 
+from farfield_policy.embedded.rows import Request, Rows, add_span
 from farfield_policy.engine import Sampling, Span
-from farfield_policy.rows import Request, Rows, add_span
 
 
 def request(seed: int = 0, stops: tuple[int, ...] = (1,)) -> Request:

@@ -14,9 +14,9 @@ from farfield_model.images import ImageFile
 from farfield_model.tokenizing import end_ids
 from farfield_model.vision import Vision
 from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import TorchEngine, open_engine
+from farfield_policy.embedded.model import Model
 from farfield_policy.engine import Completion, Forced, Prompt, Sampling, Version
-from farfield_policy.model import Model
-from farfield_policy.torch_engine import TorchEngine, open_engine
 
 MakePng = Callable[..., bytes]
 

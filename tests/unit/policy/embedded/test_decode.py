@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from farfield_policy.batch import fixed_lengths
-from farfield_policy.decode import Broken, Decoder
+from farfield_policy.embedded.batch import fixed_lengths
+from farfield_policy.embedded.decode import Broken, Decoder
+from farfield_policy.embedded.model import Model
+from farfield_policy.embedded.rows import Request
+from farfield_policy.embedded.scoring import score
 from farfield_policy.engine import Completion, FinishReason, Forced, Sampling, Span, Version
-from farfield_policy.model import Model
-from farfield_policy.rows import Request
-from farfield_policy.scoring import score
 
 Make = Callable[..., Decoder]
 Play = Callable[..., list[Completion]]

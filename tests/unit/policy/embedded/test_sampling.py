@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from farfield_policy.sampling import Rules, draw, filter_tokens, logprobs_of, process, rules
+from farfield_policy.embedded.sampling import Rules, draw, filter_tokens, logprobs_of, process, rules
 
 
 def make_rules(rows: int, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> Rules:

@@ -16,9 +16,9 @@ from transformers import PretrainedConfig
 from farfield_kernel.errors import FailedPrecondition, NotFound
 from farfield_model.loading import load_module
 from farfield_model.vision import Picture, Vision, vision_of
-from farfield_policy.fused import fuse
-from farfield_policy.kv_cache import SlotCache
-from farfield_policy.sight import Sight
+from farfield_policy.embedded.fused import fuse
+from farfield_policy.embedded.kv_cache import SlotCache
+from farfield_policy.embedded.sight import Sight
 
 KEPT_FEATURES = 256 << 20
 """Bytes of features that are kept for an image's next turn, and for those who look at the same."""

@@ -7,13 +7,13 @@ from farfield_kernel.errors import FailedPrecondition, FarfieldError, PluginFail
 from farfield_model.chat import Chat, images_of
 from farfield_model.images import ImageFile
 from farfield_model.vision import Picture
+from farfield_policy.embedded.gallery import Gallery
+from farfield_policy.embedded.model import Model
+from farfield_policy.embedded.rows import Request
+from farfield_policy.embedded.scoring import Seen
+from farfield_policy.embedded.sight import Sight, sight_of
 from farfield_policy.engine import Forced, Prompt
-from farfield_policy.gallery import Gallery
 from farfield_policy.limits import check_prompt_ids
-from farfield_policy.model import Model
-from farfield_policy.rows import Request
-from farfield_policy.scoring import Seen
-from farfield_policy.sight import Sight, sight_of
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from farfield_policy.kv_cache import SlotCache
+from farfield_policy.embedded.kv_cache import SlotCache
 
 _STATIC_ROTATIONS = {"default", "linear", "llama3", "yarn"}
 _TOLERANCE = 1e-4

@@ -1,7 +1,7 @@
 import torch
 
-from farfield_policy.kv_cache import Snapshot
-from farfield_policy.prefixes import Prefixes, prefix_hashes
+from farfield_policy.embedded.kv_cache import Snapshot
+from farfield_policy.embedded.prefixes import Prefixes, prefix_hashes
 
 
 def snapshot() -> Snapshot:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farfield_policy import meters
-from farfield_policy.draws import mix
-from farfield_policy.kv_cache import Snapshot
+from farfield_policy.embedded.draws import mix
+from farfield_policy.embedded.kv_cache import Snapshot
 
 Key = tuple[int, int]  # length, hash
 

@@ -13,7 +13,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from farfield_policy.fused import attend_one, fuse
+from farfield_policy.embedded.fused import attend_one, fuse
 
 SMALL = {
     "vocab_size": 50,

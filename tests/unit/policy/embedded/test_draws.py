@@ -1,6 +1,6 @@
 import numpy as np
 
-from farfield_policy.draws import mix, uniforms
+from farfield_policy.embedded.draws import mix, uniforms
 
 
 def draws(seeds: np.ndarray, counters: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 import torch
 
-from farfield_policy.kv_cache import SlotCache, rounded
+from farfield_policy.embedded.kv_cache import SlotCache, rounded
 
 
 def states(rows: int, tokens: int, seed: int, heads: int = 2, size: int = 3) -> torch.Tensor:

@@ -6,11 +6,11 @@ from typing import TypeAlias
 import torch
 
 from farfield_kernel.errors import FarfieldError
+from farfield_policy.embedded.model import Chunk, Model
+from farfield_policy.embedded.sampling import logprobs_of
+from farfield_policy.embedded.sight import Sight
 from farfield_policy.engine import Forced, Scores
 from farfield_policy.limits import fault_of
-from farfield_policy.model import Chunk, Model
-from farfield_policy.sampling import logprobs_of
-from farfield_policy.sight import Sight
 
 Seen: TypeAlias = Sight | FarfieldError | None
 """The images of a prompt, or why they cannot be had."""

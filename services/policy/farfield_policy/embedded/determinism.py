@@ -1,9 +1,9 @@
 """Whether this machine computes every row of a batch alike, which deterministic mode rests on."""
 
 from farfield_kernel.errors import FailedPrecondition
-from farfield_policy.decode import Decoder
+from farfield_policy.embedded.decode import Decoder
+from farfield_policy.embedded.rows import Request
 from farfield_policy.engine import Completion, Sampling
-from farfield_policy.rows import Request
 
 _TOKENS = 6
 

@@ -1,8 +1,8 @@
 from collections.abc import Sequence
 
-from farfield_policy.admission import Entry, passes, share
+from farfield_policy.embedded.admission import Entry, passes, share
+from farfield_policy.embedded.rows import Request
 from farfield_policy.engine import Sampling
-from farfield_policy.rows import Request
 
 
 def request(ids: Sequence[int]) -> Request:

@@ -4,9 +4,9 @@ computed again, and similar lengths run in one pass."""
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from farfield_policy.kv_cache import Snapshot
-from farfield_policy.model import Chunk
-from farfield_policy.rows import Request
+from farfield_policy.embedded.kv_cache import Snapshot
+from farfield_policy.embedded.model import Chunk
+from farfield_policy.embedded.rows import Request
 
 
 @dataclass(slots=True)

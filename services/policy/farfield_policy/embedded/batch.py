@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from farfield_policy.admission import Entry
-from farfield_policy.kv_cache import SlotCache, Snapshot, rounded
-from farfield_policy.model import Model
+from farfield_policy.embedded.admission import Entry
+from farfield_policy.embedded.kv_cache import SlotCache, Snapshot, rounded
+from farfield_policy.embedded.model import Model
 
 FIXED_GRAIN = 64  # smallest attention length of deterministic mode; longer ones double
 

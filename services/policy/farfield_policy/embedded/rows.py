@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from farfield_policy.draws import uniforms
+from farfield_policy.embedded.draws import uniforms
+from farfield_policy.embedded.sight import Sight
 from farfield_policy.engine import Sampling, Span
-from farfield_policy.sight import Sight
 
 
 @dataclass(eq=False, slots=True)

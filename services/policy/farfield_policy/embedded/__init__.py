@@ -1,0 +1,1 @@
+"""The embedded engine: torch in this process."""
