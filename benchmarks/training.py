@@ -29,7 +29,7 @@ from farfield_trainer.learning.learner import Learner
 VOCABULARY, GROUPS, GROUP = 512, 32, 8
 
 
-def checkpoint(folder: Path) -> Path:
+def checkpoint(folder: Path, hidden: int = 128, layers: int = 5) -> Path:
     from tokenizers import Tokenizer, models
 
     words = Tokenizer(models.WordLevel({f"w{index}": index for index in range(VOCABULARY)}, unk_token="w0"))
@@ -39,9 +39,9 @@ def checkpoint(folder: Path) -> Path:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=VOCABULARY,
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=5,
+        hidden_size=hidden,
+        intermediate_size=3 * hidden,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=512,

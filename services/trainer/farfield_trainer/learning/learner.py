@@ -1,5 +1,6 @@
 """The learner: a policy, its optimizer, and what one update does to them."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,11 @@ import torch
 from torch import Tensor
 
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
-from farfield_kernel.errors import DataLoss, FailedPrecondition
+from farfield_kernel.errors import DataLoss
 from farfield_kernel.images import NO_BLOBS, Blobs
-from farfield_model.chat import Chat
 from farfield_model.images import ImageFile
 from farfield_model.loading import load_module
-from farfield_model.tokenizing import end_ids, load_tokenizer
+from farfield_model.tokenizing import load_tokenizer
 from farfield_model.vision import vision_of
 from farfield_trainer.learning import sft
 from farfield_trainer.learning.album import Album, bind
@@ -23,12 +23,14 @@ from farfield_trainer.learning.layout import Layout, Wanted, layout, wanted
 from farfield_trainer.learning.meter import Meter
 from farfield_trainer.learning.model import Policy, Scored, shares_prefixes
 from farfield_trainer.learning.objective import Objective, Scores
-from farfield_trainer.learning.optimizer import STEP, Optimizer
+from farfield_trainer.learning.optimizer import Optimizer
 from farfield_trainer.learning.packing import MicroBatch, pack
 from farfield_trainer.learning.ranks import Alone, Pass
-from farfield_trainer.learning.samples import Batch, gather
+from farfield_trainer.learning.samples import Batch, gather, minibatches
 from farfield_trainer.learning.sft import SupervisedSample
 from farfield_trainer.learning.state import PARTS, Stored, check_same
+
+log = logging.getLogger(__name__)
 
 
 class Learner:
@@ -62,7 +64,7 @@ class Learner:
         self._policy = self._load(base, with_values=config.advantage.needs_values)
         self._vision = self._policy.vision
         self._tokenizer = load_tokenizer(base)
-        self._chat = _chat(self._tokenizer, self._policy)
+        self._chat = sft.chat_of(self._policy.model, self._tokenizer, self._policy.vision)
         self._reference: Policy | None = None
         if config.kl.coefficient:
             self._reference = self._load(base, with_values=False)
@@ -128,17 +130,9 @@ class Learner:
         return torch.from_numpy(per_sequence[flat.sequence_of_token]).to(self._device)
 
     def _minibatches(self, batch: Batch) -> Iterator[list[int]]:
-        """Sequences of each optimizer step. Groups are dealt by (seed, update, epoch) and never split."""
-        config = self._config
-        groups = np.unique(batch.groups)
-        owner = {turn.sequence: batch.groups[turn.episode] for turn in batch.turns}
-        for epoch in range(config.epochs):
-            order = groups
-            if config.minibatches > 1:
-                order = np.random.default_rng([self._seed, self.updates, epoch]).permutation(groups)
-            for part in np.array_split(order, min(config.minibatches, len(groups))):
-                chosen = set(part.tolist())
-                yield [index for index in range(len(batch.sequences)) if owner[index] in chosen]
+        """Sequences of each optimizer step."""
+        for epoch in range(self._config.epochs):
+            yield from minibatches(batch, self._config.minibatches, [self._seed, self.updates, epoch])
 
     @torch.no_grad()
     def _scores(
@@ -255,6 +249,7 @@ class Learner:
 
     def _state(self) -> dict[str, Any]:
         counters = {"steps": self.steps, "updates": self.updates, "tokens_trained": self.tokens_trained}
+        counters["ranks"] = self._ranks.size
         weights = {name: item.detach() for name, item in self._weights().items()}
         return {"seed": self._seed, **counters, "weights": weights, "optimizer": self._optimizer.state()}
 
@@ -279,18 +274,15 @@ class Learner:
     def load(self, folder: Path) -> None:
         """Takes up the state that `save` wrote, whatever number of processes wrote it. DataLoss when a file
         is missing, torn or of another model."""
-        stored, weights = Stored(folder), self._weights()
+        stored = Stored(folder)
+        before = stored.counters.get("ranks", 1)
+        if self._config.deterministic and before != self._ranks.size:
+            log.warning("by %d ranks until now, from here by %d: not bit for bit", before, self._ranks.size)
 
-        def placed(part: str, name: str, like: Tensor | None) -> Tensor:
-            return self._ranks.placed(stored, f"{part}:{name}", like, self._device)
+        def place(key: str, like: Tensor | None) -> Tensor:
+            return self._ranks.placed(stored, key, like, self._device)
 
-        of_weights = {name: placed("weights", name, weights.get(name)) for name in stored.names("weights")}
-        of_optimizer = {
-            path: placed("optimizer", path, weights.get(owner) if key != STEP else None)
-            for path in stored.names("optimizer")
-            for owner, _, key in [path.rpartition("/")]
-        }
-        self.load_state({**stored.counters, "weights": of_weights, "optimizer": of_optimizer})
+        self.load_state(stored.state(self._weights(), place))
 
     def save_pretrained(self, folder: Path) -> None:
         """Writes the policy in Hugging Face format, with tokenizer and chat template (and image processor),
@@ -302,16 +294,6 @@ class Learner:
 
 PAIRS = 6
 """Attention over this many query-key pairs per unit of hidden size costs as much as one more token."""
-
-
-def _chat(tokenizer: Any, policy: Policy) -> Chat:
-    ends = end_ids(policy.model, tokenizer)
-    if not ends:
-        raise FailedPrecondition("neither the base nor its tokenizer names an end-of-sequence token")
-    chat = Chat(tokenizer, ends, allow_rewriting=True, eyes=policy.vision)
-    if not chat.has_template:
-        raise FailedPrecondition("the tokenizer of the base has no chat template")
-    return chat
 
 
 def _means(steps: Sequence[dict[str, float]]) -> dict[str, float]:

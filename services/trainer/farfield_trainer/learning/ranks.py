@@ -30,6 +30,9 @@ class Pass:
 class Alone:
     """A single process: nothing is dealt, nothing is put together."""
 
+    size = 1
+    """How many they are."""
+
     def loads_on(self, device: torch.device) -> torch.device:
         """Where a model is loaded before it is spread."""
         return device

@@ -8,8 +8,10 @@ reward, so the return of every turn up to it is unknown: those turns are context
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, Trajectory, Turn
 from farfield.types.v1.types_pb2 import STATE_TERMINATED
@@ -199,6 +201,16 @@ def answer_offset(ids: list[int], key: str, decode: Decode) -> int:
         else:
             low = middle + 1
     return low - 1
+
+
+def minibatches(batch: Batch, count: int, seed: Sequence[int]) -> Iterator[list[int]]:
+    """The sequences in `count` parts. Groups are dealt by the seed and never split."""
+    groups = np.unique(batch.groups)
+    owner = {turn.sequence: batch.groups[turn.episode] for turn in batch.turns}
+    order = np.random.default_rng(seed).permutation(groups) if count > 1 else groups
+    for part in np.array_split(order, min(count, len(groups))):
+        chosen = set(part.tolist())
+        yield [index for index in range(len(batch.sequences)) if owner[index] in chosen]
 
 
 def _counts(seen: Sequence[Trajectory], graded: Sequence[Trajectory], batch: Batch) -> dict[str, float]:

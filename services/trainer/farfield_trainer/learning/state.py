@@ -5,7 +5,7 @@ note in the file's header which: so any number of processes can read what any ot
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from farfield_kernel.errors import DataLoss
+from farfield_trainer.learning.optimizer import STEP
 
 TENSORS, COUNTERS = "learner.safetensors", "learner.json"
 _FILES, _ROWS = "learner*.safetensors", "rows"
@@ -23,6 +24,9 @@ PARTS = ("weights", "optimizer")
 
 Rows = Mapping[str, tuple[int, int]]
 """Of a tensor that is cut: its first row that is here, and how many there are in all."""
+
+Place = Callable[[str, Tensor | None], Tensor]
+"""Reads a tensor by its key, laid out like another."""
 
 
 def write(folder: Path, state: dict[str, Any]) -> None:
@@ -79,6 +83,19 @@ class Stored:
             start, total = cut.get(key, (0, here))
             self._pieces.setdefault(key, []).append(_Piece(file, start, start + here))
             self._totals[key] = total
+
+    def state(self, weights: Mapping[str, Tensor], place: Place) -> dict[str, Any]:
+        """As `Learner.state` gave it, each tensor laid out as that of `weights` that it belongs to."""
+        state = dict(self.counters)
+        state["weights"] = {
+            name: place(f"weights:{name}", weights.get(name)) for name in self.names("weights")
+        }
+        state["optimizer"] = {
+            path: place(f"optimizer:{path}", weights.get(owner) if key != STEP else None)
+            for path in self.names("optimizer")
+            for owner, _, key in [path.rpartition("/")]
+        }
+        return state
 
     def names(self, part: str) -> Iterator[str]:
         return (key.partition(":")[2] for key in self._pieces if key.startswith(part + ":"))

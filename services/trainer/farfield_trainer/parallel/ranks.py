@@ -27,13 +27,14 @@ class Replicated(Alone):
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self.size = channel.size
 
     def budget(self, tokens: int, most: int) -> int:
-        return dealing.budget(tokens, most, self._channel.size)
+        return dealing.budget(tokens, most, self.size)
 
     def deal(self, micros: Sequence[MicroBatch], pairs_per_token: int) -> list[Pass]:
         costs = [dealing.cost(micro, pairs_per_token) for micro in micros]
-        places = dealing.balanced(costs, self._channel.size)[self._channel.rank]
+        places = dealing.balanced(costs, self.size)[self._channel.rank]
         return [Pass(micros[place]) for place in places]
 
     def put_together(self, *parts: Tensor | None) -> None:

@@ -67,7 +67,7 @@ class Sharded(Replicated):
             self._used.add(parameter)
 
     def deal(self, micros: Sequence[MicroBatch], pairs_per_token: int) -> list[Pass]:
-        return dealing.in_step(micros, pairs_per_token, self._channel.size, self._channel.rank)
+        return dealing.in_step(micros, pairs_per_token, self.size, self._channel.rank)
 
     def keep_step(self, scored: Scored) -> None:
         given = [item for item in (scored.logprobs, scored.values) if item is not None]
@@ -91,7 +91,7 @@ class Sharded(Replicated):
 
     def write(self, folder: Path, state: dict[str, Any]) -> None:
         """Each rank its rows; what is not cut, rank 0."""
-        rank, size = self._channel.rank, self._channel.size
+        rank, size = self._channel.rank, self.size
         folder.mkdir(parents=True, exist_ok=True)
         tensors, rows = {}, {}
         for key, item in keyed(state).items():
@@ -109,7 +109,7 @@ class Sharded(Replicated):
     def placed(self, stored: Stored, key: str, like: Tensor | None, device: torch.device) -> Tensor:
         if not isinstance(like, DTensor) or stored.total(key) != like.shape[0]:
             return stored.rows(key).to(device)
-        mine = stored.rows(key, *rows_of(like, self._channel.rank, self._channel.size)).to(device)
+        mine = stored.rows(key, *rows_of(like, self._channel.rank, self.size)).to(device)
         return DTensor.from_local(
             mine, like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
         )
