@@ -189,15 +189,18 @@ def digest(run: pb.Run) -> str:
     return (folder / "model.safetensors").read_bytes().hex()
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
 async def test_sigterm_suspends_a_run_with_a_checkpoint(
-    trainer: Trainer, stub: TrainerServiceStub, redis_url: str, tmp_path: Path
+    trainer: Trainer, stub: TrainerServiceStub, redis_url: str, tmp_path: Path, ranks: int
 ) -> None:
-    trainer.url = redis_url
+    """Under torchrun too, which passes the signal on and then says itself that it got one."""
+    trainer.url, trainer.ranks = redis_url, ranks
+    trainer.flags = {"parallel.kind": "fsdp2" if ranks > 1 else "auto"}
     trainer.start()
     config = run_config(base=str(build_checkpoint(tmp_path / "base"))).model_dump_json()
     await stub.StartRun(pb.StartRunRequest(run_id="r", config_json=config), wait_for_ready=True)
     await stub.SaveCheckpoint(pb.SaveCheckpointRequest(run_id="r"))
-    assert await asyncio.to_thread(trainer.end, signal.SIGTERM) == 0
+    assert (await asyncio.to_thread(trainer.end, signal.SIGTERM) == 0) == (ranks == 1)
     run = Run.read(tmp_path / "runs" / "r")
     assert run.state.unfinished
     assert sorted(path.name for path in (run.folder / "checkpoints").iterdir()) == ["000000.0", "000000.1"]
