@@ -89,7 +89,7 @@ def trainer(tmp_path: Path, unused_tcp_port: int) -> Iterator[Trainer]:
     trainer = Trainer(tmp_path, "", unused_tcp_port)
     yield trainer
     if trainer.process and trainer.process.poll() is None:
-        trainer.end(signal.SIGKILL)
+        trainer.end(signal.SIGKILL if trainer.ranks == 1 else signal.SIGTERM)  # torchrun ends its ranks
 
 
 @pytest.fixture

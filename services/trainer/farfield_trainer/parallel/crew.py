@@ -65,6 +65,7 @@ class Crew:
         end: Callable[[BaseException], NoReturn] = end_process,
     ) -> None:
         self._channel, self._build, self.kind_of, self._end = channel, build, kind_of, end
+        self._parent = os.getppid()
         self._turn = threading.Lock()
         self._over = threading.Event()
         self._pulse = threading.Thread(
@@ -97,6 +98,8 @@ class Crew:
 
     def _say_alive(self, every: float) -> None:
         while not self._over.wait(every):
+            if os.getppid() != self._parent:
+                self._end(RuntimeError("torchrun is gone, and nobody would start a lost rank again"))
             if self._turn.acquire(blocking=False):  # else a command is proof enough
                 try:
                     with all_or_none(self._end):
