@@ -13,12 +13,20 @@ policy: [rollout, test]
 trainer: [test]
 {{- end }}
 
+{{/* Pods of other releases too, where workers find all services of the namespace. */}}
+{{- define "farfield.neighbours" -}}
+podSelector:
+  matchLabels: {app.kubernetes.io/name: farfield}
+  matchExpressions: [{key: farfield.dev/kind, operator: In, values: {{ toJson .kinds }}}]
+{{- end }}
+
 {{- define "farfield.ingress" -}}
 {{- $callers := get (include "farfield.callers" . | fromYaml) .kind -}}
+{{- $shared := and .root.Values.discovery.enabled (not .root.Values.discovery.selector) (ne .kind "trainer") -}}
 {{- if $callers }}
 - ports: [{port: {{ .values.port | int }}, protocol: TCP}]
   from:
-    - {{ include "farfield.peer" (dict "root" .root "kinds" $callers) | nindent 6 | trim }}
+    - {{ include (ternary "farfield.neighbours" "farfield.peer" $shared) (dict "root" .root "kinds" $callers) | nindent 6 | trim }}
     {{- with .root.Values.networkPolicy.clients }}{{ toYaml . | nindent 4 }}{{ end }}
 {{- end }}
 {{- if eq .kind "trainer" }}

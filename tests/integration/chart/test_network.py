@@ -80,6 +80,14 @@ def test_a_server_of_ones_own_is_reached_at_its_port(helm: str, url: str, port: 
     assert opened in egress
 
 
+@pytest.mark.parametrize(("selector", "own"), [("", False), ("app.kubernetes.io/instance=rl", True)])
+def test_what_a_neighbour_finds_it_may_call(helm: str, selector: str, own: bool) -> None:
+    objects = template(helm, DEMO, "--set-string", f"discovery.selector={selector}")
+    for name in ("rl-environment-virl", "rl-verifier-rewards", "rl-policy"):
+        callers = named(objects, "NetworkPolicy", name)["spec"]["ingress"][0]["from"][0]["podSelector"]
+        assert ("app.kubernetes.io/instance" in callers["matchLabels"]) is own
+
+
 def rules(objects: list[Object], name: str) -> list[Any]:
     return named(objects, "NetworkPolicy", name)["spec"]["egress"]
 
