@@ -26,7 +26,7 @@ class ClientConfig(Config):
     attempts: int = Field(default=5, ge=2, le=5)
     """How often a call is sent that finds nobody, with pauses that double from 0.1 seconds."""
     tls: TlsConfig | None = None
-    token: str = ""
+    token: str = Field(default="", repr=False)
     """Bearer token to present; empty for none."""
 
 

@@ -36,7 +36,7 @@ class ServerConfig(Config):
     drain_seconds: float = Field(default=20, ge=0)
     """How long running calls may go on after SIGTERM."""
     tls: TlsConfig | None = None
-    token: str = ""
+    token: str = Field(default="", repr=False)
     """Bearer token that callers must present; empty asks for none."""
 
 

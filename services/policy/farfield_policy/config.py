@@ -81,7 +81,7 @@ class PolicyConfig(Config):
     """Also serve clients of text-generation-inference, with the torch engine; absent serves none."""
     lane: str = "default"
     """The lane whose weights are followed."""
-    queue_url: str = ""
+    queue_url: str = Field(default="", repr=False)
     """Where the lane announces weights: redis://, rediss://, unix://. Empty follows no announcements,
     and weights come by LoadWeights alone."""
     weights_cache: Path | None = None

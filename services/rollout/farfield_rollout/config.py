@@ -42,7 +42,7 @@ class RolloutConfig(Config):
     """The lane whose active run is played."""
     worker: str = ""
     """Name of this worker, unique among the living; empty makes one of host, process and chance."""
-    queue_url: str = "redis://127.0.0.1:6379/0"
+    queue_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
     """Where the queue is: redis://, rediss:// or unix://."""
     queue_patience_seconds: float = Field(default=10, ge=0)
     """How long one call tries to reach the queue. The worker itself never gives up."""

@@ -19,7 +19,7 @@ class TrainerConfig(Config):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     lane: str = Field(default="default", min_length=1)
     """The lane whose policies and workers this trainer commands."""
-    queue_url: str = "redis://127.0.0.1:6379/0"
+    queue_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
     """Where work and trajectories pass: redis://, rediss://, unix:// or memory://NAME."""
     discovery: DiscoveryConfig = StaticDiscovery()
     """How environment and verifier services are found. Where they are discovered, the addresses below are not

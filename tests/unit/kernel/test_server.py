@@ -307,3 +307,8 @@ async def test_a_port_in_use_is_said(address: str) -> None:
 async def test_a_tls_server_needs_a_certificate() -> None:
     with pytest.raises(ValueError, match=r"tls\.certificate and tls\.key"):
         Server(ServerConfig(tls=TlsConfig()), [])
+
+
+def test_a_config_that_is_shown_does_not_show_its_token() -> None:
+    assert "geheim" not in repr(ServerConfig(token="geheim"))
+    assert "geheim" not in repr(ClientConfig(address="a:1", token="geheim"))

@@ -50,7 +50,7 @@ class KubernetesDiscovery(Config):
     """Speak TLS to them. A service with the annotation `farfield.dev/tls: "false"` is spoken to in plain text
     even so, and then shown no token; one with "true" in TLS, with the authorities of the system where this is
     absent."""
-    token: str = ""
+    token: str = Field(default="", repr=False)
     """Bearer token to present."""
 
 
