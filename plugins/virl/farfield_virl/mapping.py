@@ -71,7 +71,8 @@ def read_panoramas_pickle(path: Path) -> Panoramas:
 def inspect(path: Path, data: bytes) -> None:
     """Refuse a pickle that does more than build plain values.
 
-    A tuple may not be used twice: nested twice at every level it would take for ever to hash.
+    A tuple may not be used twice: nested twice at every level it would take for ever to hash. Places are
+    numbered without gaps, as every pickler does: memory is taken for as many as the highest number says.
     """
     tuples: dict[int, bool] = {}
     made_tuple = False
@@ -82,7 +83,10 @@ def inspect(path: Path, data: bytes) -> None:
                 "code; only dictionaries, lists, tuples, strings and numbers are read"
             )
         if name.endswith(("PUT", "MEMOIZE")):
-            tuples[len(tuples) if argument is None else argument] = made_tuple
+            place = len(tuples) if argument is None else argument
+            if place > len(tuples):
+                raise BadData(f"{path}: refused: the pickle asks for {place:,} places to remember things in")
+            tuples[place] = made_tuple
         elif name.endswith("GET"):
             if tuples.get(argument, True):
                 raise BadData(f"{path}: refused: the pickle uses one tuple in two places")

@@ -152,3 +152,9 @@ def test_malformed_json(tmp_path, text):
     path.write_text(text)
     with pytest.raises(BadData):
         load_panoramas(path)
+
+
+def test_a_pickle_that_would_take_all_memory(tmp_path):
+    """Found by fuzzing: one instruction, to remember a thing at place 678,431,280."""
+    with pytest.raises(BadData, match="678,431,280 places"):
+        read_panoramas_pickle(saved(tmp_path, b"(dr" + (678_431_280).to_bytes(4, "little") + b"."))

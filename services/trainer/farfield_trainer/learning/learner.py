@@ -21,7 +21,7 @@ from farfield_trainer.learning.album import Album, bind
 from farfield_trainer.learning.algorithm_config import LearnerConfig
 from farfield_trainer.learning.layout import Layout, Wanted, layout, wanted
 from farfield_trainer.learning.meter import Meter
-from farfield_trainer.learning.model import Policy, Scored, shares_prefixes
+from farfield_trainer.learning.model import Policy, Scored, chat_of, shares_prefixes
 from farfield_trainer.learning.objective import Objective, Scores
 from farfield_trainer.learning.optimizer import Optimizer
 from farfield_trainer.learning.packing import MicroBatch, pack
@@ -64,7 +64,7 @@ class Learner:
         self._policy = self._load(base, with_values=config.advantage.needs_values)
         self._vision = self._policy.vision
         self._tokenizer = load_tokenizer(base)
-        self._chat = sft.chat_of(self._policy.model, self._tokenizer, self._policy.vision)
+        self._chat = chat_of(self._policy.model, self._tokenizer, self._policy.vision)
         self._reference: Policy | None = None
         if config.kl.coefficient:
             self._reference = self._load(base, with_values=False)

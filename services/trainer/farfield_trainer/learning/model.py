@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from farfield_kernel.errors import FailedPrecondition
+from farfield_model.chat import Chat
+from farfield_model.tokenizing import end_ids
 from farfield_model.vision import Vision
 from farfield_trainer.learning.album import Album
 from farfield_trainer.learning.packing import MicroBatch
@@ -159,3 +162,14 @@ def shares_prefixes(model: Any) -> bool:
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     return kinds == {"full_attention"} and not getattr(config, "sliding_window", None)
+
+
+def chat_of(model: Any, tokenizer: Any, eyes: Vision | None) -> Chat:
+    """How a model converses; FailedPrecondition where it cannot."""
+    ends = end_ids(model, tokenizer)
+    if not ends:
+        raise FailedPrecondition("neither the base nor its tokenizer names an end-of-sequence token")
+    chat = Chat(tokenizer, ends, allow_rewriting=True, eyes=eyes)
+    if not chat.has_template:
+        raise FailedPrecondition("the tokenizer of the base has no chat template")
+    return chat

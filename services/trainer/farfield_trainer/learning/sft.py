@@ -7,13 +7,10 @@ the very token boundaries that it meets when it generates.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from farfield_kernel.errors import FailedPrecondition, InvalidArgument
+from farfield_kernel.errors import InvalidArgument
 from farfield_model.chat import Chat, Content, Message, images_of
 from farfield_model.images import ImageFile
-from farfield_model.tokenizing import end_ids
-from farfield_model.vision import Vision
 
 
 @dataclass(frozen=True)
@@ -44,17 +41,6 @@ class Supervised:
     images: list[list[ImageFile]] = field(default_factory=list)
     """Those that each sequence shows, in their order."""
     targets: list[Target] = field(default_factory=list)
-
-
-def chat_of(model: Any, tokenizer: Any, eyes: Vision | None) -> Chat:
-    """How a model converses; FailedPrecondition where it cannot."""
-    ends = end_ids(model, tokenizer)
-    if not ends:
-        raise FailedPrecondition("neither the base nor its tokenizer names an end-of-sequence token")
-    chat = Chat(tokenizer, ends, allow_rewriting=True, eyes=eyes)
-    if not chat.has_template:
-        raise FailedPrecondition("the tokenizer of the base has no chat template")
-    return chat
 
 
 def tokenize(samples: Sequence[SupervisedSample], chat: Chat) -> Supervised:
