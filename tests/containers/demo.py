@@ -50,9 +50,13 @@ class Demo(Release):
         items = [one["metadata"] for one in json.loads(found)["items"]]
         return [one["name"] for one in items if "deletionTimestamp" not in one]
 
-    def wait_ready(self, ready: bool = True, *pods: str) -> None:
-        named = [f"pod/{name}" for name in pods] or ["pods", "--all"]
-        self.kubectl("wait", f"--for=condition=Ready={str(ready).lower()}", *named, "--timeout=120s")
+    def wait_ready(self, pod: str, ready: bool = True) -> None:
+        self.kubectl("wait", f"--for=condition=Ready={str(ready).lower()}", f"pod/{pod}", "--timeout=120s")
+
+    def wait_complete(self) -> None:
+        """Until every workload has all its pods, and they are ready."""
+        for name in sorted(self.names("deployments,statefulsets")):
+            self.kubectl("rollout", "status", name, "--timeout=120s")
 
     @property
     def trainer_address(self) -> str:

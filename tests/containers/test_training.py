@@ -73,9 +73,9 @@ def kill_an_environment(demo: Demo) -> None:
 def cut_the_verifier_off(demo: Demo) -> None:
     (pod,) = demo.pods("verifier")
     faults.cut(NAMESPACE, pod)
-    demo.wait_ready(False, pod)
+    demo.wait_ready(pod, False)
     faults.heal(NAMESPACE, pod)
-    demo.wait_ready(True, pod)
+    demo.wait_ready(pod)
 
 
 def kill_redis(demo: Demo) -> None:
@@ -113,7 +113,7 @@ async def test_a_run_outlives_what_a_cluster_does_to_it(demo: Demo) -> None:
     assert not left
     assert run.state == pb.RUN_STATE_SUCCEEDED, run
     assert_exactly_once(demo, "storm", episodes=640)
-    demo.wait_ready()
+    demo.wait_complete()
     assert len(demo.pods("rollout")) == len(workers)
     assert set(demo.pods("rollout")) != workers
 

@@ -19,8 +19,12 @@ async def podman(*words: str) -> str:
 
 
 async def succeeds(*words: str) -> bool:
+    return await output(*words) is not None
+
+
+async def output(*words: str) -> str | None:
+    """What it wrote; None where it failed."""
     try:
-        await podman(*words)
+        return await podman(*words)
     except PodmanError:
-        return False
-    return True
+        return None

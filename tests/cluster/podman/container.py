@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.cluster.podman.command import succeeds
+from tests.cluster.podman.command import output, succeeds
 from tests.cluster.podman.probing import healthy
 from tests.cluster.store import Object, now
 
@@ -32,7 +32,6 @@ class Container:
 
     async def live(self, pod: str, words: list[str], address: str) -> int:
         """One life, from start to exit; its status."""
-        self._enter({"running": {"startedAt": now()}})
         self._running = True
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
@@ -100,6 +99,10 @@ class Container:
 
     async def _probe(self, address: str) -> None:
         """Startup until it succeeds once, then readiness and liveness beside each other."""
+        running = ("inspect", "--format", "{{.State.Running}}", self._name)
+        while await output(*running) != "true":  # noqa: ASYNC110 — podman is asked again
+            await asyncio.sleep(0.2)
+        self._enter({"running": {"startedAt": now()}})
         if "startupProbe" in self.spec:
             await self._follow("startupProbe", address)
         self.started = True
