@@ -91,7 +91,7 @@ class Container:
     @staticmethod
     def _mount(mount: Object, folder: Path) -> str:
         target = mount["mountPath"]
-        if mount["name"] == "tmp":
+        if mount["name"] in ("tmp", "shm"):
             return f"--tmpfs={target}"
         source = folder if mount["name"] == "config" else target
         return f"--volume={source}:{target}:{'ro' if mount['readOnly'] else 'rw'}"
