@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from farfield_kernel.weights import seal
 ALERTS = Path(__file__).parents[3] / "helm" / "farfield" / "alerts.yaml"
 LANE = "firing"
 SECONDS = 120
+_LISTENING = re.compile(r'msg="Listening on" address=(\S+)')
 
 
 class Service:
@@ -46,9 +48,10 @@ class Service:
 
 
 class Prometheus:
-    """Scrapes one address every second, as a pod of kind `policy`, under the chart's rules."""
+    """Scrapes one address every second, as a pod of kind `policy`, under the chart's rules. It takes a free
+    port by itself: one that is chosen for it may be another's by the time that it listens."""
 
-    def __init__(self, binary: str, folder: Path, port: int, target: str) -> None:
+    def __init__(self, binary: str, folder: Path, target: str) -> None:
         labels = {"namespace": "train", "pod": "policy-0", "farfield_dev_kind": "policy"}
         shutil.copy(ALERTS, folder)
         config = {
@@ -59,16 +62,20 @@ class Prometheus:
             ],
         }
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
-        self._url = f"http://127.0.0.1:{port}/api/v1"
-        self.child = subprocess.Popen(
-            [binary, "--config.file=prometheus.yaml", f"--web.listen-address=127.0.0.1:{port}"],
-            cwd=folder,
-            stderr=subprocess.DEVNULL,
-        )
+        self._log = folder / "prometheus.log"
+        with self._log.open("wb") as log:
+            self.child = subprocess.Popen(
+                [binary, "--config.file=prometheus.yaml", "--web.listen-address=127.0.0.1:0"],
+                cwd=folder,
+                stderr=log,
+            )
 
     def _ask(self, path: str) -> Any:
+        listening = _LISTENING.search(self._log.read_text())
+        if listening is None:
+            return None
         try:
-            with urllib.request.urlopen(f"{self._url}/{path}") as answer:  # noqa: S310
+            with urllib.request.urlopen(f"http://{listening[1]}/api/v1/{path}") as answer:
                 return json.load(answer)["data"]
         except urllib.error.URLError:  # not up yet
             return None
@@ -101,7 +108,7 @@ def started() -> Iterator[list[subprocess.Popen]]:
 
 @pytest.mark.timeout(400)
 async def test_torn_weights_are_told(
-    make_redis: Any, tmp_path: Path, started: list[subprocess.Popen], unused_tcp_port: int
+    make_redis: Any, tmp_path: Path, started: list[subprocess.Popen]
 ) -> None:
     binary = shutil.which("prometheus")
     if binary is None:
@@ -110,7 +117,7 @@ async def test_torn_weights_are_told(
     service = Service(redis.url, tmp_path / "log")
     started.append(service.child)
     target = f"127.0.0.1:{await until(service.metrics_port)}"
-    prometheus = Prometheus(binary, tmp_path, unused_tcp_port, target)
+    prometheus = Prometheus(binary, tmp_path, target)
     started.append(prometheus.child)
     await until(lambda: prometheus.value("farfield_policy_torn_weights_total") == 0)
     assert prometheus.firing() == []
