@@ -65,7 +65,12 @@ class Prometheus:
         self._log = folder / "prometheus.log"
         with self._log.open("wb") as log:
             self.child = subprocess.Popen(
-                [binary, "--config.file=prometheus.yaml", "--web.listen-address=127.0.0.1:0"],
+                [
+                    binary,
+                    "--config.file=prometheus.yaml",
+                    "--storage.tsdb.path=data",  # Debian's default is one folder for all of the machine
+                    "--web.listen-address=127.0.0.1:0",
+                ],
                 cwd=folder,
                 stderr=log,
             )
