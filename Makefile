@@ -42,12 +42,12 @@ demo: $(READY) ## Post-train the small model with SFT and with RL, and show what
 	@$(BIN)/farfield demo $(DEMO)
 
 test: $(READY) ## All tests: unit, contract, integration and the whole stack
-	@echo "==> integration, unit and contract tests, two groups at a time (about four minutes)"
+	@echo "==> integration, unit and contract tests, two groups at a time (about five minutes)"
 	@$(TWO_AT_A_TIME) integration unit-torch unit-others contract
-	@echo "==> the whole local stack, with processes killed in the middle (two to three minutes)"
+	@echo "==> the whole local stack, with processes killed in the middle, and a run under fire (five minutes)"
 	@$(MAKE) --no-print-directory e2e
 
-unit: $(READY) ## Unit tests alone (a minute and a half)
+unit: $(READY) ## Unit tests alone (two minutes)
 	@echo "==> unit tests: those with torch beside all others"
 	@$(TWO_AT_A_TIME) unit-torch unit-others
 
