@@ -9,14 +9,13 @@ from random import Random
 
 from tiny_models.transcript import Transcript
 
-from farfield_generalpoints.cards import RULES, Hand, deal_ranks, hand_of, rank_values
+from farfield_generalpoints.cards import Hand, Rule, deal_ranks, drawn_rule, hand_of, rank_values
 from farfield_generalpoints.demonstrations import right_attempt, wrong_attempt
 from farfield_generalpoints.judging import Problem
 from farfield_generalpoints.prompts import feedback, task
 from farfield_generalpoints.solver import solvable
 
 TARGET = 24
-LARGEST_FACE_VALUE = 13
 TURNS = (1, 1, 2, 3, 5)
 """How many turns a transcript has, each entry as likely."""
 FAILURE_RATE = 0.4
@@ -69,17 +68,10 @@ def _transcript(
     return transcript
 
 
-def random_hand(rng: Random) -> tuple[Hand, tuple[int, int, int]]:
+def random_hand(rng: Random) -> tuple[Hand, Rule]:
     """A solvable hand and the random rule that makes it so."""
     while True:
-        faces = _random_rule(rng)
+        faces = drawn_rule(rng)
         hand = hand_of(deal_ranks(rng, "uniform"), rank_values(faces), rng)
         if solvable(tuple(sorted(hand.values)), TARGET):
             return hand, faces
-
-
-def _random_rule(rng: Random) -> tuple[int, int, int]:
-    while True:
-        j, q, k = (1 + int(rng.random() * LARGEST_FACE_VALUE) for _ in range(3))
-        if (j, q, k) not in RULES.values():
-            return j, q, k

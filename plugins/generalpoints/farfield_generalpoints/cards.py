@@ -12,8 +12,11 @@ SUITS = ("♠", "♥", "♦", "♣")
 HAND_SIZE = 4
 JACK = 11
 
-RULES: Mapping[str, tuple[int, int, int]] = {"ten": (10, 10, 10), "rank": (11, 12, 13)}
-"""What J, Q and K count as, by the rule's name."""
+Rule = tuple[int, int, int]
+"""What J, Q and K count as."""
+RULES: Mapping[str, Rule] = {"ten": (10, 10, 10), "rank": (11, 12, 13)}
+HIGHEST_DRAWN = 13
+"""Highest value of a face card under a drawn rule."""
 
 SuitsName = Literal["all", "black", "red"]
 SUITS_BY_NAME: Mapping[str, tuple[str, ...]] = {"all": SUITS, "black": ("♠", "♣"), "red": ("♥", "♦")}
@@ -31,9 +34,17 @@ class Hand:
     values: tuple[int, ...]
 
 
-def rank_values(faces: tuple[int, int, int]) -> tuple[int, ...]:
+def rank_values(faces: Rule) -> tuple[int, ...]:
     """Value of each rank 1 … 13 at its index; index 0 is unused."""
     return (*range(JACK), *faces)
+
+
+def drawn_rule(rng: Random) -> Rule:
+    """A value from 1 to 13 for each of J, Q and K: never one of the named rules, which stay unseen."""
+    while True:
+        jack, queen, king = (1 + _below(rng, HIGHEST_DRAWN) for _ in range(3))
+        if (jack, queen, king) not in RULES.values():
+            return jack, queen, king
 
 
 def deal_ranks(rng: Random, deal: Deal) -> list[int]:

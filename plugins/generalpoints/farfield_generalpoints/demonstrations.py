@@ -1,5 +1,10 @@
-"""Expert episodes for supervised fine-tuning: `optimal` answers, and `revision` with failed attempts."""
+"""Expert episodes for supervised fine-tuning.
 
+`optimal`: one right answer, as the prompt form has it. `answer_only` and `worked`: the same solution without
+and with its working, whatever the form. `revision`: failed attempts first.
+"""
+
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from random import Random
@@ -12,11 +17,12 @@ from farfield_generalpoints.prompts import feedback
 from farfield_generalpoints.solver import Values, atom, joined, solutions
 from farfield_sdk import Demonstration, Message, Sample, assistant, user
 
-Style = Literal["optimal", "revision"]
+Style = Literal["optimal", "revision", "answer_only", "worked"]
 GUESSES = 6
 MISREAD = 0.3
 """Share of the failed attempts at an image that misread a card."""
 STYLES: tuple[str, ...] = get_args(Style)
+WORKED: Mapping[str, bool] = {"answer_only": False, "worked": True}
 
 
 def demonstrate(opening: Message, problem: Problem, style: str, turns: int, seed: int) -> Demonstration:
@@ -27,16 +33,16 @@ def demonstrate(opening: Message, problem: Problem, style: str, turns: int, seed
     for _ in range(failed):
         response, faults = wrong_attempt(problem, rng)
         messages += [assistant(response), user(feedback(problem, faults))]
-    messages.append(assistant(right_attempt(problem, rng)))
+    messages.append(assistant(right_attempt(problem, rng, WORKED.get(style))))
     return Demonstration(Sample(tuple(messages)), (0.0,) * failed + (1.0,))
 
 
-def right_attempt(problem: Problem, rng: Random) -> str:
+def right_attempt(problem: Problem, rng: Random, worked: bool | None = None) -> str:
     """One of all the solutions, each as likely; in the compact form, of those whose working can be
-    written, where there are such."""
+    written, where there are such. `worked`: with or without its working, None as the form has it."""
     values = tuple(sorted(problem.values))
     plain = presentable(values, problem.target) if problem.form == "compact" else ()
-    return _answer(problem, _pick(rng, plain or solutions(values, problem.target)))
+    return _answer(problem, _pick(rng, plain or solutions(values, problem.target)), worked)
 
 
 @lru_cache(maxsize=1 << 13)
@@ -92,8 +98,9 @@ def _misread(problem: Problem, rng: Random) -> Problem:
     return replace(problem, cards=cards, values=(*problem.values[:at], value, *problem.values[at + 1 :]))
 
 
-def _answer(problem: Problem, formula: str) -> str:
-    return compose(problem.form, problem.cards, problem.values, formula, problem.target, problem.image)
+def _answer(problem: Problem, formula: str, worked: bool | None = None) -> str:
+    named = problem.cards, problem.values
+    return compose(problem.form, *named, formula, problem.target, problem.image, worked)
 
 
 def _pick(rng: Random, options: str | tuple[str, ...]) -> str:

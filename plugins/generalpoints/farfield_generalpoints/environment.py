@@ -1,18 +1,19 @@
 """The environment: deal a solvable hand, take answers until one is right or the budget is spent."""
 
 from collections.abc import Iterator
-from random import Random
 from typing import Any
 
 from farfield_generalpoints import prompts
-from farfield_generalpoints.answers import compose
-from farfield_generalpoints.cards import SUITS_BY_NAME, Hand, deal_ranks, hand_of, rank_values
+from farfield_generalpoints.answers import compose, parse
+from farfield_generalpoints.cards import Hand
 from farfield_generalpoints.colours import inks
+from farfield_generalpoints.dealing import deal_hand
 from farfield_generalpoints.demonstrations import STYLES, demonstrate
-from farfield_generalpoints.judging import Problem, judge, recognised
+from farfield_generalpoints.judging import Problem, judge_answer, measures
 from farfield_generalpoints.options import GeneralPointsOptions
 from farfield_generalpoints.solver import solutions
 from farfield_generalpoints.table import picture
+from farfield_generalpoints.variants import VARIANTS
 from farfield_sdk import (
     Demonstration,
     Environment,
@@ -22,38 +23,8 @@ from farfield_sdk import (
     Outcome,
     Start,
     State,
-    Variant,
     user,
 )
-
-VARIANTS = {
-    "id": Variant("id", "J, Q and K count as 10.", {"faces": "ten"}),
-    "ood": Variant(
-        "ood",
-        "J, Q and K count as 11, 12 and 13, and every hand has at least one of them.",
-        {"faces": "rank", "deal": "face"},
-    ),
-    "rank": Variant("other", "J, Q and K count as 11, 12 and 13; any cards.", {"faces": "rank"}),
-    "swapped": Variant(
-        "other",
-        "J, Q and K count as 7, 5 and 3: a rule without a new number.",
-        {"faces": {"J": 7, "Q": 5, "K": 3}, "deal": "face"},
-    ),
-    "target36": Variant("other", "The rule of `id`, another target.", {"target": 36}),
-    "vl-id": Variant(
-        "id", "Cards as a picture, in black; J, Q and K count as 10.", {"modality": "image", "faces": "ten"}
-    ),
-    "vl-ood": Variant(
-        "ood",
-        "Cards as a picture, in black; J, Q and K count as 11, 12 and 13, and every hand has one.",
-        {"modality": "image", "faces": "rank", "deal": "face"},
-    ),
-    "vl-red": Variant(
-        "ood",
-        "Cards as a picture, in red; the rule of `vl-id`.",
-        {"modality": "image", "faces": "ten", "colours": "red"},
-    ),
-}
 
 
 class GeneralPoints(Environment[GeneralPointsOptions]):
@@ -68,19 +39,19 @@ class GeneralPoints(Environment[GeneralPointsOptions]):
     demonstration_styles = STYLES
 
     def reset(self, seed: int) -> Start:
-        self._hand = deal_hand(self.options, seed)
-        self._turns = 0
-        hand, options = self._hand, self.options
+        options = self.options
+        hand, rule = deal_hand(options, seed)
         image = options.modality == "image"
-        self._problem = Problem(
-            hand.faces, hand.values, options.face_values, options.target, options.prompt, image
-        )
+        self._hand, self._turns = hand, 0
+        self._problem = Problem(hand.faces, hand.values, rule, options.target, options.prompt, image)
         return Start(Observation((self._opening(),)), facts_of(self._problem, hand))
 
     def step(self, response: str) -> Outcome:
         self._turns += 1
-        faults = judge(self._problem, response)
-        metrics = {"recognition": float(recognised(faults))} if self._problem.image else {}
+        problem = self._problem
+        answer = parse(response, problem.form, problem.image)
+        faults = judge_answer(problem, answer)
+        metrics = measures(problem, answer, faults)
         if not faults:
             return Outcome(State.TERMINATED, success=True, metrics=metrics)
         spent = self._turns >= self.options.max_turns
@@ -106,18 +77,6 @@ class GeneralPoints(Environment[GeneralPointsOptions]):
             return user(text)
         colours = inks(options.colours, hand.suits)
         return user(Image(picture(hand.faces, hand.suits, colours, options.image_height)), text)
-
-
-def deal_hand(options: GeneralPointsOptions, seed: int) -> Hand:
-    """The hand that the seed names: deal until one is solvable and in the split.
-
-    It ends: options for which no hand qualifies do not validate.
-    """
-    rng, by_rank = Random(seed), rank_values(options.face_values)
-    while True:
-        ranks = deal_ranks(rng, options.deal)
-        if options.deals(tuple(sorted([by_rank[rank] for rank in ranks]))):
-            return hand_of(ranks, by_rank, rng, SUITS_BY_NAME[options.suits])
 
 
 def facts_of(problem: Problem, hand: Hand) -> dict[str, Any]:

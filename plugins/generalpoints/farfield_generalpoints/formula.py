@@ -7,6 +7,7 @@ stacks instead of recursing, and values are rationals over at most a few hundred
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 MAX_CHARACTERS = 256
 MAX_DIGITS = 9
@@ -22,8 +23,14 @@ _MAY_FOLLOW = {
     ")": ("operator", ")"),
 }
 
-Step = tuple[Fraction, Fraction, Fraction]
-"""Left operand, right operand, result."""
+
+class Step(NamedTuple):
+    """One operation of a formula."""
+
+    left: Fraction
+    operator: str
+    right: Fraction
+    result: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +120,9 @@ def _settle(values: list[Fraction], pending: list[str], precedence: int, steps: 
     """Apply pending operators that bind at least as tightly, back to the open parenthesis."""
     while pending[-1] != "(" and _PRECEDENCE[pending[-1]] >= precedence:
         right, left = values.pop(), values.pop()
-        values.append(_apply(pending.pop(), left, right))
-        steps.append((left, right, values[-1]))
+        operator = pending.pop()
+        values.append(_apply(operator, left, right))
+        steps.append(Step(left, operator, right, values[-1]))
 
 
 def _apply(operator: str, left: Fraction, right: Fraction) -> Fraction:

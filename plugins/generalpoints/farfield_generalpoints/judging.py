@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -62,7 +62,11 @@ class Problem:
 
 def judge(problem: Problem, response: str) -> tuple[Fault, ...]:
     """Everything that is wrong with a response; nothing when it solves the hand."""
-    answer = parse(response, problem.form)
+    return judge_answer(problem, parse(response, problem.form, problem.image))
+
+
+def judge_answer(problem: Problem, answer: Answer | None) -> tuple[Fault, ...]:
+    """The same of a response that was read already; None is a malformed one."""
     if answer is None:
         return (Fault.MALFORMED,)
     if problem.image and sorted(answer.cards) != sorted(problem.cards):
@@ -74,6 +78,19 @@ def recognised(faults: Sequence[Fault]) -> bool:
     """Whether an answer named the cards of an image rightly, whatever became of its formula: the two
     faults that say otherwise are found before any other."""
     return not {Fault.MALFORMED, Fault.MISREAD} & set(faults)
+
+
+def measures(problem: Problem, answer: Answer | None, faults: Sequence[Fault]) -> dict[str, float]:
+    """What the answer got right by itself, each 1 or 0: `recognition` (the cards of an image), `reads_rule`
+    (it names the values that the rule gives the cards), `builds_formula` (its formula would solve the hand
+    if the cards counted what it names). The last two only where the answer names values."""
+    found = {"recognition": float(recognised(faults))} if problem.image else {}
+    if answer is None or not answer.values:
+        return found
+    as_named = replace(problem, values=answer.values)
+    found["reads_rule"] = float(sorted(answer.values) == sorted(problem.values))
+    found["builds_formula"] = float(not judge_formula(as_named, answer))
+    return found
 
 
 def judge_formula(problem: Problem, answer: Answer) -> tuple[Fault, ...]:

@@ -7,7 +7,16 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from farfield_generalpoints.answers import PromptForm
-from farfield_generalpoints.cards import HAND_SIZE, RULES, Deal, SuitsName, held_out, rank_values
+from farfield_generalpoints.cards import (
+    HAND_SIZE,
+    HIGHEST_DRAWN,
+    RULES,
+    Deal,
+    Rule,
+    SuitsName,
+    held_out,
+    rank_values,
+)
 from farfield_generalpoints.colours import Palette, PaletteName
 from farfield_generalpoints.solver import Values, solvable
 from farfield_generalpoints.table import LARGEST, SMALLEST, WIDTH
@@ -28,10 +37,11 @@ class GeneralPointsOptions(Options):
     """How hands are dealt, valued, shown and judged."""
 
     target: int = Field(24, ge=1, le=1000, description="The value that a formula must reach.")
-    faces: Literal["ten", "rank"] | FaceValues = Field(
+    faces: Literal["ten", "rank", "varied"] | FaceValues = Field(
         "ten",
-        description="The rule for J, Q, K: `ten` (each counts 10), `rank` (11, 12, 13), "
-        "or a mapping with a value for each.",
+        description="The rule for J, Q, K: `ten` (each counts 10), `rank` (11, 12, 13), `varied` (values "
+        "from 1 to 13 drawn anew for each hand, never those of `ten` or `rank`), or a mapping with a value "
+        "for each.",
     )
     deal: Deal = Field(
         "uniform",
@@ -72,10 +82,10 @@ class GeneralPointsOptions(Options):
     )
 
     @property
-    def face_values(self) -> tuple[int, int, int]:
-        """What J, Q and K count as."""
+    def face_values(self) -> Rule | None:
+        """What J, Q and K count as; None where each hand has a rule of its own."""
         if isinstance(self.faces, str):
-            return RULES[self.faces]
+            return RULES.get(self.faces)
         return self.faces.J, self.faces.Q, self.faces.K
 
     def deals(self, values: Values) -> bool:
@@ -89,17 +99,18 @@ class GeneralPointsOptions(Options):
         if not any(map(self.deals, self._possible_hands())):
             raise ValueError(
                 f"no hand of the split {self.split!r} reaches the target {self.target} with "
-                f"J, Q, K = {self.face_values}: choose another target, rule or split"
+                f"J, Q, K = {self.face_values or self.faces}: choose another target, rule or split"
             )
         return self
 
     def _possible_hands(self) -> Iterator[Values]:
-        values = rank_values(self.face_values)[1:]
-        if self.deal == "uniform":
+        rule = self.face_values
+        values = rank_values(rule)[1:] if rule else range(1, HIGHEST_DRAWN + 1)
+        if rule is None or self.deal == "uniform":
             yield from map(_sorted, combinations_with_replacement(values, HAND_SIZE))
         else:
             others = combinations_with_replacement(values, HAND_SIZE - 1)
-            yield from (_sorted((*hand, face)) for hand in others for face in self.face_values)
+            yield from (_sorted((*hand, face)) for hand in others for face in rule)
 
 
 def _sorted(values: Values) -> Values:

@@ -16,13 +16,15 @@ def test_composed_paper_answer_is_read_back():
         "number": [10, 4, 8, 2],
         "formula": "(10-4)*8/2=24",
     }
-    assert parse(text, "paper") == Answer("(10-4)*8/2", ("K", "4", "8", "2"))
+    assert parse(text, "paper") == Answer("(10-4)*8/2", ("K", "4", "8", "2"), (10, 4, 8, 2))
 
 
 def test_composed_compact_answer_is_read_back():
     text = compose("compact", ["K", "4", "8", "2"], [10, 4, 8, 2], FORMULA, 24)
     assert text == "10 4 8 2 : 8 2 6 : 2 48 : ( 10 - 4 ) * 8 / 2 = 24"
-    assert parse(text, "compact") == Answer(FORMULA, ("10", "4", "8", "2"))
+    assert parse(text, "compact") == Answer(FORMULA, values=(10, 4, 8, 2))
+    seen = compose("compact", ["K", "4", "8", "2"], [10, 4, 8, 2], FORMULA, 24, image=True)
+    assert parse(seen, "compact", image=True) == Answer(FORMULA, ("K", "4", "8", "2"), (10, 4, 8, 2))
 
 
 @pytest.mark.parametrize(
@@ -79,8 +81,27 @@ def test_malformed_compact_answers(text):
 
 
 def test_only_the_left_side_is_read():
-    assert parse("1 2 3 4 : 1 + 2 = 3 = 24", "compact") == Answer("1 + 2", ("1", "2", "3", "4"))
+    assert parse("1 2 3 4 : 1 + 2 = 3 = 24", "compact") == Answer("1 + 2", values=(1, 2, 3, 4))
     assert parse('{"formula": "8*3"}', "paper") == Answer("8*3")
+
+
+def test_working_comes_or_stays_away_as_asked():
+    hand = ["A", "4", "6", "7"], [1, 4, 6, 7], "4 / ( 7 / 6 - 1 )", 24
+    *thought, answer = compose("paper", *hand, worked=True).splitlines()
+    assert thought == [
+        "A counts 1, 4 counts 4, 6 counts 6, 7 counts 7.",
+        "7 / 6 = 7/6",
+        "(7/6) - 1 = 1/6",
+        "4 / (1/6) = 24",
+    ]
+    assert answer == compose("paper", *hand) == compose("paper", *hand, worked=False)
+    short = compose("compact", ["K", "4", "8", "2"], [10, 4, 8, 2], FORMULA, 24, worked=False)
+    assert short == f"10 4 8 2 : {FORMULA} = 24"
+
+
+@pytest.mark.parametrize("number", ["7", "[1, 2.5]", '["K"]', "[[1]]", "[-1]"])
+def test_what_is_no_list_of_numbers_names_no_values(number):
+    assert parse(f'{{"formula": "8*3", "number": {number}}}', "paper") == Answer("8*3")
 
 
 def test_cards_of_another_type_are_ignored():

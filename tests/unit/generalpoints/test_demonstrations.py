@@ -23,10 +23,11 @@ def replay(seed: int, options: dict, demonstration) -> list[bool]:
     return [game.step(m.text).success for m in demonstration.sample.messages if m.role == "assistant"]
 
 
+@pytest.mark.parametrize("style", ["optimal", "answer_only", "worked"])
 @pytest.mark.parametrize("form", ["paper", "compact"])
-def test_optimal_is_one_right_answer(form):
+def test_single_styles_show_one_right_answer(form, style):
     for seed in range(30):
-        shown = demonstrate(seed, "optimal", prompt=form)
+        shown = demonstrate(seed, style, prompt=form)
         assert replay(seed, {"prompt": form}, shown) == [True]
         assert shown.weights == (1.0,)
 
@@ -41,6 +42,17 @@ def test_revision_fails_first_and_trains_on_the_right_answer_alone(form):
         assert shown.weights == tuple(map(float, successes))
         lengths.add(len(successes))
     assert lengths == {2, 3, 4, 5}
+
+
+def test_styles_differ_in_the_working_alone():
+    def target(form, style):
+        return demonstrate(2, style, prompt=form).sample.messages[-1].text
+
+    assert target("compact", "worked") == target("compact", "optimal")
+    values, *_, formula = target("compact", "optimal").split(" : ")
+    assert target("compact", "answer_only") == f"{values} : {formula}"
+    assert target("paper", "answer_only") == target("paper", "optimal")
+    assert target("paper", "worked").endswith(" = 24\n" + target("paper", "optimal"))
 
 
 def test_revision_with_a_budget_of_one_is_optimal():

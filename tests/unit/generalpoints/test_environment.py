@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farfield_generalpoints import GeneralPoints, GeneralPointsOptions, GeneralPointsVerifier
-from farfield_generalpoints.cards import held_out
-from farfield_generalpoints.environment import VARIANTS
+from farfield_generalpoints.cards import RULES, held_out
 from farfield_generalpoints.solver import solvable
+from farfield_generalpoints.variants import VARIANTS
 from farfield_sdk import State
 
 
@@ -58,6 +58,21 @@ def test_hands_are_solvable_and_of_the_split(seed, split, faces):
     values = tuple(sorted(session(split=split, faces=faces).reset(seed).facts["values"]))
     assert held_out(values) == (split == "heldout")
     assert solvable(values, 24)
+
+
+@pytest.mark.parametrize("deal", ["uniform", "face"])
+def test_varied_faces_draw_a_rule_for_each_hand(deal):
+    game, rules = session(faces="varied", deal=deal, split="train"), set()
+    for seed in range(200):
+        start = game.reset(seed)
+        rule = tuple(start.facts["faces"])
+        counts = dict(zip("JQK", rule, strict=True)) | {"A": 1}
+        assert start.facts["values"] == [int(counts.get(card, card)) for card in start.facts["cards"]]
+        assert "J counts as {}, Q as {} and K as {}".format(*rule) in start.observation.messages[0].text
+        rules.add(rule)
+    assert len(rules) > 150
+    assert not rules & set(RULES.values())
+    assert {value for rule in rules for value in rule} == set(range(1, 14))
 
 
 def test_facts_hold_what_the_prompt_does_not_give_away():

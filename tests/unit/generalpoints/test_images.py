@@ -66,7 +66,11 @@ def test_the_oracle_reads_the_cards_and_solves(form, rewards):
         assert verdict.correct
         assert verdict.reward == (1 if rewards == "outcome" else 5)
         assert verdict.terms["recognition"] == 1
-        assert game.step(game.oracle()).metrics == {"recognition": 1.0}
+        assert game.step(game.oracle()).metrics == {
+            "recognition": 1,
+            "reads_rule": 1,
+            "builds_formula": 1,
+        }
 
 
 @pytest.mark.parametrize("rewards", ["paper", "reference"])

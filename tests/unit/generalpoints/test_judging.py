@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farfield_generalpoints.judging import Fault, Problem, judge
+from farfield_generalpoints.answers import parse
+from farfield_generalpoints.judging import Fault, Problem, judge, measures
 
 HAND = Problem(("5", "6", "8", "8"), (5, 6, 8, 8), (10, 10, 10), 24, "compact")
 
@@ -53,6 +56,27 @@ def test_cards_in_an_image_must_be_read_first():
     assert judge(shown, wrong) == (Fault.MISREAD,)
     right = '{"cards": ["K", "6", "8", "5"], "formula": "(10-6)*(8-5)"}'
     assert judge(shown, right) == (Fault.VALUE,)
+
+
+@pytest.mark.parametrize(
+    ("response", "reads", "builds"),
+    [
+        ("5 6 8 8 : 8 * ( 6 + 5 - 8 ) = 24", 1, 1),
+        ("8 8 6 5 : 5 + 6 + 8 + 8 = 24", 1, 0),
+        ("5 6 8 11 : 11 + 8 + 5 = 24", 0, 0),
+        ("5 6 8 5 : 5 + 6 + 8 + 5 = 24", 0, 1),
+    ],
+)
+def test_reading_the_rule_and_building_the_formula_are_measured_apart(response, reads, builds):
+    answer = parse(response, "compact")
+    found = measures(HAND, answer, judge(HAND, response))
+    assert found == {"reads_rule": reads, "builds_formula": builds}
+
+
+def test_an_answer_that_names_no_values_has_no_measures():
+    paper = replace(HAND, form="paper")
+    for response in ('{"formula": "8*(6+5-8)"}', "I give up"):
+        assert measures(paper, parse(response, "paper"), ()) == {}
 
 
 def test_problem_comes_from_facts_and_needs_them():

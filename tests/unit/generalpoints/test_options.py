@@ -14,6 +14,7 @@ def test_rules():
     custom = GeneralPointsOptions.model_validate({"faces": {"J": 7.0, "Q": 5, "K": 3}})
     assert custom.faces == FaceValues(J=7, Q=5, K=3)
     assert custom.face_values == (7, 5, 3)
+    assert GeneralPointsOptions(faces="varied").face_values is None
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from tokenizers import Tokenizer
 
 from farfield_generalpoints import GeneralPoints, GeneralPointsOptions
 from farfield_generalpoints.cards import RULES
-from farfield_generalpoints.environment import VARIANTS
 from farfield_generalpoints.judging import Fault, Problem
 from farfield_generalpoints.prompts import feedback
+from farfield_generalpoints.variants import VARIANTS
 from farfield_sdk import Image, Message
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
