@@ -1,7 +1,8 @@
 """Expert episodes for supervised fine-tuning.
 
 `optimal`: one right answer, as the prompt form has it. `answer_only` and `worked`: the same solution without
-and with its working, whatever the form. `revision`: failed attempts first.
+and with its working, whatever the form. `revision`: failed attempts first. Blind episodes have a fixed number
+of attempts: `revision` fails all but the last, the others keep their answer.
 """
 
 from collections.abc import Mapping
@@ -27,14 +28,22 @@ WORKED: Mapping[str, bool] = {"answer_only": False, "worked": True}
 
 def demonstrate(opening: Message, problem: Problem, style: str, turns: int, seed: int) -> Demonstration:
     """One expert episode. Attempts that failed are context: their loss weight is zero."""
-    rng = Random(f"demonstration {seed}")
-    failed = 1 + int(rng.random() * (turns - 1)) if style == "revision" and turns > 1 else 0
+    rng, blind = Random(f"demonstration {seed}"), problem.revision == "blind"
+    failed = _failures(turns, blind, rng) if style == "revision" and turns > 1 else 0
     messages = [opening]
     for _ in range(failed):
         response, faults = wrong_attempt(problem, rng)
         messages += [assistant(response), user(feedback(problem, faults))]
-    messages.append(assistant(right_attempt(problem, rng, WORKED.get(style))))
-    return Demonstration(Sample(tuple(messages)), (0.0,) * failed + (1.0,))
+    right = assistant(right_attempt(problem, rng, WORKED.get(style)))
+    kept = turns - failed - 1 if blind else 0
+    messages.append(right)
+    for _ in range(kept):
+        messages += [user(feedback(problem, ())), right]
+    return Demonstration(Sample(tuple(messages)), (0.0,) * failed + (1.0,) * (1 + kept))
+
+
+def _failures(turns: int, blind: bool, rng: Random) -> int:
+    return turns - 1 if blind else 1 + int(rng.random() * (turns - 1))
 
 
 def right_attempt(problem: Problem, rng: Random, worked: bool | None = None) -> str:

@@ -22,7 +22,7 @@ from farfield_sdk import (
     Observation,
     Outcome,
     Start,
-    State,
+    after_attempt,
     user,
 )
 
@@ -43,7 +43,9 @@ class GeneralPoints(Environment[GeneralPointsOptions]):
         hand, rule = deal_hand(options, seed)
         image = options.modality == "image"
         self._hand, self._turns = hand, 0
-        self._problem = Problem(hand.faces, hand.values, rule, options.target, options.prompt, image)
+        self._problem = Problem(
+            hand.faces, hand.values, rule, options.target, options.prompt, image, options.revision
+        )
         return Start(Observation((self._opening(),)), facts_of(self._problem, hand))
 
     def step(self, response: str) -> Outcome:
@@ -51,11 +53,8 @@ class GeneralPoints(Environment[GeneralPointsOptions]):
         problem = self._problem
         answer = parse(response, problem.form, problem.image)
         faults = judge_answer(problem, answer)
-        metrics = measures(problem, answer, faults)
-        if not faults:
-            return Outcome(State.TERMINATED, success=True, metrics=metrics)
-        spent = self._turns >= self.options.max_turns
-        return Outcome(State.TRUNCATED if spent else State.CONTINUE, metrics=metrics)
+        state, success = after_attempt(problem.revision, not faults, self._turns, self.options.max_turns)
+        return Outcome(state, success, metrics=measures(problem, answer, faults))
 
     def oracle(self) -> str:
         problem = self._problem
@@ -89,4 +88,5 @@ def facts_of(problem: Problem, hand: Hand) -> dict[str, Any]:
         "target": problem.target,
         "prompt": problem.form,
         "image": problem.image,
+        "revision": problem.revision,
     }

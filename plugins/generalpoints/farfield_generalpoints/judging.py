@@ -8,6 +8,7 @@ from typing import Any
 
 from farfield_generalpoints.answers import Answer, PromptForm, parse
 from farfield_generalpoints.formula import Reading, read
+from farfield_sdk import Revision
 
 
 class Fault(Enum):
@@ -46,6 +47,8 @@ class Problem:
     form: PromptForm
     image: bool = False
     """Whether the cards are shown as an image alone, and so have to be recognised."""
+    revision: Revision = "verifier"
+    """Whether what is wrong with an attempt is said."""
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "Problem":
@@ -57,6 +60,7 @@ class Problem:
             int(facts["target"]),
             facts["prompt"],
             bool(facts.get("image", False)),
+            facts.get("revision", "verifier"),
         )
 
 

@@ -20,7 +20,7 @@ from farfield_generalpoints.cards import (
 from farfield_generalpoints.colours import Palette, PaletteName
 from farfield_generalpoints.solver import Values, solvable
 from farfield_generalpoints.table import LARGEST, SMALLEST, WIDTH
-from farfield_sdk import Options
+from farfield_sdk import Options, Revision
 
 Split = Literal["all", "train", "heldout"]
 
@@ -55,6 +55,12 @@ class GeneralPointsOptions(Options):
     )
     max_turns: int = Field(
         5, ge=1, le=100, description="Verification budget: attempts before the episode is cut off."
+    )
+    revision: Revision = Field(
+        "verifier",
+        description="`verifier`: what is wrong is said, and a right answer ends the episode; `blind`: "
+        "`max_turns` attempts in every episode, each followed by a request for a correction that reveals "
+        "nothing, and the last one decides.",
     )
     prompt: PromptForm = Field(
         "paper",

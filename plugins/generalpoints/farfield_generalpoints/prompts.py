@@ -51,6 +51,13 @@ _COMPACT_FEEDBACK: Mapping[Fault, str] = {
 }
 
 
+_PAPER_BLIND = """\
+There may be a mistake in your answer. Look for one, correct it if you find it, and write your whole answer \
+again in the same form."""
+_COMPACT_BLIND = "answer"
+"""A word that stands nowhere else in the task or in feedback without `wrong`."""
+
+
 def task(problem: Problem) -> str:
     """What the policy reads first: target, rule, cards. Of an image it reads no card."""
     template = _COMPACT_TASK if problem.form == "compact" else _PAPER_TASK
@@ -65,8 +72,11 @@ def _cards(problem: Problem) -> str:
 
 
 def feedback(problem: Problem, faults: Sequence[Fault]) -> str:
-    """Why an attempt failed. The compact form names only the gravest fault and states the task again,
-    so that a small model never has to look far back."""
+    """Why an attempt failed; where revision is blind, the same request for a correction whatever the faults.
+    The compact form names only the gravest fault and states the task again, so that a small model never has
+    to look far back."""
+    if problem.revision == "blind":
+        return f"{_COMPACT_BLIND} {task(problem)}" if problem.form == "compact" else _PAPER_BLIND
     distinct = sorted(set(faults), key=list(Fault).index)
     if problem.form == "compact":
         return f"{_COMPACT_FEEDBACK[distinct[0]]} {task(problem)}"

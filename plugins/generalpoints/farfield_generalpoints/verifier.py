@@ -19,7 +19,8 @@ class VerifierOptions(Options):
 
 
 class GeneralPointsVerifier(Verifier[VerifierOptions]):
-    """Judges answers of the environment `generalpoints`, exactly.
+    """Judges answers of the environment `generalpoints`, exactly. Where the facts say that revision is blind,
+    every attempt gets the same feedback, a right one too.
 
     Of cards shown as an image, the term `recognition` says whether the answer names them rightly, 1 or 0:
     a measure that the reward does not contain, beside the terms that it is the sum of.
@@ -40,7 +41,7 @@ class GeneralPointsVerifier(Verifier[VerifierOptions]):
         return Verdict(
             reward=reward,
             correct=not faults,
-            feedback=prompts.feedback(problem, faults) if faults else "",
+            feedback=prompts.feedback(problem, faults) if faults or problem.revision == "blind" else "",
             terms=terms,
             parseable=Fault.MALFORMED not in faults,
         )

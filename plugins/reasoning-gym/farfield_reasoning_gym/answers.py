@@ -32,6 +32,14 @@ def composed(answer: str, form: AnswerForm) -> str:
     return f"{OPEN}{answer}{CLOSE}" if form == "tag" else answer
 
 
+def request(form: AnswerForm) -> str:
+    """Asks for a correction, whether or not there is anything to correct."""
+    return (
+        "There may be a mistake in your answer. Look for one, correct it if you find it, and answer again. "
+        f"{_INSTRUCTIONS[form]}"
+    )
+
+
 def feedback(answer: str | None, score: float, form: AnswerForm) -> str:
     """Why the attempt failed, without a word of the solution."""
     if answer is None:

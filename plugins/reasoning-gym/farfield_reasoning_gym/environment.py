@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from farfield_reasoning_gym.answers import answer_in, composed, task
 from farfield_reasoning_gym.children import LibraryError
+from farfield_reasoning_gym.demonstrations import STYLES, demonstrate
 from farfield_reasoning_gym.options import ReasoningGymOptions
 from farfield_sdk import (
     Demonstration,
@@ -11,15 +12,12 @@ from farfield_sdk import (
     Message,
     Observation,
     Outcome,
-    Sample,
     Start,
-    State,
     Variant,
-    assistant,
+    after_attempt,
     user,
 )
 
-STYLES = ("optimal",)
 VARIANTS = {
     "level-0": Variant("id", "The first level of the data set's curriculum.", {"level": 0}),
     "level-3": Variant("ood", "The fourth level of the data set's curriculum.", {"level": 3}),
@@ -47,6 +45,7 @@ class ReasoningGym(Environment[ReasoningGymOptions]):
             "level": options.level,
             "answer": options.answer,
             "entry": self._entry,
+            "revision": options.revision,
         }
         return Start(Observation((self._opening(),)), facts)
 
@@ -58,10 +57,8 @@ class ReasoningGym(Environment[ReasoningGymOptions]):
         try:
             score = 0.0 if answer is None else self.options.task.score(answer, self._entry)
         except LibraryError:
-            return Outcome(self._unsolved(), metrics={"scorer_failed": 1.0})
-        if score >= 1.0:
-            return Outcome(State.TERMINATED, success=True, metrics={"score": score})
-        return Outcome(self._unsolved(), metrics={"score": score})
+            return self._outcome(False, {"scorer_failed": 1.0})
+        return self._outcome(score >= 1.0, {"score": score})
 
     def oracle(self) -> str:
         return composed(self._entry["answer"], self.options.answer)
@@ -72,10 +69,12 @@ class ReasoningGym(Environment[ReasoningGymOptions]):
             raise ValueError(f"unknown demonstration style {style!r}: choose one of {STYLES}")
         session = cls(options)
         (opening,) = session.reset(seed).observation.messages
-        yield Demonstration(Sample((opening, assistant(session.oracle()))))
+        yield demonstrate(opening, options, session._entry, style, seed)
 
     def _opening(self) -> Message:
         return user(task(self._entry["question"], self.options.answer))
 
-    def _unsolved(self) -> State:
-        return State.TRUNCATED if self._turns >= self.options.max_turns else State.CONTINUE
+    def _outcome(self, right: bool, metrics: dict[str, float]) -> Outcome:
+        options = self.options
+        state, success = after_attempt(options.revision, right, self._turns, options.max_turns)
+        return Outcome(state, success, metrics=metrics)

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from farfield_reasoning_gym.answers import AnswerForm
 from farfield_reasoning_gym.tasks import Task
-from farfield_sdk import Options
+from farfield_sdk import Options, Revision
 
 
 class ReasoningGymOptions(Options):
@@ -24,8 +24,12 @@ class ReasoningGymOptions(Options):
         description="Level of the data set's curriculum, from 0; `config` goes over it. Absent: the data "
         "set's defaults.",
     )
-    max_turns: int = Field(
-        1, ge=1, le=100, description="1: a single attempt; more: revision with the verifier's feedback."
+    max_turns: int = Field(1, ge=1, le=100, description="Attempts. 1: a single one; more: revision.")
+    revision: Revision = Field(
+        "verifier",
+        description="`verifier`: what is wrong is said, and a right answer ends the episode; `blind`: "
+        "`max_turns` attempts in every episode, each followed by a request for a correction that reveals "
+        "nothing, and the last one decides.",
     )
     answer: AnswerForm = Field(
         "tag", description="`tag`: the answer is what stands in <answer>…</answer>; `whole`: the response."

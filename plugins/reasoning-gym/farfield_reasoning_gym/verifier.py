@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from farfield_reasoning_gym.answers import answer_in, feedback
+from farfield_reasoning_gym.answers import answer_in, feedback, request
 from farfield_reasoning_gym.tasks import Task
-from farfield_sdk import Attempt, Options, Verdict, Verifier
+from farfield_sdk import Attempt, Facts, Options, Verdict, Verifier
 
 
 class VerifierOptions(Options):
@@ -23,7 +23,8 @@ class ReasoningGymVerifier(Verifier[VerifierOptions]):
     """Scores answers of the environment `reasoning-gym` with the scorer of their data set.
 
     A scorer that raises, hangs or gives no finite number is an error, and no reward. A response without an
-    answer never reaches a scorer: some give a little for anything.
+    answer never reaches a scorer: some give a little for anything. Where the facts call revision blind,
+    every attempt gets the same feedback, a right one too.
     """
 
     name = "reasoning-gym"
@@ -42,7 +43,13 @@ class ReasoningGymVerifier(Verifier[VerifierOptions]):
         return Verdict(
             reward=reward,
             correct=correct,
-            feedback="" if correct else feedback(answer, score, facts["answer"]),
+            feedback=_said(facts, answer, score),
             terms={self.options.rewards: reward},
             parseable=answer is not None,
         )
+
+
+def _said(facts: Facts, answer: str | None, score: float) -> str:
+    if facts.get("revision") == "blind":
+        return request(facts["answer"])
+    return "" if score >= 1.0 else feedback(answer, score, facts["answer"])

@@ -4,6 +4,7 @@ from farfield_sdk.batched import BatchedEnvironment
 from farfield_sdk.environment import (
     Demonstration,
     Environment,
+    Facts,
     Observation,
     Outcome,
     Sample,
@@ -13,6 +14,7 @@ from farfield_sdk.environment import (
 )
 from farfield_sdk.messages import Image, Message, Part, Role, Text, assistant, system, user
 from farfield_sdk.options import Options
+from farfield_sdk.revision import Revision, after_attempt
 from farfield_sdk.verifier import Attempt, Example, Verdict, Verifier
 
 __all__ = [
@@ -21,12 +23,14 @@ __all__ = [
     "Demonstration",
     "Environment",
     "Example",
+    "Facts",
     "Image",
     "Message",
     "Observation",
     "Options",
     "Outcome",
     "Part",
+    "Revision",
     "Role",
     "Sample",
     "Start",
@@ -35,6 +39,7 @@ __all__ = [
     "Variant",
     "Verdict",
     "Verifier",
+    "after_attempt",
     "assistant",
     "system",
     "user",

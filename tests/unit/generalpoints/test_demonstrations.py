@@ -59,6 +59,17 @@ def test_revision_with_a_budget_of_one_is_optimal():
     assert demonstrate(3, "revision", max_turns=1).weights == (1.0,)
 
 
+@pytest.mark.parametrize(
+    ("style", "rights"), [("revision", [False, False, True]), ("optimal", [True, True, True])]
+)
+def test_blind_demonstrations_have_every_attempt(style, rights):
+    blind = {"revision": "blind", "max_turns": 3, "prompt": "compact"}
+    for seed in range(10):
+        shown = demonstrate(seed, style, **blind)
+        assert replay(seed, blind, shown) == [False, False, True]
+        assert shown.weights == tuple(map(float, rights))
+
+
 def test_the_same_seed_shows_the_same():
     assert demonstrate(5, "revision") == demonstrate(5, "revision")
     assert demonstrate(5, "revision") != demonstrate(6, "revision")

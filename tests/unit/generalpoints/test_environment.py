@@ -45,6 +45,18 @@ def test_a_late_success_is_a_success():
     assert game.step(game.oracle()).success
 
 
+def test_a_blind_episode_has_all_its_attempts_and_the_last_one_decides():
+    game = session(max_turns=2, revision="blind")
+    assert game.reset(7).facts["revision"] == "blind"
+    ends = []
+    for attempts in [(True, True), (True, False), (False, True), (False, False)]:
+        game.reset(7)
+        first, last = (game.step(game.oracle() if right else "no idea") for right in attempts)
+        assert (first.state, first.success) == (State.CONTINUE, False)
+        ends.append((last.state, last.success))
+    assert ends == [(State.TERMINATED, right) for right in (True, False, True, False)]
+
+
 def test_reset_starts_afresh():
     game = session(max_turns=1)
     game.reset(7)

@@ -42,9 +42,10 @@ def test_conversations_are_in_the_vocabulary_and_decode_to_themselves(faces):
             assert TOKENIZER.decode(ids) == message["content"]
 
 
-def test_all_feedback_is_in_the_vocabulary():
+@pytest.mark.parametrize("revision", ["verifier", "blind"])
+def test_all_feedback_is_in_the_vocabulary(revision):
+    problem = Problem(("A", "10", "J", "K"), (1, 10, 11, 13), (11, 12, 13), 24, "compact", revision=revision)
     for fault in Fault:
-        problem = Problem(("A", "10", "J", "K"), (1, 10, 11, 13), (11, 12, 13), 24, "compact")
         assert UNKNOWN not in TOKENIZER.encode(feedback(problem, [fault])).ids
 
 

@@ -25,6 +25,17 @@ def test_feedback_is_in_the_form_of_the_prompt():
     assert paper.feedback == "Your formula is not worth 24. Try again, in the same form."
 
 
+@pytest.mark.parametrize("form", ["paper", "compact"])
+def test_blind_feedback_is_the_same_whatever_the_attempt(form):
+    game = GeneralPoints(GeneralPointsOptions(prompt=form, revision="blind"))
+    facts = game.reset(1).facts
+    attempts = [game.oracle(), "no idea", game.oracle().replace("+", "-")]
+    verdicts = [VERIFIER.verify(Attempt(response, facts)) for response in attempts]
+    assert [verdict.correct for verdict in verdicts[:2]] == [True, False]
+    (said,) = {verdict.feedback for verdict in verdicts}
+    assert said
+
+
 def test_missing_facts_are_an_error_and_no_verdict():
     with pytest.raises(KeyError):
         VERIFIER.verify(Attempt("5 6 8 8 : 8 * 3 = 24", {}))

@@ -28,6 +28,15 @@ def test_revision(make):
     assert (solved.state, solved.success, solved.metrics) == (State.TERMINATED, True, {"score": 1.0})
 
 
+def test_a_blind_episode_has_all_its_attempts_and_the_last_one_decides(make):
+    game = make(max_turns=2, revision="blind")
+    for attempts in [(True, True), (True, False), (False, True)]:
+        game.reset(7)
+        first, last = (game.step(game.oracle() if right else "no idea") for right in attempts)
+        assert (first.state, first.success) == (State.CONTINUE, False)
+        assert (last.state, last.success) == (State.TERMINATED, attempts[1])
+
+
 def test_the_whole_response_as_the_answer(make):
     game = make(answer="whole")
     (message,) = game.reset(3).observation.messages
@@ -37,7 +46,7 @@ def test_the_whole_response_as_the_answer(make):
 
 def test_facts_name_the_task_and_hold_the_item(make):
     facts = make(dataset="ab", config={"length": 4}).reset(2).facts
-    assert set(facts) == {"dataset", "config", "level", "answer", "entry"}
+    assert set(facts) == {"dataset", "config", "level", "answer", "entry", "revision"}
     assert (facts["dataset"], facts["config"], facts["level"]) == ("ab", {"length": 4}, None)
     assert set(facts["entry"]) == {"question", "answer", "metadata"}
 
@@ -70,6 +79,24 @@ def test_demonstrations_are_solved(make):
     assert game.step(target.text).success
     with pytest.raises(ValueError, match="unknown demonstration style 'worst'"):
         list(game.demonstrate(options, 11, "worst"))
+
+
+@pytest.mark.parametrize("revision", ["verifier", "blind"])
+@pytest.mark.parametrize("style", ["optimal", "revision"])
+def test_demonstrations_of_several_attempts_end_right(make, style, revision):
+    game = make(dataset="knights_knaves", max_turns=3, revision=revision)
+    for seed in range(8):
+        (shown,) = game.demonstrate(game.options, seed, style)
+        game.reset(seed)
+        said = [message.text for message in shown.sample.messages if message.role == "assistant"]
+        outcomes = [game.step(text) for text in said]
+        assert [outcome.state is State.CONTINUE for outcome in outcomes] == [True] * (len(said) - 1) + [False]
+        assert outcomes[-1].success
+        assert len(shown.weights) == len(said)
+        if revision == "blind":
+            assert len(said) == 3
+        if style == "revision":
+            assert shown.weights == (0.0,) * (len(said) - 1) + (1.0,)
 
 
 def test_the_survey_finds_what_is_excluded_and_what_works():

@@ -42,6 +42,14 @@ def test_partial_credit_is_the_librarys(make):
     assert answer not in verdict.feedback
 
 
+def test_blind_feedback_is_the_same_whatever_the_attempt(make):
+    game = make(dataset="chain_sum", revision="blind", max_turns=2)
+    facts = game.reset(1).facts
+    verdicts = [judge(facts, response) for response in (game.oracle(), "no idea", "<answer>7</answer>")]
+    assert [verdict.correct for verdict in verdicts] == [True, False, False]
+    assert len({verdict.feedback for verdict in verdicts}) == 1
+
+
 @pytest.mark.parametrize("response", ["", "  ", "42", "<answer>", "</answer>4<answer>", "<answer> </answer>"])
 def test_a_response_without_an_answer_earns_nothing(make, response):
     """The scorer of countdown gives 0.01 for anything."""
