@@ -11,6 +11,7 @@ from farfield_trainer import planning
 from farfield_trainer.collecting import Collector
 from farfield_trainer.failures import check_failures
 from farfield_trainer.measures import keep_episodes, measures
+from farfield_trainer.outcomes import keep_outcomes
 from farfield_trainer.progress import Progress
 from farfield_trainer.reports import Reports
 from farfield_trainer.run_config import RunConfig
@@ -26,10 +27,11 @@ class Evaluations:
         progress: Progress,
         collector: Collector,
         reports: Reports,
-        episodes: Path,
+        folder: Path,
     ) -> None:
+        """`folder`: the run's, which gets every episode's outcome and some episodes to be read."""
         self._run_id, self._config, self._progress = run_id, config, progress
-        self._collector, self._reports, self._episodes = collector, reports, episodes
+        self._collector, self._reports, self._folder = collector, reports, folder
         self._task: asyncio.Task[None] | None = None
 
     def due(self, version: int) -> bool:
@@ -77,8 +79,10 @@ class Evaluations:
         what = f"evaluation {suite} of version {version}"
         check_failures(what, ledger.peek(specs), self._config.max_failed_fraction)
         blobs, played = ledger.blobs(specs), ledger.consume(specs)
+        name, episodes = f"{version:06d}.json", self._folder / "episodes"
         if kept := played[: chosen.keep_episodes]:
-            keep_images(self._episodes / "blobs", kept, blobs)
-            keep_episodes(self._episodes / suite / f"{version:06d}.json", kept)
+            keep_images(episodes / "blobs", kept, blobs)
+            keep_episodes(episodes / suite / name, kept)
+        keep_outcomes(self._folder / "outcomes" / suite / name, played)
         metrics = measures(played) | self._progress.evaluating[version]
         self._reports.append("eval", version, metrics, suite=suite)

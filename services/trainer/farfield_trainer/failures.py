@@ -16,10 +16,15 @@ def check_failures(what: str, trajectories: Sequence[Trajectory], allowed: float
     failed = [item for item in trajectories if item.failure != FAILURE_UNSPECIFIED]
     if len(failed) <= allowed * len(trajectories):
         return
-    classes = Counter(Failure.Name(item.failure).removeprefix("FAILURE_").lower() for item in failed)
+    classes = Counter(failure_class(item.failure) for item in failed)
     counted = ", ".join(f"{name} {number}" for name, number in classes.most_common())
     raise TooManyFailures(
         f"{what}: {len(failed)} of {len(trajectories)} episodes failed ({counted}), more than the allowed "
         f"fraction {allowed:g}; for example: {failed[0].failure_detail or 'no detail'}. "
         "Nothing is lost: cure it and resume the run, which plays these episodes again"
     )
+
+
+def failure_class(failure: Failure.ValueType) -> str:
+    """As people read it: `environment`, `deadline`, …"""
+    return Failure.Name(failure).removeprefix("FAILURE_").lower()

@@ -144,7 +144,7 @@ class Loop:
             outage=self._report_outage,
         )
         self._evaluations = Evaluations(
-            self.run_id, self.config, progress, self._collector, self._reports, self.folder / "episodes"
+            self.run_id, self.config, progress, self._collector, self._reports, self.folder
         )
         if self.config.algorithm.kind == "sft":
             self._source = Imitation(self.config, progress, station.make_demonstrations(self.config))
@@ -219,7 +219,7 @@ class Loop:
             self.weights = await self._in_thread(
                 self._publisher.publish, version, parent, self._learner.save_pretrained
             )
-            needed = {*self.progress.evaluating, *self._durably_evaluating}
+            needed = {*self.progress.evaluating, *self._durably_evaluating, *self.config.keep_versions}
             self.versions = await self._in_thread(self._publisher.prune, needed)
 
     async def _save(self) -> Saved:

@@ -142,8 +142,9 @@ def _needed_sampling(sampling: SamplingChoice | None) -> SamplingChoice:
 
 
 def is_published(config: RunConfig, version: int) -> bool:
-    """RL publishes every version, SFT those that are evaluated and the last."""
-    return config.algorithm.kind == "rl" or version == config.updates or evaluation_due(config, version)
+    """RL publishes every version, SFT those that are evaluated or kept, and the last."""
+    wanted = version == config.updates or version in config.keep_versions
+    return wanted or config.algorithm.kind == "rl" or evaluation_due(config, version)
 
 
 def published_before(config: RunConfig, version: int) -> int | None:

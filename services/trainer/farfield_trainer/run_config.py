@@ -185,6 +185,8 @@ class RunConfig(Config):
     checkpoint: CheckpointConfig = CheckpointConfig()
     keep_weights: int = Field(default=2, ge=2)
     """How many published versions stay on disk, besides those still being evaluated."""
+    keep_versions: tuple[int, ...] = ()
+    """Versions that are published and stay for good, so that other runs can start from them."""
 
     @field_validator("reward")
     @classmethod

@@ -1,7 +1,7 @@
 """The trainer's runs: what each is, and the one that works.
 
 `<runs>/<run id>/` holds run.json (config and state), reports.jsonl, checkpoints/, weights/, episodes/,
-tensorboard/ and, at the end, summary.json.
+outcomes/, tensorboard/ and, at the end, summary.json.
 """
 
 import asyncio

@@ -469,12 +469,22 @@ async def test_a_run_without_updates_evaluates_its_base(place: Place) -> None:
     )  # type: ignore[arg-type]
     assert await life.live() is End.FINISHED
     assert [line.suite for line in life.lines("eval")] == ["id", "ood"]
+    for suite, size in EVALUATED["suites"].items():
+        outcomes = json.loads((life.folder / "outcomes" / suite / "000000.json").read_text())["episodes"]
+        assert [one["index"] for one in outcomes] == list(range(size["episodes"]))
 
 
 async def test_old_weights_go(place: Place) -> None:
     life = place.life(run_config(updates=6))
     await life.live()
     assert sorted(folder.name for folder in (life.folder / "weights").iterdir()) == ["000005", "000006"]
+
+
+async def test_versions_to_be_kept_stay(place: Place) -> None:
+    life = place.life(run_config(updates=6, keep_versions=[0, 2]))
+    await life.live()
+    kept = sorted(folder.name for folder in (life.folder / "weights").iterdir())
+    assert kept == ["000000", "000002", "000005", "000006"]
 
 
 async def test_weights_in_an_object_store_outlive_a_kill(place: Place, tmp_path: Path) -> None:

@@ -88,6 +88,8 @@ def test_sft_publishes_what_is_evaluated_and_the_last() -> None:
     assert planning.published_before(config, 2) == 0
     assert planning.published_before(config, 0) is None
     assert planning.published_before(run_config(), 3) == 2
+    kept = sft_config(updates=5, keep_versions=[1])
+    assert [v for v in range(6) if planning.is_published(kept, v)] == [1, 5]
 
 
 @pytest.mark.parametrize("run_id", ["", "a/b", "-a", "ä", "a" * 65])

@@ -1,0 +1,184 @@
+"""What an experiment's file may say. What arms tell their runs is the trainer's schema; the rest is here.
+
+title, question, paper     for people
+suites                     what is measured, of every arm
+common                     the run config that every arm shares
+arms                       each one a run config over `common`, played once for each seed
+claims                     differences between arms, and what controls them
+seeds
+scales                     for each scale, what is different: suites, common, arms, seeds
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from farfield_kernel.config import Config
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=32)]
+Json = dict[str, Any]
+Shift = Literal["id", "rule", "look", "place", "other"]
+Moment = Literal["start", "end", "equal_compute"] | Annotated[int, Field(ge=0)]
+"""An arm's start, its end, or a version of its weights. equal_compute: its last evaluation that costs no more
+than the cheaper of the two arms' ends."""
+
+_METRICS = ("success", "first_attempt", "step_accuracy", "parseable", "reward_mean", "turns_mean")
+_KINDS = ("metric/", "term/")
+
+
+class Suite(Config):
+    """Episodes that every arm is measured on. Seeds come from the experiment."""
+
+    label: str
+    """For people: what is measured."""
+    shift: Shift
+    """How it differs from training: id (not at all), or by rule, look, place."""
+    environment: Json
+    episodes: int = Field(ge=1)
+    sampling: Json | None = None
+    """Absent: the arm's sampling."""
+    reward: Json | None = None
+    """Absent: the arm's reward."""
+    max_turns: int = Field(default=0, ge=0)
+    """A guard over the environment's own budget of turns. 0: none."""
+
+    def config(self) -> Json:
+        """As a run config has it."""
+        return self.model_dump(exclude={"label", "shift"}, exclude_defaults=True)
+
+
+class Paper(Config):
+    """Where the experiment comes from, and what was found there."""
+
+    source: str
+    numbers: dict[Name, dict[Name, tuple[float, ...]]] = Field(default={})
+    """By arm and suite: at the start and at the end, in percent; or at the end alone."""
+    metric: str = "success"
+    """What those numbers count."""
+    note: str = ""
+
+
+class Origin(Config):
+    """Another arm's weights, of the same seed."""
+
+    arm: Name
+    update: int | None = Field(default=None, ge=0)
+    """Absent: its last."""
+
+
+class Fresh(Config):
+    """Weights drawn anew from the seed, in the architecture and with the tokenizer of a checkpoint."""
+
+    fresh: str
+
+
+class Arm(Config):
+    """One way of training."""
+
+    label: str
+    origin: Origin | None = Field(default=None, alias="from")
+    """Absent: it starts from `base`."""
+    suites: tuple[Name, ...] = ()
+    """What it is measured on; empty: every suite."""
+    run: Json = Field(default={})
+    """The run config, without what is filled in for each seed."""
+
+    @property
+    def base(self) -> str | Fresh:
+        given = self.run.get("base", "")
+        return Fresh(**given) if isinstance(given, dict) else str(given)
+
+    @property
+    def kind(self) -> str:
+        return str(self.run.get("algorithm", {}).get("kind", ""))
+
+    @property
+    def updates(self) -> int:
+        return int(self.run.get("updates", 0))
+
+    @property
+    def measured_at_start(self) -> bool:
+        return bool(self.run.get("evaluation", {}).get("at_start", True))
+
+
+class Measure(Config):
+    """A figure of one arm."""
+
+    arm: Name
+    suite: Name
+    metric: str = "success"
+    at: Moment | None = None
+    """Absent: as the claim says."""
+
+    @field_validator("metric")
+    @classmethod
+    def _is_reported(cls, value: str) -> str:
+        if value not in _METRICS and not value.startswith(_KINDS):
+            raise ValueError(f"no metric '{value}': choose {', '.join(_METRICS)}, metric/NAME or term/NAME")
+        return value
+
+
+class Comparison(Config):
+    """`compare` has to exceed `with` by `at_least`."""
+
+    compare: Measure
+    against: Measure = Field(alias="with")
+    at_least: float = 0.0
+    """In shares: 0.05 is five points."""
+    at: Moment = "end"
+
+
+class Control(Comparison):
+    """The same difference once more, where what the claim blames is the only thing left."""
+
+    text: str = ""
+
+
+class Claim(Comparison):
+    """A sentence, and the difference that has to be seen for it."""
+
+    name: Name
+    text: str
+    control: Control | None = None
+    """Has to hold as well."""
+    no_control: str = ""
+    """Why there is none."""
+    paper: str = ""
+    """What was found there."""
+
+    @model_validator(mode="after")
+    def _is_controlled_or_says_why_not(self) -> "Claim":
+        if self.control is None and not self.no_control:
+            raise ValueError(
+                "a claim has a control, or says why there is none: write control: or no_control:"
+            )
+        return self
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        return (self, self.control) if self.control else (self,)
+
+
+class Changes(Config):
+    """What is different at a scale. An arm or suite that is null is left out there."""
+
+    label: str = ""
+    """What the scale is, for people."""
+    common: Json = Field(default={})
+    suites: dict[Name, Json | None] = Field(default={})
+    arms: dict[Name, Json | None] = Field(default={})
+    seeds: tuple[int, ...] | None = None
+
+
+class ExperimentFile(Config):
+    """The file as it is written."""
+
+    title: str
+    question: str
+    paper: Paper | None = None
+    suites: dict[Name, Json] = Field(min_length=1)
+    common: Json = Field(default={})
+    arms: dict[Name, Json] = Field(min_length=1)
+    claims: tuple[Claim, ...] = ()
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    scales: dict[Name, Changes] = Field(default={"tiny": Changes()})
