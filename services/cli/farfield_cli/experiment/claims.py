@@ -1,0 +1,249 @@
+"""What the measured differences say about an experiment's claims, and no more.
+
+A claim holds when the whole interval of its difference lies above the threshold, and does not when the whole
+interval lies below it. Else these data cannot tell, and it is said how many more would.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from farfield_cli.experiment import statistics
+from farfield_cli.experiment.experiment import run_id
+from farfield_cli.experiment.outcomes import graded, parts
+from farfield_cli.experiment.played import Evaluation, Played
+from farfield_cli.experiment.spec import Claim, Comparison, Measure
+from farfield_cli.experiment.statistics import Array, Difference, Sample
+from farfield_cli.verdict import Status
+from farfield_kernel.errors import FarfieldError, NotFound
+
+LEAST = 50
+"""Episodes a side, over all seeds, below which nothing is claimed."""
+_MEANS = ("reward_mean", "turns_mean")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Of one comparison. `difference`: None where nothing could be compared."""
+
+    status: Status
+    why: str
+    difference: Difference | None = None
+
+    def data(self) -> dict[str, Any]:
+        found = {"status": self.status.value, "why": self.why}
+        if self.difference is None:
+            return found
+        one = self.difference
+        return found | {
+            "estimate": round(one.estimate, 6),
+            "interval": [round(one.low, 6), round(one.high, 6)],
+            "stderr": round(one.stderr, 6),
+            "spread": None if one.spread is None else round(one.spread, 6),
+            "by_seed": [round(value, 6) for value in one.by_seed],
+            "episodes": one.episodes,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A claim and what was found. `control`: None where the claim has none."""
+
+    claim: Claim
+    answer: Answer
+    control: Answer | None
+
+    def data(self) -> dict[str, Any]:
+        claim = self.claim
+        control = {} if self.control is None else {"control": _compared(claim.control) | self.control.data()}
+        return {
+            "name": claim.name,
+            "text": claim.text,
+            "paper": claim.paper,
+            **_compared(claim),
+            **self.answer.data(),
+            "controlled": self.control is not None,
+            "no_control": claim.no_control,
+            **control,
+        }
+
+
+def judged(played: Played) -> list[Judged]:
+    return [
+        Judged(claim, answer(claim, played), answer(claim.control, played) if claim.control else None)
+        for claim in played.experiment.claims
+    ]
+
+
+def answer(comparison: Comparison, played: Played) -> Answer:
+    """From the seeds of which both sides are finished; provisional while others are not."""
+    missing = list(_missing(comparison, played))
+    done = [seed for seed in played.experiment.seeds if all(seed != late for _, late in missing)]
+    if not done:
+        return Answer(Status.NOT_ENOUGH, f"not finished: {_named(missing)}")
+    try:
+        found = statistics.difference([sample(comparison, played, seed) for seed in done])
+    except FarfieldError as error:
+        return Answer(Status.NOT_ENOUGH, str(error))
+    unsound = [name for name in _runs(comparison, played, done) if not _once(played, *name)]
+    if unsound:
+        lost = f"{_named(unsound)} did not train on every planned episode exactly once"
+        return Answer(Status.NOT_ENOUGH, lost, found)
+    if missing:
+        return Answer(Status.NOT_ENOUGH, f"provisional; not finished: {_named(missing)}", found)
+    return _answered(found, comparison)
+
+
+def _answered(found: Difference, comparison: Comparison) -> Answer:
+    threshold = comparison.at_least
+    measured = said(found, comparison.compare.metric)
+    if found.episodes < LEAST:
+        few = f"{found.episodes} graded episodes; nothing is claimed of fewer than {LEAST}"
+        return Answer(Status.NOT_ENOUGH, f"{measured}: {few}", found)
+    if found.exceeds(threshold):
+        return Answer(Status.SUPPORTED, f"{measured}{_caveat(found)}", found)
+    if found.stays_below(threshold):
+        return Answer(Status.NOT_SUPPORTED, f"{measured}{_caveat(found)}", found)
+    return Answer(Status.NOT_ENOUGH, f"{measured}: {_more(found, threshold)}", found)
+
+
+def said(found: Difference, metric: str) -> str:
+    """+12.1 points, 95 % interval +3.0 to +21.2"""
+    scale, unit, digits = (1, "", 2) if metric in _MEANS else (100, " points", 1)
+    low, high = (f"{scale * value:+.{digits}f}" for value in (found.low, found.high))
+    return f"{scale * found.estimate:+.{digits}f}{unit}, 95 % interval {low} to {high}"
+
+
+def _caveat(found: Difference) -> str:
+    return "; of one seed, so how much training runs differ is unknown" if found.spread is None else ""
+
+
+def _more(found: Difference, threshold: float) -> str:
+    if found.spread is None:
+        episodes = statistics.episodes_that_tell(found, threshold)
+        size = f"about {_round(episodes)} episodes" if episodes else "more than 100 times the episodes"
+        return f"{size} would tell of these two runs (there are {found.episodes:,}); of training, three seeds"
+    seeds, have = statistics.seeds_that_tell(found, threshold), len(found.by_seed)
+    if seeds is None:
+        return f"too close to tell even with {statistics.MOST_SEEDS} seeds of this size (there are {have})"
+    return f"about {seeds} seeds of this size would tell (there are {have})"
+
+
+def _round(count: int) -> str:
+    """Two digits are all that it is worth."""
+    return f"{round(count, 2 - len(str(count))):,}"
+
+
+# What is compared
+
+
+def sample(comparison: Comparison, played: Played, seed: int) -> Sample:
+    """Both sides of one seed, episode by episode; in pairs where the episodes start the same."""
+    evaluations, measures = sides(comparison, played, seed), (comparison.compare, comparison.against)
+    first, second = (graded(one.outcomes) for one in evaluations)
+    shared = sorted(first.keys() & second.keys())
+    in_pairs = bool(shared) and all(first[index].seed == second[index].seed for index in shared)
+    counted = [
+        _counted([parts(measure.metric)(side[index]) for index in (shared if in_pairs else side)])
+        for measure, side in zip(measures, (first, second), strict=True)
+    ]
+    return statistics.paired(*counted) if in_pairs else statistics.unpaired(*counted)
+
+
+def sides(comparison: Comparison, played: Played, seed: int) -> tuple[Evaluation, Evaluation]:
+    """The evaluations to compare. NotFound where one is missing."""
+    measures = comparison.compare, comparison.against
+    budget = min(_end(one, played, seed).compute for one in measures)
+    first, second = (_evaluation(one, comparison, played, seed, budget) for one in measures)
+    return first, second
+
+
+def _evaluation(
+    measure: Measure, comparison: Comparison, played: Played, seed: int, budget: float
+) -> Evaluation:
+    moment = comparison.at if measure.at is None else measure.at
+    if moment == "equal_compute":
+        return played.within(measure.arm, seed, measure.suite, budget)
+    return played.at(measure.arm, seed, measure.suite, moment)
+
+
+def _end(measure: Measure, played: Played, seed: int) -> Evaluation:
+    return played.at(measure.arm, seed, measure.suite, "end")
+
+
+def _counted(values: Sequence[tuple[float, int]]) -> Array:
+    """NotFound where there is nothing to divide by."""
+    found = np.array(values, dtype=np.float64).reshape(-1, 2)
+    if not found[:, 1].any():
+        raise NotFound("no graded episode has the measure; was the run made by an older trainer?")
+    return found
+
+
+def _compared(comparison: Comparison | None) -> dict[str, Any]:
+    return comparison.model_dump(include={"compare", "against", "at_least", "at"}) if comparison else {}
+
+
+# What is there
+
+
+def _runs(comparison: Comparison, played: Played, seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
+    for arm in dict.fromkeys((comparison.compare.arm, comparison.against.arm)):
+        yield from ((arm, seed) for seed in seeds)
+
+
+def _missing(comparison: Comparison, played: Played) -> Iterator[tuple[str, int]]:
+    for arm, seed in _runs(comparison, played, played.experiment.seeds):
+        if not played.finished(arm, seed):
+            yield arm, seed
+
+
+def _once(played: Played, arm: str, seed: int) -> bool:
+    run = played.run(arm, seed)
+    return run is not None and bool(run.summary.get("trained_exactly_once"))
+
+
+def _named(runs: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(run_id(arm, seed) for arm, seed in runs)
+
+
+# The experiment
+
+
+def status(found: Sequence[Judged]) -> Status:
+    """Of all claims together."""
+    each = {one.answer.status for one in found}
+    if Status.NOT_SUPPORTED in each:
+        return Status.NOT_SUPPORTED
+    return Status.SUPPORTED if each == {Status.SUPPORTED} else Status.NOT_ENOUGH
+
+
+def line(found: Sequence[Judged]) -> str:
+    """The verdict in one sentence."""
+    if not found:
+        return "Nothing is claimed: the experiment measures."
+    parts_of_it = [
+        _counted_claims(found, Status.SUPPORTED, "supported"),
+        _counted_claims(found, Status.NOT_SUPPORTED, "not supported"),
+        _counted_claims(found, Status.NOT_ENOUGH, "open for want of data"),
+    ]
+    total = f"{len(found)} claim{'s' if len(found) > 1 else ''}"
+    return f"Of {total}: {'; '.join(part for part in parts_of_it if part)}.{_uncontrolled(found)}"
+
+
+def _counted_claims(found: Sequence[Judged], which: Status, word: str) -> str:
+    texts = [f"“{one.claim.text}”" for one in found if one.answer.status is which]
+    if which is Status.SUPPORTED or not texts:
+        return f"{len(texts)} {word}" if texts else ""
+    return f"{len(texts)} {word} ({', '.join(texts)})"
+
+
+def _uncontrolled(found: Sequence[Judged]) -> str:
+    held = [one for one in found if one.answer.status is Status.SUPPORTED]
+    lost = sum(one.control is not None and one.control.status is not Status.SUPPORTED for one in held)
+    return (
+        f" {lost} of the supported do{'es' if lost == 1 else ''} not hold against the control."
+        if lost
+        else ""
+    )

@@ -1,0 +1,168 @@
+"""`experiment.json`: what an experiment found, made from its file and whatever run folders there are.
+
+schema        1
+name, title, question, paper, scale, seeds
+finished      whether every run is
+created       ISO 8601, UTC
+versions      farfield and python
+machine       system, processor, cpus
+verdict       {status, line}
+suites        by name: label, shift, episodes, sampling
+arms          by name:
+    label, kind, from, parameters
+    curves    by suite, from where the arm starts: {update, compute, metrics}; compute in FLOPs since the
+              base, metrics by name {value, stderr, n, spread}, over the seeds that are measured there
+    by_seed   by seed: run, state, compute (FLOPs since the base), seconds, ledger, failures by class
+claims        text, compare, against, at_least, at, status, why, estimate, interval, stderr, spread, by_seed,
+              episodes, controlled, control (the same of the control), no_control
+costs         seconds, episodes and turns of all runs
+"""
+
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from os import cpu_count
+from pathlib import Path
+
+from farfield_cli.experiment import claims
+from farfield_cli.experiment.experiment import Experiment
+from farfield_cli.experiment.outcomes import graded, measured
+from farfield_cli.experiment.played import Curve, Evaluation, Played
+from farfield_cli.points import Point, pooled
+from farfield_cli.run_folder import Json, RunFolder
+
+SCHEMA = 1
+FILE = "experiment.json"
+CORRECTION = ("attempt_1", "attempt_2", "correction", "wrong_to_right", "right_to_wrong", "unchanged")
+_COUNTED = ("trained", "failed", "evaluated", "evaluated_failed")
+
+
+def collect(experiment: Experiment, out: Path) -> Json:
+    """The whole of it; runs that are not begun are missing from it, not wrong."""
+    played = Played(experiment, out)
+    found = claims.judged(played)
+    return {
+        "schema": SCHEMA,
+        "name": experiment.name,
+        "title": experiment.title,
+        "question": experiment.question.strip(),
+        "paper": experiment.paper.model_dump() if experiment.paper else None,
+        "scale": experiment.scale,
+        "seeds": list(experiment.seeds),
+        "finished": all(played.finished(arm, seed) for arm in experiment.arms for seed in experiment.seeds),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"farfield": version("farfield"), "python": platform.python_version()},
+        "machine": {"system": platform.platform(), "processor": platform.machine(), "cpus": cpu_count()},
+        "verdict": {"status": claims.status(found).value, "line": claims.line(found)},
+        "suites": {
+            name: suite.model_dump(include={"label", "shift", "episodes", "sampling"})
+            for name, suite in experiment.suites.items()
+        },
+        "arms": {name: _arm(name, played) for name in experiment.arms},
+        "claims": [one.data() for one in found],
+        "costs": _costs(played),
+    }
+
+
+def _arm(name: str, played: Played) -> Json:
+    arm = played.experiment.arms[name]
+    runs = played.seeds(name)
+    sizes = [run.summary["compute"]["parameters"] for run in runs.values() if run.summary]
+    return {
+        "label": arm.label,
+        "kind": arm.kind,
+        "from": arm.origin.model_dump() if arm.origin else None,
+        "parameters": max(sizes, default=None),
+        "curves": {
+            suite: _curve([played.curve(name, seed, suite) for seed in runs])
+            for suite in played.experiment.suites_of(name)
+        },
+        "by_seed": {str(seed): _seed(run, played, name, seed) for seed, run in runs.items()},
+    }
+
+
+# Curves
+
+
+def _curve(by_seed: Sequence[Curve]) -> list[Json]:
+    """Pooled at every update at which any seed is measured."""
+    updates = sorted({one.update for curve in by_seed for one in curve})
+    return [_point([one for curve in by_seed for one in curve if one.update == update]) for update in updates]
+
+
+def _point(measured_there: Sequence[Evaluation]) -> Json:
+    figures = [points(one) for one in measured_there]
+    names = dict.fromkeys(name for one in figures for name in one)
+    return {
+        "update": measured_there[0].update,
+        "compute": sum(one.compute for one in measured_there) / len(measured_there),
+        "metrics": {name: _figure([one[name] for one in figures if name in one]) for name in names},
+    }
+
+
+def points(evaluation: Evaluation) -> dict[str, Point]:
+    """Every measure with an error: those that the trainer reported, and those of self-correction."""
+    metrics = evaluation.metrics
+    n = int(metrics["episodes"])
+    reported = {
+        name: Point(value, n, metrics[f"{name}_stderr"])
+        for name, value in metrics.items()
+        if f"{name}_stderr" in metrics
+    }
+    return reported | _correction(evaluation)
+
+
+def _correction(evaluation: Evaluation) -> dict[str, Point]:
+    """Where every graded episode made two attempts."""
+    held = graded(evaluation.outcomes).values()
+    if not held or any(len(one.correct) != 2 for one in held):
+        return {}
+    found = {name: measured(held, name) for name in CORRECTION}
+    return {name: Point(one.value, one.n, one.stderr) for name, one in found.items()}
+
+
+def _figure(found: Sequence[Point]) -> Json:
+    point = pooled(found)
+    spread = None if point.spread is None else round(point.spread, 6)
+    return {
+        "value": round(point.success, 6),
+        "stderr": round(point.stderr, 6),
+        "n": point.n,
+        "spread": spread,
+        "seeds": len(found),
+    }
+
+
+# Runs
+
+
+def _seed(run: RunFolder, played: Played, arm: str, seed: int) -> Json:
+    curves = [played.curve(arm, seed, suite) for suite in played.experiment.suites_of(arm)]
+    own = [one for curve in curves for one in curve if one.run.path == run.path]
+    summary = run.summary
+    return {
+        "run": run.path.name,
+        "state": run.record["state"],
+        "compute": max((one.compute for curve in curves for one in curve), default=0.0),
+        "seconds": {name: round(value, 1) for name, value in summary.get("seconds", {}).items()},
+        "ledger": summary.get("episodes", {}) | _audit(summary),
+        "failures": dict(Counter(item.failure for one in own for item in one.outcomes if item.failure)),
+    }
+
+
+def _audit(summary: Json) -> Json:
+    return {"exactly_once": summary["trained_exactly_once"]} if "trained_exactly_once" in summary else {}
+
+
+def _costs(played: Played) -> Json:
+    summaries = [
+        run.summary for arm in played.experiment.arms for run in played.seeds(arm).values() if run.summary
+    ]
+    return {
+        "seconds": round(sum(sum(one["seconds"].values()) for one in summaries), 1),
+        "episodes": sum(one["episodes"][name] for one in summaries for name in _COUNTED),
+        "turns": sum(one["turns"][name] for one in summaries for name in ("trained", "evaluated")),
+        "runs": len(summaries),
+    }

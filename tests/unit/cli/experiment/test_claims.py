@@ -1,0 +1,92 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from farfield_cli.experiment import claims
+from farfield_cli.experiment.experiment import Experiment
+from farfield_cli.experiment.played import Played
+from farfield_cli.experiment.spec import Comparison
+from farfield_cli.verdict import Status
+
+from .conftest import Play
+
+
+def comparison(**changes: object) -> Comparison:
+    given = {"compare": {"arm": "rl", "suite": "ood"}, "with": {"arm": "sft", "suite": "ood"}} | changes
+    return Comparison.model_validate(given)
+
+
+def test_a_difference_that_stands_out_is_supported(experiment: Experiment, whole: Path) -> None:
+    first, second = claims.judged(Played(experiment, whole))
+    assert first.answer.status is Status.SUPPORTED
+    assert first.answer.difference
+    assert first.answer.difference.estimate == pytest.approx(0.25, abs=0.02)
+    assert first.control
+    assert first.control.difference
+    assert first.control.difference.estimate == pytest.approx(0.20, abs=0.02)
+    assert second.control is None
+    assert claims.status([first, second]) is Status.SUPPORTED
+
+
+def test_a_bar_that_is_missed_is_not_supported(experiment: Experiment, whole: Path) -> None:
+    found = claims.answer(comparison(at_least=0.5), Played(experiment, whole))
+    assert found.status is Status.NOT_SUPPORTED
+
+
+def test_a_difference_at_the_bar_asks_for_more(experiment: Experiment, whole: Path) -> None:
+    found = claims.answer(comparison(at_least=0.249), Played(experiment, whole))
+    assert found.status is Status.NOT_ENOUGH
+    assert "seeds" in found.why
+
+
+def test_one_seed_is_told_to_be_one(experiment: Experiment, whole: Path) -> None:
+    found = claims.answer(comparison(), Played(experiment.with_seeds(1), whole))
+    assert found.status is Status.SUPPORTED
+    assert "of one seed" in found.why
+    assert found.data()["spread"] is None
+
+
+def test_few_episodes_claim_nothing(experiment: Experiment, whole: Path) -> None:
+    for path in whole.glob("runs/lane/*/outcomes/ood/*.json"):
+        path.write_text(json.dumps({"episodes": json.loads(path.read_text())["episodes"][:10]}))
+    found = claims.answer(comparison(), Played(experiment, whole))
+    assert found.status is Status.NOT_ENOUGH
+    assert "30 graded episodes" in found.why
+
+
+def test_what_is_not_finished_is_named(experiment: Experiment, whole: Path, play: Play) -> None:
+    play("sft", 2, {5: (0.7, 0.15)}, state="running")
+    found = claims.answer(comparison(), Played(experiment, whole))
+    assert found.status is Status.NOT_ENOUGH
+    assert found.why == "provisional; not finished: sft-s2"
+    assert found.difference
+    assert len(found.difference.by_seed) == 2
+
+
+def test_a_run_that_lost_an_episode_claims_nothing(experiment: Experiment, whole: Path) -> None:
+    path = whole / "runs" / "lane" / "rl-s1" / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"trained_exactly_once": False}))
+    found = claims.answer(comparison(), Played(experiment, whole))
+    assert found.status is Status.NOT_ENOUGH
+    assert found.why.startswith("rl-s1 did not train")
+
+
+def test_runs_without_outcomes_say_so(experiment: Experiment, whole: Path) -> None:
+    for path in whole.glob("runs/lane/rl-s*/outcomes/ood/*.json"):
+        path.unlink()
+    found = claims.answer(comparison(), Played(experiment, whole))
+    assert found.status is Status.NOT_ENOUGH
+    assert found.difference is None
+
+
+def test_failed_episodes_are_in_no_pair(experiment: Experiment, whole: Path) -> None:
+    found = claims.answer(comparison(), Played(experiment, whole))
+    assert found.difference
+    assert found.difference.episodes == 3 * 199
+
+
+def test_the_line_names_what_does_not_hold(experiment: Experiment, whole: Path) -> None:
+    found = claims.judged(Played(experiment, whole))
+    assert claims.line(found) == "Of 2 claims: 2 supported."
+    assert claims.line([]) == "Nothing is claimed: the experiment measures."

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from farfield_cli.experiment.experiment import Experiment
+from farfield_cli.experiment.played import Played
+from farfield_kernel.errors import NotFound
+
+from .conftest import PARAMETERS, TOKENS, Play
+
+UPDATE = 6.0 * PARAMETERS * TOKENS
+"""FLOPs of one."""
+
+
+def test_a_curve_begins_at_the_shared_base(experiment: Experiment, whole: Path) -> None:
+    curve = Played(experiment, whole).curve("rl", 1, "ood")
+    assert [(one.update, one.compute) for one in curve] == [(0, 0.0), (5, 5 * UPDATE), (10, 10 * UPDATE)]
+    assert [one.run.path.name for one in curve] == ["base-s1", "rl-s1", "rl-s1"]
+
+
+def test_an_arm_that_starts_from_another_has_its_cost_before_it(experiment: Experiment, whole: Path) -> None:
+    curve = Played(experiment, whole).curve("rl_after", 0, "id")
+    assert [one.update for one in curve] == [0, 5, 10]
+    assert [one.compute for one in curve] == pytest.approx([5 * UPDATE, 10 * UPDATE, 15 * UPDATE])
+    assert curve[0].run.path.name == "sft-s0"
+    assert curve[0].metrics["success"] == pytest.approx(0.7, abs=0.02)
+
+
+def test_equal_compute_is_the_last_evaluation_within_it(experiment: Experiment, whole: Path) -> None:
+    played = Played(experiment, whole)
+    assert played.within("sft", 0, "ood", 12 * UPDATE).update == 10
+    with pytest.raises(NotFound, match="within"):
+        played.within("rl_after", 0, "ood", UPDATE)
+
+
+def test_a_run_that_is_not_begun_has_no_curve(experiment: Experiment, play: Play, out: Path) -> None:
+    play("sft", 0, {5: (0.5, 0.5)}, state="running")
+    played = Played(experiment, out)
+    assert not played.finished("sft", 0)
+    assert [one.update for one in played.curve("sft", 0, "id")] == [5]
+    assert played.curve("rl", 0, "id") == []
+    with pytest.raises(NotFound, match="sft-s0 is not measured on id at update 20"):
+        played.at("sft", 0, "id", "end")
