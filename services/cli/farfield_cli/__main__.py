@@ -13,6 +13,7 @@ from farfield_cli import (
     weights_commands,
 )
 from farfield_cli.cluster import choice
+from farfield_cli.experiment import commands as experiment_commands
 from farfield_cli.plugins import commands as plugin_commands
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app.command("demo", rich_help_panel="Experiments")(demo_commands.demo)
 app.command("train", rich_help_panel="Experiments")(train_command.train)
 app.command("eval", rich_help_panel="Experiments")(eval_command.evaluate)
 app.command("report", rich_help_panel="Experiments")(report_command.report)
+app.add_typer(experiment_commands.experiment_app, name="experiment", rich_help_panel="Experiments")
 app.add_typer(run_commands.run_app, name="run", rich_help_panel="Experiments")
 app.add_typer(weights_commands.weights_app, name="weights", rich_help_panel="Experiments")
 app.command("play", rich_help_panel="Environments")(play_commands.play)

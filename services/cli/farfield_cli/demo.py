@@ -24,7 +24,7 @@ from farfield_cli.trainer import Trainer, is_over, state_of
 from farfield_kernel.errors import FailedPrecondition, FarfieldError
 from farfield_kernel.weights import write_durably
 
-News = Callable[[JobProgress, str], None]
+News = Callable[[JobProgress[Job], str], None]
 
 _SETTINGS = "demo.json"
 _RESULTS = ("summary.json", "curves.png", "report.html")
@@ -72,7 +72,7 @@ class Demo:
             recipe.find_folder(options.recipe), quick=options.quick, deterministic=options.deterministic
         )
         self.jobs = list(recipe.jobs(self._configs, options.seeds))
-        self.progress = Progress(self.jobs)
+        self.progress = Progress(self.jobs, lane_of=lambda job: job.lane)
         self.spent = Spent()
         self.resumed = False
 

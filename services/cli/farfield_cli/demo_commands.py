@@ -8,7 +8,7 @@ import typer
 
 from farfield_cli import demo_summary
 from farfield_cli.demo import Demo, DemoOptions, finished
-from farfield_cli.demo_view import View, print_outcome
+from farfield_cli.demo_view import print_outcome, view_of
 from farfield_cli.interrupts import Interruptible
 from farfield_cli.stack import Stack, running
 from farfield_cli.terminal import console, run, say, seconds, size
@@ -60,7 +60,7 @@ async def _demo(options: DemoOptions, interruptible: Interruptible) -> None:
     async with running(demo.stack_options, made) as stack:
         started = time.monotonic() - began
         say(f"stack ready after {seconds(started)}; Ctrl-C interrupts, the same command goes on")
-        view = View(console, stack, demo.progress)
+        view = view_of(console, stack, demo.progress)
         with view.showing():
             await stack.beside(demo.play(stack, view.news))
     found = demo.finish({"start": started})

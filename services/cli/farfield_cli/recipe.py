@@ -80,15 +80,6 @@ def seeded(config: Config, seed: int) -> Config:
     return overlaid(config, {"seed": seed, "evaluation": {"suites": suites}})
 
 
-def evaluated_versions(config: Config) -> int:
-    """How many versions a run evaluates."""
-    chosen, updates = config.get("evaluation", {}), config["updates"]
-    every, versions = chosen.get("every", 0), {0} if chosen.get("at_start", True) else set()
-    versions |= set(range(every, updates + 1, every)) if every else set()
-    versions |= {updates} if chosen.get("at_end", True) else set()
-    return len(versions)
-
-
 def _check(configs: Mapping[str, Config]) -> None:
     suites = {branch: config["evaluation"]["suites"] for branch, config in configs.items()}
     different = [branch for branch in BRANCHES if suites[branch] != suites["init"]]

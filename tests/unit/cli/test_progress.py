@@ -1,7 +1,9 @@
+from typing import Any
+
 import pytest
 
 from farfield.trainer.v1 import trainer_pb2 as pb
-from farfield_cli.progress import JobProgress, Progress
+from farfield_cli.progress import JobProgress, Progress, evaluated_versions
 from farfield_cli.recipe import Job
 
 RL = {
@@ -52,7 +54,7 @@ def test_the_end_is_told_once_with_the_state(progress: JobProgress) -> None:
 
 def test_the_rest_is_estimated_by_the_slower_lane() -> None:
     fast, slow = Job("sft", 0, "sft", RL), Job("rl", 0, "rl", RL)
-    both = Progress([fast, slow])
+    both = Progress([fast, slow], lane_of=lambda job: job.lane)
     assert both.remaining_seconds() is None
     for job, update in ((fast, 9), (slow, 1)):
         both.of(job).begin()
@@ -60,3 +62,16 @@ def test_the_rest_is_estimated_by_the_slower_lane() -> None:
     estimate = both.remaining_seconds()
     assert estimate is not None
     assert estimate > 0
+
+
+@pytest.mark.parametrize(
+    ("config", "versions"),
+    [
+        ({"updates": 0, "evaluation": {"at_start": True}}, 1),
+        ({"updates": 45, "evaluation": {"every": 9, "at_start": False}}, 5),
+        ({"updates": 10, "evaluation": {"every": 4}}, 4),
+        ({"updates": 10}, 2),
+    ],
+)
+def test_how_many_versions_are_evaluated(config: dict[str, Any], versions: int) -> None:
+    assert evaluated_versions(config) == versions

@@ -60,19 +60,6 @@ def test_quick_is_smaller_and_otherwise_the_same(configs: dict[str, run_file.Con
     )
 
 
-@pytest.mark.parametrize(
-    ("config", "versions"),
-    [
-        ({"updates": 0, "evaluation": {"at_start": True}}, 1),
-        ({"updates": 45, "evaluation": {"every": 9, "at_start": False}}, 5),
-        ({"updates": 10, "evaluation": {"every": 4}}, 4),
-        ({"updates": 10}, 2),
-    ],
-)
-def test_how_many_versions_are_evaluated(config: run_file.Config, versions: int) -> None:
-    assert recipe.evaluated_versions(config) == versions
-
-
 def test_a_missing_checkpoint_is_told_with_its_cure(tmp_path: Path) -> None:
     for file in EXAMPLES.glob("*.yaml"):
         (tmp_path / file.name).write_text(file.read_text())

@@ -1,0 +1,158 @@
+"""The folder of an experiment: `settings.json` says what is played there and what was spent on it.
+
+settings.json     the file's text, what was chosen of it, and costs
+runs/<lane>/…     the trainers' folders of runs
+bases/…           fresh weights
+.farfield/        the stack, while it is up
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import yaml
+
+from farfield_cli.experiment import files, sizes
+from farfield_cli.experiment.configs import config
+from farfield_cli.experiment.experiment import Experiment
+from farfield_cli.experiment.jobs import Job
+from farfield_cli.experiment.spec import ExperimentFile
+from farfield_cli.run_folder import Json, RunFolder
+from farfield_kernel.config import parse
+from farfield_kernel.errors import FailedPrecondition, NotFound
+from farfield_kernel.weights import write_durably
+
+SETTINGS = "settings.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is played of a file."""
+
+    path: Path
+    scale: str = "tiny"
+    seeds: int = 0
+    """0: those of the file."""
+    arms: tuple[str, ...] = ()
+    """Empty: all of them, and what they start from."""
+    quick: bool = False
+    deterministic: bool = False
+
+    def of(self, file: ExperimentFile) -> Experiment:
+        found = files.at_scale(file, self.scale, self.path)
+        found = found.with_seeds(self.seeds) if self.seeds else found
+        found = found.with_arms(self.arms) if self.arms else found
+        found = sizes.quick(found) if self.quick else found
+        return sizes.deterministic(found) if self.deterministic else found
+
+
+@dataclass(slots=True)
+class Spent:
+    """What an experiment has cost, over all the times that it was started."""
+
+    seconds: float = 0.0
+    memory: Json = field(default_factory=lambda: {"peak_bytes": 0, "peak_by_process": {}})
+    restarts: dict[str, int] = field(default_factory=dict)
+
+
+class Folder:
+    """An experiment's folder on this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spent = Spent()
+
+    @property
+    def runs(self) -> Path:
+        return self.path / "runs"
+
+    @property
+    def state(self) -> Path:
+        return self.path / ".farfield"
+
+    def take(self, choice: Choice, experiment: Experiment) -> bool:
+        """Makes the folder the experiment's; whether it was so before. FailedPrecondition where it holds runs
+        that this experiment would play otherwise."""
+        resumed = (self.path / SETTINGS).exists()
+        if resumed:
+            self.spent = Spent(**self._settings()["spent"])
+            self._check_same(self.opened(), experiment)
+        elif self.runs.exists():
+            raise FailedPrecondition(f"{self.runs} is not an experiment's; give another folder with --out")
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write(choice)
+        self._remove_stillborn()
+        return resumed
+
+    def save(self) -> None:
+        """Writes what was spent."""
+        data = self._settings() | {"spent": asdict(self.spent)}
+        write_durably(self.path / SETTINGS, json.dumps(data, indent=1).encode())
+
+    def opened(self) -> Experiment:
+        """What is played here."""
+        data = self._settings()
+        given = data["choice"] | {"path": Path(data["choice"]["path"]), "arms": tuple(data["choice"]["arms"])}
+        file = parse(ExperimentFile, yaml.safe_load(data["text"]), f"{self.path / SETTINGS}")
+        return Choice(**given).of(file)
+
+    def forget(self) -> None:
+        """Removes what an experiment has made here, and nothing else."""
+        if not (self.path / SETTINGS).exists():
+            return
+        for name in ("runs", "bases", ".farfield"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in ("experiment.json", "report.html", "curves.png", "results.csv", SETTINGS):
+            (self.path / name).unlink(missing_ok=True)
+
+    def found(self) -> Iterator[tuple[str, RunFolder]]:
+        """The runs that were begun, with their lanes."""
+        for record in sorted(self.runs.glob("*/*/run.json")):
+            yield record.parents[1].name, RunFolder(record.parent)
+
+    def _settings(self) -> Json:
+        path = self.path / SETTINGS
+        if not path.exists():
+            raise NotFound(f"{self.path} holds no experiment: it has no {SETTINGS}")
+        return dict(json.loads(path.read_text()))
+
+    def _write(self, choice: Choice) -> None:
+        chosen = asdict(choice) | {"path": str(choice.path.resolve())}
+        data = {"choice": chosen, "text": choice.path.read_text(), "spent": asdict(self.spent)}
+        write_durably(self.path / SETTINGS, json.dumps(data, indent=1).encode())
+
+    def _check_same(self, before: Experiment, now: Experiment) -> None:
+        """Of every run that was begun; what was only planned may change."""
+        begun = {run.path.name.rpartition("-s")[0] for _, run in self.found()}
+        changed = [
+            arm
+            for arm in now.arms
+            if arm in begun and arm in before.arms and _played(before, arm) != _played(now, arm)
+        ]
+        if changed:
+            raise FailedPrecondition(
+                f"{self.path} holds runs of {', '.join(changed)} with another config. Give another folder "
+                "with --out, or --fresh to remove it and start over"
+            )
+
+    def _remove_stillborn(self) -> None:
+        """A kill may have come between a run's folder and its record: the trainer would not take it."""
+        for folder in self.runs.glob("*/*"):
+            if folder.is_dir() and not (folder / "run.json").exists():
+                shutil.rmtree(folder)
+
+
+def _played(experiment: Experiment, arm: str) -> tuple[Json, object]:
+    return config(experiment, arm, 0), experiment.start_of(arm)
+
+
+def is_finished(run: RunFolder) -> bool:
+    return run.record["state"] == "succeeded" and bool(run.summary)
+
+
+def finished_jobs(folder: Folder, jobs: list[Job]) -> dict[str, RunFolder]:
+    """By run id."""
+    names = {job.run_id for job in jobs}
+    return {run.path.name: run for _, run in folder.found() if run.path.name in names and is_finished(run)}
