@@ -4,7 +4,7 @@ Success = the environment says solved, at least once within the verification bud
 grade: it is counted, and is not in any mean. Error bars of shares of episodes are sqrt(p (1 - p) / n); that
 of the share of right steps knows that steps of one episode hang together. `metric/NAME` is the mean of the
 environment's own metric over every turn that carries it, `term/NAME` that of a term of the reward, both with
-such an error.
+such an error. Where revision is blind, `farfield_kernel.corrections` says what else is measured.
 """
 
 import json
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, Trajectory
+from farfield_kernel.corrections import attempts_of, corrections
 from farfield_kernel.estimates import Estimate, clustered, share
 from farfield_kernel.trajectories import readable
 
@@ -30,6 +31,7 @@ def measures(trajectories: Sequence[Trajectory]) -> dict[str, float]:
         **_with_error("success", share([item.success for item in graded])),
         **_with_error("first_attempt", share(first)),
         **_with_error("step_accuracy", clustered([_steps(item) for item in graded])),
+        **_corrections(graded),
         "parseable": _mean([float(verdict.parseable) for verdict in judged]),
         "turns": float(len(turns)),
         "turns_mean": len(turns) / max(len(graded), 1),
@@ -38,6 +40,14 @@ def measures(trajectories: Sequence[Trajectory]) -> dict[str, float]:
         **_means("metric", [[turn.metrics for turn in item.turns] for item in graded]),
         **_means("term", [[turn.verdict.terms for turn in item.turns] for item in graded]),
     }
+
+
+def _corrections(graded: Sequence[Trajectory]) -> dict[str, float]:
+    attempts = [found for item in graded if (found := attempts_of(item))]
+    figures: dict[str, float] = {}
+    for name, estimate in corrections(attempts).items():
+        figures |= _with_error(name, estimate)
+    return figures
 
 
 def _means(kind: str, episodes: Sequence[Sequence[Mapping[str, float]]]) -> dict[str, float]:

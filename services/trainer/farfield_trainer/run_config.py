@@ -211,7 +211,7 @@ class RunConfig(Config):
         wrong = []
         if self.batch is None:
             wrong.append("rl needs a batch: write batch: {groups: 32, group_size: 4}")
-        elif estimator in ("grpo", "rloo") and self.batch.group_size < 2:
+        elif estimator in ("grpo", "rloo", "score") and self.batch.group_size < 2:
             wrong.append(f"{estimator} compares the episodes of a group: write batch.group_size: 2 or more")
         if not self.reward:
             wrong.append(f"rl needs a reward: write reward: {EXAMPLE}")

@@ -2,16 +2,18 @@
 
 Success: the environment says solved, at least once within the verification budget. Steps: turns that were
 right, the metric `per_step_correct` where the environment has one, else the verifier's word. Recognition:
-turns that saw rightly, the metric `recognition` (cards) or `observation_correct` (streets). An episode that
-failed has no grade: it is counted by its class and is in no figure.
+turns that saw rightly, the metric `recognition` (cards) or `observation_correct` (streets). Corrections: see
+`farfield_kernel.corrections`. An episode that failed has no grade: it is counted by its class and is in no
+figure.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, Failure, Trajectory, Turn
+from farfield_kernel.corrections import Attempts, attempts_of, corrections
 from farfield_kernel.estimates import Estimate, clustered, mean, share
 
 SEEING = ("recognition", "observation_correct")
@@ -34,6 +36,8 @@ class Outcome:
     """Its class; then the figures mean nothing."""
     detail: str = ""
     """What failed."""
+    attempts: Attempts | None = None
+    """Where revision was blind."""
 
     def data(self) -> dict[str, Any]:
         if self.failure:
@@ -46,12 +50,15 @@ class Outcome:
             "right": self.right,
             **seen,
             "reward": self.reward,
+            **(asdict(self.attempts) if self.attempts else {}),
         }
 
     @classmethod
     def of_data(cls, data: Mapping[str, Any]) -> "Outcome":
-        fields = {"success": False, "turns": 0, "right": 0, "seen": None, "reward": 0.0}
-        return cls(**(fields | dict(data)))
+        fields = {"success": False, "turns": 0, "right": 0, "seen": None, "reward": 0.0} | dict(data)
+        correct, same = fields.pop("correct", ()), fields.pop("same", ())
+        attempts = Attempts(tuple(correct), tuple(same)) if correct else None
+        return cls(**fields, attempts=attempts)
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> "Outcome":
@@ -67,6 +74,7 @@ class Outcome:
             right=sum(map(_right, trajectory.turns)),
             seen=sum(seen) if seen else None,
             reward=sum(turn.verdict.reward for turn in trajectory.turns),
+            attempts=attempts_of(trajectory),
         )
 
 
@@ -85,13 +93,15 @@ def _seen(turn: Turn) -> Iterator[bool]:
 
 
 def measured(outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
-    """By measure. Recognition is missing where nothing was to be recognised."""
+    """By measure. Recognition is missing where nothing was to be recognised, corrections where revision was
+    not blind."""
     graded = [one for one in outcomes if not one.failure]
     seen = [(one.seen, one.turns) for one in graded if one.seen is not None]
     return {
         "success": share([one.success for one in graded]),
         "step_accuracy": clustered([(one.right, one.turns) for one in graded]),
         **({"recognition": clustered(seen)} if seen else {}),
+        **corrections([one.attempts for one in graded if one.attempts]),
         "turns": mean([one.turns for one in graded]),
         "reward": mean([one.reward for one in graded]),
     }

@@ -19,11 +19,14 @@ variants      by name:
     episodes    planned
     failed      failed episodes by class; they are in no figure
     measures    by name, {value, stderr, n}: success, step_accuracy, recognition (where something is to be
-                recognised), turns, reward. n: episodes. Errors of shares of episodes are sqrt(p (1 - p) / n),
-                of step_accuracy and recognition clustered by episode, of means sd / sqrt(n)
+                recognised), turns, reward, and where revision is blind those of
+                `farfield_kernel.corrections`. n: episodes. Errors of shares of episodes are
+                sqrt(p (1 - p) / n), of step_accuracy and recognition clustered by episode, of means
+                sd / sqrt(n)
     outcomes    one for each episode: index, success, turns, right (turns that were), seen (turns that
-                recognised rightly), reward; or index, failure and detail. The index names the episode: at the
-                same seed the same start
+                recognised rightly), reward, and where revision is blind `correct` of each attempt and
+                `same` of each but the first; or index, failure and detail. The index names the episode:
+                at the same seed the same start
 differences   ID minus each other variant: {from, to, measure, value, stderr}, as of independent samples
 """
 
@@ -44,6 +47,7 @@ from farfield_cli.evaluation.outcomes import Outcome, failures, measured
 from farfield_cli.evaluation.plan import EvalPlan
 from farfield_cli.evaluation.settings import Settings
 from farfield_cli.evaluation.suites import Shift
+from farfield_kernel.corrections import CORRECTIONS
 from farfield_kernel.errors import DataLoss, InvalidArgument, NotFound
 from farfield_kernel.estimates import Estimate, difference
 from farfield_kernel.wire import struct_to_dict
@@ -52,6 +56,8 @@ Json = dict[str, Any]
 SCHEMA = 1
 SHARES = ("success", "step_accuracy", "recognition")
 """Measures that are shares; differences are taken of them."""
+PERCENT = (*SHARES, "accuracy_t1", "accuracy_t2", *CORRECTIONS)
+"""Measures that people read in percent."""
 
 
 @dataclass(frozen=True, slots=True)

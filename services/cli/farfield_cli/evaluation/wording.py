@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from farfield_cli.evaluation.result import SHARES, Json, Result
+from farfield_cli.evaluation.result import PERCENT, Json, Result
 from farfield_cli.evaluation.suites import LABELS, Shift
 from farfield_kernel.estimates import Estimate
 
@@ -11,6 +11,12 @@ TITLES = {
     "success": "solved, %",
     "step_accuracy": "steps right, %",
     "recognition": "recognised, %",
+    "accuracy_t1": "first attempt right, %",
+    "accuracy_t2": "second attempt right, %",
+    "delta_t1_t2": "gained by correction, points",
+    "wrong_to_right": "wrong → right, %",
+    "right_to_wrong": "right → wrong, %",
+    "edited": "second answer differs, %",
     "turns": "turns",
     "reward": "reward",
 }
@@ -27,7 +33,7 @@ def shown(measure: str, estimate: Estimate | None, *, signed: bool = False) -> s
     """63.1 ± 2.8 for a share in percent, 2.31 ± 0.05 for a mean; a dash where there is nothing."""
     if estimate is None or not estimate.n:
         return "–"
-    scale, digits = (100, 1) if measure in SHARES else (1, 2)
+    scale, digits = (100, 1) if measure in PERCENT else (1, 2)
     sign = "+" if signed else ""
     return f"{scale * estimate.value:{sign}.{digits}f} ± {scale * estimate.stderr:.{digits}f}"
 

@@ -6,25 +6,37 @@ from pydantic import Field, model_validator
 
 from farfield_kernel.config import Config
 
-Estimator = Literal["grpo", "rloo", "reinforce++", "ppo_token", "ppo_turn"]
+Estimator = Literal["grpo", "rloo", "reinforce++", "ppo_token", "ppo_turn", "score"]
 Baseline = Literal["group_turns", "group_episodes", "leave_one_out"]
 Aggregation = Literal["token_mean", "sequence_mean", "turn_mean", "fixed_length"]
+
+
+class ScoreConfig(Config):
+    """SCoRe, for episodes of several attempts. `farfield_trainer.learning.score` has the formulas."""
+
+    stage: Literal[1, 2] = 2
+    """1: later attempts earn, the first one nothing; kl.first_turn_coefficient holds it to the base.
+    2: every attempt earns, later ones also what they gained over the one before."""
+    alpha: float = Field(default=10.0, ge=0)
+    """Stage 2: weight of that gain. 0: multi-turn REINFORCE, each attempt for itself."""
 
 
 class AdvantageConfig(Config):
     """From rewards to advantages. `farfield_trainer.learning.advantages` has the formulas."""
 
     estimator: Estimator = "grpo"
-    """grpo, rloo and reinforce++ have no critic. ppo_token acts token by token, ppo_turn turn by turn."""
+    """ppo_token acts token by token, ppo_turn turn by turn, both with a critic; the others have none."""
+    score: ScoreConfig = ScoreConfig()
+    """score: which stage, and how strongly a correction is rewarded."""
     gamma: float = Field(default=1.0, ge=0, le=1)
-    """Discount per turn; per trainable token with ppo_token."""
+    """Discount per turn; per trainable token with ppo_token. score has none."""
     lam: float = Field(default=0.95, ge=0, le=1)
     """Trace decay of generalized advantage estimation, for ppo_token and ppo_turn."""
     baseline: Baseline = "group_episodes"
     """grpo: what a turn's return is compared with in its group. rloo always leaves its own episode out."""
     normalize: bool = True
     """grpo: divide by the group's standard deviation (Dr. GRPO does not). PPO: whiten over the update.
-    reinforce++ always whitens, rloo never."""
+    reinforce++ always whitens, rloo and score never."""
     bootstrap_truncated: bool = True
     """PPO: a truncated episode is followed by the critic's value of its last token, a terminated one by 0."""
 
@@ -88,11 +100,17 @@ class KlConfig(Config):
     """Divergence from the frozen checkpoint that the run started from."""
 
     coefficient: float = Field(default=0.0, ge=0)
-    """0: no reference model is loaded."""
+    """On every trainable token. Where this and the next are 0, no reference model is loaded."""
+    first_turn_coefficient: float = Field(default=0.0, ge=0)
+    """Added to it on the tokens of an episode's first turn."""
     placement: Literal["loss", "reward"] = "loss"
     """In the loss, or subtracted from the rewards before advantages are estimated."""
     estimator: Literal["k1", "k2", "k3"] = "k3"
     """k1 = log p/q, k2 = (log p/q)^2 / 2, k3 = q/p - 1 - log q/p."""
+
+    @property
+    def needs_reference(self) -> bool:
+        return self.coefficient > 0 or self.first_turn_coefficient > 0
 
 
 class CorrectionConfig(Config):

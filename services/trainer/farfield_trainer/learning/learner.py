@@ -66,7 +66,7 @@ class Learner:
         self._tokenizer = load_tokenizer(base)
         self._chat = chat_of(self._policy.model, self._tokenizer, self._policy.vision)
         self._reference: Policy | None = None
-        if config.kl.coefficient:
+        if config.kl.needs_reference:
             self._reference = self._load(base, with_values=False)
         self._optimizer = Optimizer(self._policy, config.optimizer, self._ranks.whole)
         self._share = config.share_prefixes and shares_prefixes(self._policy.model)
@@ -141,7 +141,7 @@ class Learner:
         """What the models say of the whole batch before the first step. None where one pass does it all: an
         update of one step without critic, whose old logprobs are those of the training pass."""
         config = self._config
-        penalized = config.kl.coefficient > 0 and config.kl.placement == "reward"
+        penalized = config.kl.needs_reference and config.kl.placement == "reward"
         single = config.epochs * min(config.minibatches, len(set(batch.groups))) == 1
         if single and not penalized and not config.advantage.needs_values:
             return None

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from farfield_trainer.learning import advantages as adv
-from farfield_trainer.learning import losses
-from farfield_trainer.learning.algorithm_config import LearnerConfig
+from farfield_trainer.learning import losses, score
+from farfield_trainer.learning.algorithm_config import KlConfig, LearnerConfig, ScoreConfig
 from farfield_trainer.learning.layout import Layout, Wanted
 from farfield_trainer.learning.meter import Meter
 from farfield_trainer.learning.model import Scored
@@ -46,6 +46,8 @@ class Objective:
         self._by_turn = config.advantage.by_turn
         self._behaviour, self._known = (self._tensor(array) for array in behaviour_logprobs(batch))
         self._coefficients = self._tensor(thought_coefficients(batch, config.turn_action.thought_coefficient))
+        self._first_turn = self._tensor(first_turns(batch)) > 0
+        self._kl_coefficients = self._tensor(kl_coefficients(batch, config.kl))
         advantages, targets = estimate(config, batch, flat, scores)
         self.figures = {
             "advantage_mean": float(advantages.mean()),
@@ -142,9 +144,12 @@ class Objective:
         config = self._config.kl
         kl = losses.divergence(scored.logprobs, reference, config.estimator, self._config.loss.max_log_ratio)
         meter.mean("kl", kl)
-        per_item = self._per_turn(kl, want) if self._by_turn else kl
-        coefficient = config.coefficient if config.placement == "loss" else 0.0
-        return coefficient * (per_item * weight).sum()
+        if config.first_turn_coefficient:
+            meter.mean("kl_first_turn", kl[self._first_turn[want.tokens]])
+        if config.placement == "reward":
+            return weight.new_zeros(())
+        penalty = kl * self._kl_coefficients[want.tokens]
+        return ((self._per_turn(penalty, want) if self._by_turn else penalty) * weight).sum()
 
     def _value_loss(self, values: Tensor, items: Tensor, weight: Tensor, meter: Meter) -> Tensor:
         assert self._scores is not None and self._scores.values is not None and self._targets is not None  # noqa: S101, PT018
@@ -170,6 +175,16 @@ def thought_coefficients(batch: Batch, coefficient: float) -> adv.Floats:
     )
 
 
+def kl_coefficients(batch: Batch, config: KlConfig) -> adv.Floats:
+    """[tokens] the weight of each token's divergence."""
+    return config.coefficient + config.first_turn_coefficient * first_turns(batch)
+
+
+def first_turns(batch: Batch) -> adv.Floats:
+    """[tokens] 1 in the first turn of an episode, 0 after it."""
+    return np.concatenate([np.full(turn.length, float(turn.index == 0)) for turn in batch.turns])
+
+
 def estimate(
     config: LearnerConfig, batch: Batch, flat: Layout, scores: Scores | None
 ) -> tuple[adv.Floats, adv.Floats | None]:
@@ -177,13 +192,15 @@ def estimate(
     rewards = np.array([turn.reward for turn in batch.turns])
     owners = np.array([turn.episode for turn in batch.turns])
     lengths = np.bincount(owners, minlength=len(batch.groups))
-    penalties = _penalties(config, flat, scores)
+    penalties = _penalties(config, batch, scores)
     settings = config.advantage
     if settings.needs_values:
         return _with_critic(config, batch, flat, scores, rewards, lengths, penalties)
     if settings.estimator == "reinforce++":
         returns = adv.within_turn_returns(rewards, lengths, penalties, flat.token_counts, settings.gamma)
         return adv.whiten(returns), None
+    if settings.estimator == "score":
+        return np.repeat(_corrected(settings.score, batch, flat, rewards, penalties), flat.token_counts), None
     whole = adv.turn_rewards_with_tokens(rewards, penalties, flat.token_counts)
     returns = adv.discounted_returns(whole, lengths, settings.gamma)
     groups = np.array(batch.groups)
@@ -194,12 +211,24 @@ def estimate(
     return np.repeat(per_turn, flat.token_counts), None
 
 
-def _penalties(config: LearnerConfig, flat: Layout, scores: Scores | None) -> adv.Floats:
+def _corrected(
+    config: ScoreConfig, batch: Batch, flat: Layout, rewards: adv.Floats, penalties: adv.Floats
+) -> adv.Floats:
+    """[turns] SCoRe's advantages; a KL penalty in the reward stays with the attempt that it is of."""
+    owners = np.array([turn.episode for turn in batch.turns])
+    attempts = np.array([turn.index for turn in batch.turns])
+    shaped = score.shaped_rewards(rewards, owners, attempts, config)
+    whole = adv.turn_rewards_with_tokens(shaped, penalties, flat.token_counts)
+    return score.leave_one_out(whole, np.array(batch.groups)[owners], attempts)
+
+
+def _penalties(config: LearnerConfig, batch: Batch, scores: Scores | None) -> adv.Floats:
     """[tokens] minus the KL term, where it belongs to the reward."""
+    coefficients = kl_coefficients(batch, config.kl)
     if config.kl.placement != "reward" or scores is None or scores.reference is None:
-        return np.zeros(flat.tokens)
+        return np.zeros_like(coefficients)
     kl = losses.divergence(scores.old, scores.reference, config.kl.estimator, config.loss.max_log_ratio)
-    return -config.kl.coefficient * _array(kl)
+    return -coefficients * _array(kl)
 
 
 def _array(tensor: Tensor) -> adv.Floats:

@@ -35,9 +35,11 @@ class TokenSequence:
 
 @dataclass(slots=True)
 class TurnSample:
-    """A trainable response: ids[start:end] of its sequence, never empty; the answer begins at `answer`."""
+    """A trainable response: ids[start:end] of its sequence, never empty; the answer begins at `answer`. It is
+    the turn `index` of its episode, from 0."""
 
     episode: int
+    index: int
     sequence: int
     start: int
     end: int
@@ -109,6 +111,7 @@ def _append_turns(batch: Batch, trajectory: Trajectory, kept: range) -> int:
             batch.turns.append(
                 TurnSample(
                     episode=episode,
+                    index=index,
                     sequence=len(batch.sequences),
                     start=start,
                     end=len(sequence.ids),

@@ -59,3 +59,13 @@ def test_nothing_graded_has_no_figures() -> None:
 def test_an_outcome_survives_its_file(data: Trajectory) -> None:
     one = Outcome.of(data)
     assert Outcome.of_data(one.data()) == one
+
+
+def test_corrections_of_blind_episodes_survive_the_file() -> None:
+    blind = episode(False, True)
+    blind.spec.environment.options["revision"] = "blind"
+    outcome = Outcome.of(blind)
+    assert outcome.data()["correct"] == (False, True)
+    assert Outcome.of_data(outcome.data()) == outcome
+    assert measured([outcome])["delta_t1_t2"].value == 1
+    assert "delta_t1_t2" not in measured([Outcome.of(episode(False, True))])

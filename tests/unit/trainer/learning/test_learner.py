@@ -39,7 +39,7 @@ def episodes(make_episode: Callable[..., Trajectory]) -> list[Trajectory]:
     ]
 
 
-@pytest.mark.parametrize("estimator", ["grpo", "rloo", "reinforce++", "ppo_token", "ppo_turn"])
+@pytest.mark.parametrize("estimator", ["grpo", "rloo", "reinforce++", "ppo_token", "ppo_turn", "score"])
 def test_a_bandit_is_learned(
     checkpoint: Path, make_episode: Callable[..., Trajectory], estimator: str
 ) -> None:

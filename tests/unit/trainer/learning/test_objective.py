@@ -93,10 +93,10 @@ CONFIGS = {
         {
             "advantage": {"estimator": estimator, "gamma": 0.9},
             "loss": {"aggregation": aggregation},
-            "kl": {"coefficient": 0.1},
+            "kl": {"coefficient": 0.1, "first_turn_coefficient": 0.3 * (estimator == "score")},
         }
     )
-    for estimator in ("grpo", "ppo_token", "ppo_turn")
+    for estimator in ("grpo", "ppo_token", "ppo_turn", "score")
     for aggregation in ("token_mean", "sequence_mean", "turn_mean", "fixed_length")
 }
 
@@ -238,7 +238,7 @@ def test_rloo_leaves_its_own_episode_out(make_episode) -> None:
     np.testing.assert_allclose(advantages, np.repeat([1 - 2.5, 0 - 3.0, 5 - 0.5], 2))
 
 
-@pytest.mark.parametrize("estimator", ["grpo", "rloo", "reinforce++", "ppo_token", "ppo_turn"])
+@pytest.mark.parametrize("estimator", ["grpo", "rloo", "reinforce++", "ppo_token", "ppo_turn", "score"])
 def test_kl_in_the_reward_lowers_what_drifted(batch: Batch, estimator: str) -> None:
     """With gamma 0 an item's raw advantage moves by minus the coefficient times its own divergence."""
     results = []
@@ -272,3 +272,49 @@ def test_retokenized_and_recomputed_behaviour_need_no_correction(policy: Policy,
         turn.behaviour_known = True
     assert recomputed == pytest.approx(unknown)
     assert corrected != pytest.approx(unknown)
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_score_against_a_second_writing(policy: Policy, batch: Batch, stage: int) -> None:
+    """An attempt is compared with the same one of the group's other episodes; two KL coefficients."""
+    config = LearnerConfig.model_validate(
+        {
+            "advantage": {"estimator": "score", "score": {"stage": stage, "alpha": 3.0}},
+            "loss": {"aggregation": "fixed_length", "aggregation_length": 1},
+            "kl": {"coefficient": 0.1, "first_turn_coefficient": 0.4, "estimator": "k2"},
+            "correction": {"mode": "none"},
+        }
+    )
+    worth: dict[tuple[int, int], float] = {}
+    for episode in range(len(batch.groups)):
+        own = [turn.reward for turn in batch.turns if turn.episode == episode]
+        for t, reward in enumerate(own):
+            if t == 0:
+                worth[episode, t] = 0.0 if stage == 1 else reward
+            else:
+                worth[episode, t] = reward if stage == 1 else reward + 3.0 * (reward - own[t - 1])
+    scores, terms, at = scores_of(batch, by_turn=False), [], 0
+    for turn in batch.turns:
+        t = turn.index
+        peers = [
+            worth[other, t]
+            for other in range(len(batch.groups))
+            if batch.groups[other] == batch.groups[turn.episode]
+            and other != turn.episode
+            and (other, t) in worth
+        ]
+        advantage = worth[turn.episode, t] - np.mean(peers) if peers else 0.0
+        ids = torch.tensor([batch.sequences[turn.sequence].ids[: turn.end]])
+        hidden = policy.model.model(ids).last_hidden_state[0]
+        table = (policy.model.lm_head.weight @ hidden.T / 0.8).T.log_softmax(-1)
+        for place in range(turn.start, turn.end):
+            logprob = table[place - 1, ids[0, place]]
+            ratio = (logprob - scores.old[at]).exp()
+            drift = logprob - scores.reference[at]
+            beta = 0.5 if t == 0 else 0.1
+            surrogate = torch.minimum(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage)
+            terms.append(-surrogate + beta * 0.5 * drift**2)
+            at += 1
+    expected = torch.stack(terms).sum() / len(batch.turns)
+    loss, _ = gradients(policy, config, batch, [list(range(len(batch.sequences)))], share=False)
+    assert loss == pytest.approx(expected.item(), rel=1e-5)

@@ -28,8 +28,12 @@ STILL = {"learning_rate": 1e-12, "max_grad_norm": 1e9}
 TOLERANCE = 1e-6
 LEAST = 0.1
 """Where the episodes' gradients cancel, what is left is compared with this: about what one episode adds."""
-ESTIMATORS = ["grpo", "rloo", "reinforce++", "ppo_token", "ppo_turn"]
-PENALTIES = [{}, {"coefficient": 0.1}, {"coefficient": 0.1, "placement": "reward"}]
+ESTIMATORS = ["grpo", "rloo", "reinforce++", "ppo_token", "ppo_turn", "score"]
+PENALTIES = [
+    {},
+    {"coefficient": 0.1, "first_turn_coefficient": 0.3},
+    {"coefficient": 0.1, "placement": "reward"},
+]
 EXAMPLES = 4
 examples = settings(
     max_examples=EXAMPLES, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None
@@ -96,7 +100,11 @@ def test_of_reinforcement_learning(
                     {"aggregation": st.sampled_from(["token_mean", "sequence_mean", "turn_mean"])}
                 ),
                 "kl": st.sampled_from(
-                    [{}, {"coefficient": 0.1}, {"coefficient": 0.1, "placement": "reward"}]
+                    [
+                        {},
+                        {"coefficient": 0.1, "first_turn_coefficient": 0.3},
+                        {"coefficient": 0.1, "placement": "reward"},
+                    ]
                 ),
             }
         ),
