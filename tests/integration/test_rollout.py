@@ -69,7 +69,7 @@ class Process:
     async def ready(self) -> None:
         async with grpc.aio.insecure_channel(self.address) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
-            await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=60)
+            await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=150)
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         os.kill(self.pid, number)

@@ -1,9 +1,12 @@
 """Puts the parts of the service together."""
 
+import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from farfield_environment.catalog import Catalog
 from farfield_environment.config import EnvironmentConfig
@@ -23,6 +26,15 @@ class Service:
     mount: Mount
     catalog: Catalog
     sessions: Sessions
+    servicer: EnvironmentServicer
+
+    async def drain(self, seconds: float) -> None:
+        """Lets sessions come to their end. What is left by then is restored elsewhere: the end of their
+        streams tells their players."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.sessions.drain()
+        self.servicer.end()
 
 
 @asynccontextmanager
@@ -34,7 +46,7 @@ async def assembled(config: EnvironmentConfig, loaded: plugins.Loaded) -> AsyncI
     sessions = Sessions(config, seats)
     servicer = EnvironmentServicer(config, catalog, sessions, Demonstrations(config, seats))
     try:
-        yield Service(mount(servicer, catalog), catalog, sessions)
+        yield Service(mount(servicer, catalog), catalog, sessions, servicer)
     finally:
         await seats.close()
 
@@ -43,5 +55,6 @@ async def run(config: EnvironmentConfig, loaded: plugins.Loaded) -> None:
     """Serves until the process is told to stop."""
     async with assembled(config, loaded) as service:
         gc.freeze()  # what is loaded by now stays: the collector need not look at it again
+        drain = partial(service.drain, config.server.drain_seconds)
         background = [service.sessions.reap_forever]
-        await serve(config.server, [service.mount], background=background, drain=service.sessions.drain)
+        await serve(config.server, [service.mount], background=background, drain=drain)

@@ -13,7 +13,7 @@ from farfield_environment.demonstrations import Demonstrations
 from farfield_environment.messages import without
 from farfield_environment.outbox import Outbox
 from farfield_environment.sessions import Sessions
-from farfield_kernel.errors import FarfieldError, status_of
+from farfield_kernel.errors import FarfieldError, Unavailable, status_of
 from farfield_kernel.server import Mount
 
 SHARE = 32
@@ -26,6 +26,14 @@ class EnvironmentServicer(environment_pb2_grpc.EnvironmentServiceServicer):
     ) -> None:
         self._config, self._catalog = config, catalog
         self._sessions, self._demonstrations = sessions, demonstrations
+        self._ended = False
+        self._streams: set[Outbox] = set()
+
+    def end(self) -> None:
+        """Ends the streams of steps, each when its last result is out."""
+        self._ended = True
+        for outbox in self._streams:
+            outbox.close()
 
     async def Describe(self, request: pb.DescribeRequest, context: Any) -> pb.DescribeResponse:
         broken = self._catalog.broken.items()
@@ -67,13 +75,18 @@ class EnvironmentServicer(environment_pb2_grpc.EnvironmentServiceServicer):
     async def Rollout(
         self, requests: AsyncIterator[pb.RolloutRequest], context: Any
     ) -> AsyncIterator[pb.RolloutResponse]:
+        if self._ended:
+            raise Unavailable("this service is draining: restore the sessions on another one")
         outbox = Outbox()
+        self._streams.add(outbox)
         reader = asyncio.ensure_future(self._read(requests, outbox))
         try:
             async for response in outbox:
                 yield response
-            await reader
+            if reader.done():  # else it was ended from here, while the caller's side is open
+                await reader
         finally:
+            self._streams.discard(outbox)
             reader.cancel()
 
     async def _read(self, requests: AsyncIterator[pb.RolloutRequest], outbox: Outbox) -> None:

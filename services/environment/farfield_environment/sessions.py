@@ -46,13 +46,16 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._restoring = 0
         self._draining = False
+        self._emptied = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._sessions)
 
     async def drain(self) -> None:
-        """From now on no session is created or restored; those alive go on."""
+        """From now on no session is created or restored; those alive go on. Returns when none is left."""
         self._draining = True
+        if self._sessions:
+            await self._emptied.wait()
 
     async def create(self, resolved: Resolved, wanted: Sequence[tuple[str, int]]) -> list[Session]:
         """A session for each (id, seed), all or none."""
@@ -142,6 +145,8 @@ class Sessions:
                 session.close(self.blobs)
                 session.resolved.hosted.meters.sessions.dec()
                 closed += 1
+        if self._draining and not self._sessions:
+            self._emptied.set()
         return closed
 
     def reap(self) -> int:

@@ -23,6 +23,9 @@ from farfield_kernel.tls import TlsConfig
 
 log = logging.getLogger(__name__)
 
+_LAST_SECONDS = 1.0
+"""For calls that still run when the drain period is over: answers that are on their way."""
+
 
 class ServerConfig(Config):
     """Where and how a service listens."""
@@ -34,7 +37,7 @@ class ServerConfig(Config):
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     """Port of `/metrics`; 0 takes a free one, absent serves none."""
     drain_seconds: float = Field(default=20, ge=0)
-    """How long running calls may go on after SIGTERM."""
+    """How long running work may go on after SIGTERM; where there is none left the process ends at once."""
     tls: TlsConfig | None = None
     token: str = Field(default="", repr=False)
     """Bearer token that callers must present; empty asks for none."""
@@ -101,11 +104,15 @@ class Server:
             await self.health.set(name, status.SERVING if serves else status.NOT_SERVING)
 
     async def stop(self, drain: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Turns health off, lets `drain` hand work over, then lets running calls finish."""
+        """Turns health off, lets `drain` hand work over, then lets running calls finish. Calls are answered
+        while it drains, also new ones: `drain` sees to it that they are sent elsewhere, that streams end, and
+        that it takes no longer than `drain_seconds`. Running calls get what is left of these."""
+        loop, period = asyncio.get_running_loop(), self.config.drain_seconds
+        ends = loop.time() + period
         await self.set_serving(False)
         if drain:
             await drain()
-        await self._server.stop(self.config.drain_seconds)
+        await self._server.stop(max(ends - loop.time(), min(period, _LAST_SECONDS)))
 
 
 @asynccontextmanager

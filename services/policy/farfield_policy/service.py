@@ -13,7 +13,7 @@ from farfield_kernel.weight_stores.cache import WeightCache
 from farfield_policy.config import PolicyConfig, ScriptedConfig, TorchConfig
 from farfield_policy.engine import Engine
 from farfield_policy.scripted import ScriptedEngine
-from farfield_policy.servicer import mount
+from farfield_policy.servicer import PolicyServicer, mounted
 from farfield_policy.tgi.config import TgiConfig
 from farfield_policy.vllm.config import VllmConfig
 from farfield_policy.weights_watch import WeightsWatch, show
@@ -31,22 +31,34 @@ class Door(Protocol):
 class Service:
     """What a server mounts and runs beside it, and the engine behind it."""
 
-    mount: Mount
+    servicer: PolicyServicer
     engine: Engine
-    background: tuple[Callable[[], Awaitable[None]], ...]
-
     drain_seconds: float
     doors: tuple[Door, ...] = ()
     """They serve in the background."""
+    watch: WeightsWatch | None = None
+
+    @property
+    def mount(self) -> Mount:
+        return mounted(self.servicer)
+
+    @property
+    def background(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        follows = (self.watch.follow,) if self.watch else ()
+        return (*follows, *(door.serve for door in self.doors))
 
     async def drain(self) -> None:
-        """Gives running responses their time to finish; the rest is told UNAVAILABLE."""
+        """Gives running responses their time; the rest is told UNAVAILABLE, and then the streams end."""
+        if self.watch:
+            self.watch.end()
         for door in self.doors:
             door.refuse()
+        self.servicer.refuse()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.drain_seconds):
                 await self.engine.pause(drain=True)
         await self.engine.close()
+        self.servicer.end()
 
 
 @asynccontextmanager
@@ -57,10 +69,9 @@ async def assembled(config: PolicyConfig) -> AsyncIterator[Service]:
     cache = WeightCache(config.weights_cache, config.weights_cached)
     drain_seconds = config.server.drain_seconds
     try:
-        doors = _doors(config, engine)
-        served = tuple(door.serve for door in doors)
+        servicer, doors = PolicyServicer(engine, cache), _doors(config, engine)
         if not config.queue_url:
-            yield Service(mount(engine, cache), engine, served, drain_seconds, doors)
+            yield Service(servicer, engine, drain_seconds, doors)
             return
         queue = connect(config.queue_url)
         try:
@@ -68,7 +79,7 @@ async def assembled(config: PolicyConfig) -> AsyncIterator[Service]:
                 engine, cache, queue, config.lane, config.watch_seconds, config.retry_seconds
             )
             await watch.catch_up()
-            yield Service(mount(engine, cache), engine, (watch.follow, *served), drain_seconds, doors)
+            yield Service(servicer, engine, drain_seconds, doors, watch)
         finally:
             await queue.close()
     finally:

@@ -8,12 +8,14 @@ from typing import Any
 from farfield.policy.v1 import policy_pb2 as pb
 from farfield.policy.v1 import policy_pb2_grpc
 from farfield_kernel import traces
-from farfield_kernel.errors import FarfieldError, InvalidArgument, PluginFailure
+from farfield_kernel.errors import FarfieldError, InvalidArgument, PluginFailure, Unavailable
 from farfield_kernel.server import Mount
 from farfield_kernel.weight_stores.cache import WeightCache
 from farfield_policy import messages
 from farfield_policy.engine import Completion, Engine
 from farfield_policy.weights_watch import load_verified
+
+DRAINING = "this policy is draining: ask another replica"
 
 Future = asyncio.Future[Completion]
 log = logging.getLogger(__name__)
@@ -22,6 +24,18 @@ log = logging.getLogger(__name__)
 class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
     def __init__(self, engine: Engine, cache: WeightCache) -> None:
         self._engine, self._cache = engine, cache
+        self._refusing = self._ended = False
+        self._streams: set[_Stream] = set()
+
+    def refuse(self) -> None:
+        """Every prompt is told to go elsewhere from now on; what runs goes on."""
+        self._refusing = True
+
+    def end(self) -> None:
+        """Ends the streams, each when its last result is out."""
+        self._ended = True
+        for stream in self._streams:
+            stream.close()
 
     async def Describe(self, request: pb.DescribeRequest, context: Any) -> pb.DescribeResponse:
         return messages.description_to(self._engine.describe())
@@ -38,13 +52,18 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
     async def GenerateStream(
         self, requests: AsyncIterator[pb.GenerateStreamRequest], context: Any
     ) -> AsyncIterator[pb.GenerateStreamResponse]:
+        if self._ended:
+            raise Unavailable(DRAINING)
         stream = _Stream()
+        self._streams.add(stream)
         reader = asyncio.ensure_future(self._read(requests, stream))
         try:
             async for results in stream:
                 yield pb.GenerateStreamResponse(results=results)
-            await reader
+            if reader.done():  # else it was ended from here, while the caller's side is open
+                await reader
         finally:
+            self._streams.discard(stream)
             reader.cancel()
             _cancel(list(stream.running))
 
@@ -58,6 +77,8 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
 
     def _submit(self, prompts: Sequence[pb.Prompt]) -> list[Future]:
         """One future per prompt, in order; a malformed one has failed already."""
+        if self._refusing:
+            return [_failed(Unavailable(DRAINING)) for _ in prompts]
         futures: list[Future | None] = []
         good = []
         for prompt in prompts:
@@ -155,8 +176,12 @@ def _cancel(futures: list[Future]) -> None:
 
 def mount(engine: Engine, cache: WeightCache | None = None) -> Mount:
     """Without a cache, weights are loaded from folders alone."""
+    return mounted(PolicyServicer(engine, cache or WeightCache(None)))
+
+
+def mounted(servicer: PolicyServicer) -> Mount:
     return Mount(
         pb.DESCRIPTOR.services_by_name["PolicyService"],
         policy_pb2_grpc.add_PolicyServiceServicer_to_server,
-        PolicyServicer(engine, cache or WeightCache(None)),
+        servicer,
     )

@@ -1,6 +1,7 @@
 """Keeps the engine on the weights that its lane announced last."""
 
 import asyncio
+import contextlib
 import logging
 
 from farfield_kernel.errors import FailedPrecondition, FarfieldError
@@ -55,6 +56,7 @@ class WeightsWatch:
         self._watch_seconds = watch_seconds
         self._retry_seconds = retry_seconds
         self._seen: Weights | None = None
+        self._ended = asyncio.Event()
 
     async def catch_up(self) -> None:
         """Loads what the lane has announced by now, before the first call is answered. When that cannot be
@@ -66,15 +68,35 @@ class WeightsWatch:
         except FarfieldError as error:
             log.warning("cannot start from the announced weights: %s", error)
 
+    def end(self) -> None:
+        """What serves now serves to the end."""
+        self._ended.set()
+
     async def follow(self) -> None:
-        while True:
+        """For ever; new weights are loaded until `end`."""
+        while not self._ended.is_set():
+            announced = None
             try:
                 announced = await self._queue.watch_weights(self._lane, self._seen, self._watch_seconds)
-                if announced is not None:
+                if announced is not None and not self._ended.is_set():
                     await self._load(announced)
             except FarfieldError as error:
-                log.warning("cannot follow the weights of lane %s: %s", self._lane, error)
-                await asyncio.sleep(max(error.retry_after or 0, self._retry_seconds))
+                if not self._ended.is_set():
+                    log.warning("cannot follow the weights of lane %s: %s", self._lane, error)
+                    await self._rest(announced, max(error.retry_after or 0, self._retry_seconds))
+        await asyncio.Event().wait()
+
+    async def _rest(self, tried: Weights | None, seconds: float) -> None:
+        """Before another try. Other weights that are announced meanwhile are tried at once."""
+        try:
+            async with asyncio.timeout(seconds):
+                if tried is not None:
+                    with contextlib.suppress(FarfieldError):
+                        await self._queue.watch_weights(self._lane, tried, seconds)
+                        return
+                await asyncio.Event().wait()
+        except TimeoutError:
+            return
 
     async def _load(self, announced: Weights) -> None:
         try:

@@ -29,14 +29,22 @@ class Outbox(Generic[Item]):
     def __init__(self) -> None:
         self._waiting: list[tuple[Item, int]] = []
         self._news = asyncio.Event()
+        self._ended = False
 
     def put(self, item: Item, size: int) -> None:
         self._waiting.append((item, size))
         self._news.set()
 
+    def end(self) -> None:
+        """The stream is over: its iterator ends too, which gRPC would leave waiting."""
+        self._ended = True
+        self._news.set()
+
     async def messages(self, pack: Callable[[list[Item]], Any]) -> AsyncIterator[Any]:
         while True:
             await self._news.wait()
+            if self._ended:
+                return
             yield pack(self._take())
 
     def _take(self) -> list[Item]:
@@ -115,6 +123,7 @@ class Exchange(Generic[Item, Result]):
         except FarfieldError as failure:
             error = _of_stream(failure)
         finally:
+            outbox.end()
             self._break(error)
 
     def _break(self, error: FarfieldError) -> None:

@@ -55,6 +55,8 @@ class PinnedPolicy:
         try:
             return await client.generate(prompt)
         except FarfieldError as error:
+            if isinstance(error, Unavailable):
+                self._replicas.set_aside(client)
             if isinstance(error, Unavailable | Exhausted) or error.reason == WEIGHTS_NOT_SERVED:
                 self._avoid = client
                 self.close()

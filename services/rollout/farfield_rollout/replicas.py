@@ -9,6 +9,8 @@ from farfield_kernel.client import ClientConfig
 
 _IDLE_SECONDS = 120.0
 """After this long a client that nobody has used is closed: its replica is gone, or was never needed."""
+_ASIDE_SECONDS = 10.0
+"""How long a replica that takes no work comes last: it has the least load, and would be picked by all."""
 
 
 class ReplicaClient(Protocol):
@@ -40,6 +42,7 @@ class Pool(Generic[Config, Client]):
         self._connect = connect
         self._clients: dict[Config, Client] = {}
         self._used: dict[Config, float] = {}
+        self._aside: dict[Client, float] = {}
         self.closed = 0
         """Clients that were closed so far: a list that was made before may hold one of them."""
 
@@ -53,6 +56,13 @@ class Pool(Generic[Config, Client]):
         """Those of replicas that are leaving too, as long as something of ours is there."""
         return list(self._clients.values())
 
+    def set_aside(self, client: Client) -> None:
+        """It is away, or takes no work: others come first for a while."""
+        self._aside[client] = time.monotonic() + _ASIDE_SECONDS
+
+    def is_aside(self, client: Client) -> bool:
+        return self._aside.get(client, 0.0) > time.monotonic()
+
     async def reap(self, idle_seconds: float = _IDLE_SECONDS) -> None:
         """Closes what has nothing under way, and that nobody has asked for in a while."""
         horizon = time.monotonic() - idle_seconds
@@ -61,6 +71,7 @@ class Pool(Generic[Config, Client]):
                 self._used[config] = time.monotonic()
             elif self._used[config] < horizon:
                 del self._clients[config], self._used[config]
+                self._aside.pop(client, None)
                 self.closed += 1
                 await client.close()
 
@@ -77,10 +88,15 @@ class Replicas(Generic[Config, Client]):
         self._made: tuple[Sequence[Config] | None, int, list[Client]] = (None, 0, [])
 
     async def pick(self, avoid: Client | None = None) -> Client:
-        """The replica with the least load of this process, and not `avoid` if there is another."""
+        """The replica with the least load of this process, if there is one that is neither `avoid` nor set
+        aside."""
         clients = await self._clients()
         others = [client for client in clients if client is not avoid] or clients
-        return min(others, key=lambda client: client.load)
+        willing = [client for client in others if not self._pool.is_aside(client)] or others
+        return min(willing, key=lambda client: client.load)
+
+    def set_aside(self, client: Client) -> None:
+        self._pool.set_aside(client)
 
     async def has(self, client: Client) -> bool:
         """Whether that replica still takes new work."""

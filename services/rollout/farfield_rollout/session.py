@@ -85,8 +85,8 @@ class Session:
             # Left by an attempt that the queue has forgotten: nobody else plays under this id.
             await client.close_session(self.id)
             raise Unavailable(f"a stale session was in the way: {error}") from error
-        except (Unavailable, Exhausted):
-            self._avoid = client
+        except (Unavailable, Exhausted) as error:
+            self._shun(client, error)
             raise
         self._client = client
         return started
@@ -107,6 +107,12 @@ class Session:
                 self._leave(client)
             raise
 
+    def _shun(self, client: EnvironmentClient, error: FarfieldError) -> None:
+        """One that is full is full for now; one that is away or drains is so for all sessions."""
+        self._avoid = client
+        if isinstance(error, Unavailable):
+            self._replicas.set_aside(client)
+
     def _leave(self, client: EnvironmentClient) -> None:
         client.sessions.discard(self.id)
         self._client, self._avoid = None, client
@@ -125,8 +131,8 @@ class Session:
         )
         try:
             await client.restore(self.resolved, history, self._known())
-        except (Unavailable, Exhausted):
-            self._avoid = client
+        except (Unavailable, Exhausted) as error:
+            self._shun(client, error)
             raise
         self.restores += 1
         meters.restores.inc()

@@ -213,12 +213,16 @@ async def test_a_running_step_holds_its_lease(open_core: OpenCore) -> None:
 async def test_draining_takes_no_new_sessions(open_core: OpenCore) -> None:
     async with open_core(samples.Counting) as core:
         await create(core, samples.Counting)
-        await core.sessions.drain()
+        drained = asyncio.ensure_future(core.sessions.drain())
+        await asyncio.sleep(0)
         with pytest.raises(errors.Unavailable, match="draining"):
             await create(core, samples.Counting, ("b", 1))
         with pytest.raises(errors.Unavailable, match="draining"):
             await restore(core, samples.Counting, [])
         assert (await step(core, "a", 0, "3")).success
+        assert not drained.done()
+        core.sessions.close(["a"])
+        await drained
 
 
 async def test_an_empty_history_is_a_start(open_core: OpenCore) -> None:

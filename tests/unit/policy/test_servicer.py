@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import pytest
 from google.rpc import code_pb2
 
@@ -12,10 +13,12 @@ from farfield_kernel import wire
 from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.errors import DataLoss, InvalidArgument, NotFound, translated
 from farfield_kernel.server import running
+from farfield_kernel.weight_stores.cache import WeightCache
 from farfield_kernel.weights import seal
 from farfield_policy.engine import Completion, Prompt
 from farfield_policy.scripted import LOGPROB, ScriptedEngine
-from farfield_policy.servicer import mount
+from farfield_policy.service import Service
+from farfield_policy.servicer import PolicyServicer, mount
 
 LATENCIES = {"slow": 0.1, "fast": 0.0}
 
@@ -113,6 +116,21 @@ async def test_a_cancelled_call_frees_its_rows() -> None:
             await endless.begun.wait()
             call.cancel()
             assert await endless.pause(drain=True) == 0
+
+
+async def test_a_drained_policy_ends_its_streams(engine: ScriptedEngine) -> None:
+    """What runs is answered, what comes is sent elsewhere, and the stream ends though its caller does not."""
+    service = Service(PolicyServicer(engine, WeightCache(None)), engine, drain_seconds=60)
+    async with running([service.mount]) as address, channel(ClientConfig(address=address)) as opened:
+        call = PolicyServiceStub(opened).GenerateStream()
+        await call.write(pb.GenerateStreamRequest(prompts=[ask("1", "fast")]))
+        assert (await call.read()).results[0].response.text == "to fast"
+        service.servicer.refuse()
+        await call.write(pb.GenerateStreamRequest(prompts=[ask("2", "fast")]))
+        assert (await call.read()).results[0].error.code == code_pb2.UNAVAILABLE
+        await service.drain()
+        assert await call.read() is grpc.aio.EOF
+        assert await call.code() is grpc.StatusCode.OK
 
 
 async def _generate(stub: PolicyServiceStub, request: pb.GenerateRequest) -> pb.GenerateResponse:

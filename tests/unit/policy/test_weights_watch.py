@@ -13,7 +13,7 @@ from farfield_kernel.weight_stores.cache import WeightCache
 from farfield_kernel.weight_stores.remote import RemoteStore
 from farfield_kernel.weights import Weights, seal
 from farfield_model.chat import Message
-from farfield_policy.engine import Prompt, Requirement, Sampling, Version
+from farfield_policy.engine import Prompt, Requirement, Sampling, Swapped, Version
 from farfield_policy.scripted import ScriptedEngine
 from farfield_policy.weights_watch import WeightsWatch, load_verified
 
@@ -88,6 +88,26 @@ async def test_torn_weights_leave_the_old_serving_and_are_tried_again(queue: Que
         await asyncio.sleep(0.05)
         assert engine.describe().weights.version == 1
         file.write_bytes(whole)
+        await served(engine, 2)
+
+
+class Choosy(ScriptedEngine):
+    """Cannot serve version 1, and will not try it again for an hour."""
+
+    async def load_weights(self, path: str, weights: Version) -> Swapped:
+        if weights.version == 1:
+            raise FailedPrecondition("no server came up", retry_after=3600)
+        return await super().load_weights(path, weights)
+
+
+async def test_weights_that_cannot_be_served_yet_do_not_keep_others_waiting(
+    queue: Queue, publish: Publish
+) -> None:
+    engine = Choosy(["a"], weights_wait_seconds=10)
+    async with following(engine, queue):
+        await queue.announce("lane", publish(1))
+        await asyncio.sleep(0.05)
+        await queue.announce("lane", publish(2))
         await served(engine, 2)
 
 

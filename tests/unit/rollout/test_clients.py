@@ -171,6 +171,15 @@ class TestReplicas:
         assert second is not first
         assert await replicas.pick(avoid=second) is first
 
+    async def test_one_that_takes_no_work_comes_last_though_it_has_the_least_load(self) -> None:
+        replicas = replicas_at("127.0.0.1:1, 127.0.0.1:2")
+        away = await replicas.pick()
+        replicas.set_aside(away)
+        other = await replicas.pick()
+        other.sessions.add("s")
+        assert await replicas.pick() is other
+        assert await replicas.pick(avoid=other) is away
+
     async def test_the_only_replica_is_picked_whatever_happened(self) -> None:
         replicas = replicas_at("127.0.0.1:1")
         only = await replicas.pick()
