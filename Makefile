@@ -11,13 +11,15 @@ EDITABLE := $(foreach dist,$(DISTRIBUTIONS),-e ./$(dist))
 CODE := services plugins proto/generate.py tests benchmarks examples helm
 DEMO ?=
 TORCH_UNITS := tests/unit/policy tests/unit/trainer
+CHART_TESTS := tests/integration/chart tests/integration/simulator
+OWN_TARGETS := $(CHART_TESTS) tests/integration/monitoring
 # Each group of tests shows what it has to say when it ends, where this make can.
 TWO_AT_A_TIME := $(MAKE) --no-print-directory --keep-going -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 CLUSTER_NEEDS := $(BIN)/python -c 'import aiohttp, jsonpatch, kubernetes, kubernetes_validate' 2>/dev/null || \
   $(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check cluster chaos soak fuzz chart chart-docs chart-tools metrics-docs dashboards monitoring object-store-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs object-store-tools base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,11 +43,9 @@ $(READY): constraints.txt requirements-dev.txt $(foreach dist,$(DISTRIBUTIONS),$
 demo: $(READY) ## Post-train the small model with SFT and with RL, and show what each forgets or keeps
 	@$(BIN)/farfield demo $(DEMO)
 
-test: $(READY) ## All tests: unit, contract, integration and the whole stack
-	@echo "==> integration, unit and contract tests, two groups at a time (about five minutes)"
-	@$(TWO_AT_A_TIME) integration unit-torch unit-others contract
-	@echo "==> the whole local stack, with processes killed in the middle, and a run under fire (five minutes)"
-	@$(MAKE) --no-print-directory e2e
+test: $(READY) ## All tests but those of the chart and of monitoring
+	@echo "==> two groups of tests at a time, the longest first (seven minutes)"
+	@$(TWO_AT_A_TIME) integration e2e unit-torch unit-others contract
 
 unit: $(READY) ## Unit tests alone (two minutes)
 	@echo "==> unit tests: those with torch beside all others"
@@ -64,7 +64,7 @@ e2e: $(READY)
 	@$(BIN)/python -m pytest -q tests/e2e tests/chaos tests/fuzz
 
 integration: $(READY)
-	@$(BIN)/python -m pytest -q tests/integration tests/other_language
+	@$(BIN)/python -m pytest -q tests/integration tests/other_language $(OWN_TARGETS:%=--ignore=%)
 
 check: lint types imports proto-check ## Lint, types, import contracts, contracts drift
 
@@ -104,12 +104,14 @@ bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 	@for name in environment verifier trajectories generation training loop; do \
 	  echo "==> benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
-chart: $(READY) ## Render the Helm chart and check what comes out (needs helm; see chart-tools)
+chart: chart-needs ## Render the Helm chart and check what comes out (needs helm; see chart-tools)
 	@$(BIN)/python helm/generate.py --check
+	@$(BIN)/python -m pytest -q $(CHART_TESTS)
+
+chart-needs: $(READY)
 	@$(CLUSTER_NEEDS)
 	@$(BIN)/python -c 'import cloudcoil' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  -c constraints.txt -r tests/integration/chart/requirements.txt
-	@$(BIN)/python -m pytest -q tests/integration/chart tests/integration/simulator
 
 chart-docs: $(READY) ## Write the chart's schema and table of values from values.yaml
 	@$(BIN)/python helm/generate.py
@@ -117,13 +119,14 @@ chart-docs: $(READY) ## Write the chart's schema and table of values from values
 metrics-docs: $(READY) ## Write docs/metrics.md from the services' metrics and the alerts
 	@$(BIN)/python helm/monitoring/page.py
 
-dashboards: $(READY) ## Write the Grafana dashboards from helm/monitoring/dashboards.py
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r helm/monitoring/requirements.txt
+dashboards: monitoring-needs ## Write the Grafana dashboards from helm/monitoring/dashboards.py
 	@$(BIN)/python helm/monitoring/dashboards.py
 
-monitoring: $(READY) ## Check alerts (needs promtool and prometheus), dashboards and the table of metrics
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r helm/monitoring/requirements.txt
+monitoring: monitoring-needs ## Check alerts (needs promtool and prometheus), dashboards and the table of metrics
 	@$(BIN)/python -m pytest -q tests/integration/monitoring
+
+monitoring-needs: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r helm/monitoring/requirements.txt
 
 object-store-tools: $(READY) ## A client of S3, and moto, which stands in for its server, to test weights in a bucket
 	@grep -v '^python-dateutil' constraints.txt > $(VENV)/constraints-s3.txt
@@ -140,6 +143,9 @@ images: ## Build the images of the services with buildah (docker/README.md)
 
 images-check: $(READY) ## Run the images with podman: read-only, as no root, over gRPC from here
 	@$(BIN)/python -m pytest -q tests/images
+
+images-ci: $(READY) ## Build and run those without torch, where this machine can run containers (docker/README.md)
+	@PYTHON=$(BIN)/python docker/ci
 
 cluster: $(READY) ## Install the chart into containers behind a simulated API, and train there (docker/README.md)
 	@$(CLUSTER_NEEDS)
@@ -162,4 +168,4 @@ constraints: $(READY) ## Rewrite constraints.txt from what is installed
 	  | sed 's/+cpu//; s/^torch @.*/torch==2.13.0/' | grep -vi '^farfield'; } > .constraints && mv .constraints constraints.txt
 
 clean: ## Remove the virtual environment and everything that runs have left
-	@rm -rf $(VENV) runs .farfield .helm .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) runs .farfield .helm .images .mypy_cache .ruff_cache .pytest_cache .hypothesis

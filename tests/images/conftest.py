@@ -1,4 +1,8 @@
-"""Containers of the images that `make images` built, closed in as a cluster would run them."""
+"""Containers of the images that `make images` built, closed in as a cluster would run them.
+
+`IMAGES="environment rollout"` names those to test: each of them has to be there, and the others are skipped.
+Without it those that are there are tested.
+"""
 
 import json
 import os
@@ -11,6 +15,7 @@ import pytest
 
 REPOSITORY = os.environ.get("REPOSITORY", "localhost")
 VERSION = "0.1.0"
+ASKED = os.environ.get("IMAGES", "").split()
 CLOSED_IN = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "all", "--security-opt", "no-new-privileges"]
 
 
@@ -21,13 +26,25 @@ def podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[s
 
 
 def image_of(service: str) -> str:
-    """The name of the service's image; skips the test where it cannot be run."""
-    if not shutil.which("podman"):
-        pytest.skip("podman is not here: apt-get install podman runc")
+    """The name of the service's image; skips the test where it is not asked for, or cannot be run."""
+    if ASKED and service not in ASKED:
+        pytest.skip(f"{service} is not among IMAGES ({' '.join(ASKED)})")
     name = f"{REPOSITORY}/farfield-{service}:{VERSION}"
-    if podman("image", "exists", name, check=False).returncode:
-        pytest.skip(f"there is no image {name}: make images")
+    missing = _missing(name)
+    if missing and ASKED:
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)
     return name
+
+
+def _missing(name: str) -> str | None:
+    """What it takes to run the image."""
+    if not shutil.which("podman"):
+        return "podman is not here: apt-get install podman runc"
+    if podman("image", "exists", name, check=False).returncode:
+        return f"there is no image {name}: make images"
+    return None
 
 
 class Container:
