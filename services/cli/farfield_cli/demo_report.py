@@ -30,7 +30,8 @@ def demo_page(runs: Runs, found: Outcome, data: Json) -> str:
             phases({LABELS[branch]: spent for branch, spent in data["phases"].items()}),
         ),
         episodes=[shelf for b in BRANCHES for shelf in shelves(b, runs[b][0], last_only=True)],
-        labels=LABELS | TITLES,
+        arms=LABELS,
+        suites=TITLES,
         verdict=found.verdict,
     )
     return render(page)

@@ -1,12 +1,11 @@
 """A report: one HTML file that needs nothing else, for any runs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from farfield_cli import html, palette
 from farfield_cli.chart import Chart, chart
 from farfield_cli.points import Point, percent, shown
 from farfield_cli.reading import pictures, shelves
@@ -50,24 +49,20 @@ class Page:
     """Shelves as `reading` makes them."""
     pictures: Mapping[str, str] = field(default_factory=dict)
     """Images of the episodes as data URLs, by digest."""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """What names are called for people."""
+    arms: Mapping[str, str] = field(default_factory=dict)
+    suites: Mapping[str, str] = field(default_factory=dict)
+    """What they are called for people."""
     verdict: Verdict | None = None
 
 
 def render(page: Page) -> str:
-    """Everything is escaped; what the browser reads as data cannot end its script element."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader("farfield_cli"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    return html.render(
+        "report.html.j2",
+        page=page,
+        colours=palette.places(name for name, _ in page.series),
+        data=html.embedded(page.episodes, page.pictures, page.arms, page.suites),
+        left_out="",
     )
-    shown = {"shelves": page.episodes, "labels": dict(page.labels), "pictures": dict(page.pictures)}
-    data = json.dumps(shown, ensure_ascii=False)
-    safe = data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    template = environment.get_template("report.html.j2")
-    return template.render(page=page, data=Markup(safe), version=version("farfield"))  # noqa: S704 - see above
 
 
 def runs_page(folders: Sequence[Path]) -> Page:

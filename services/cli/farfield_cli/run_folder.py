@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from farfield_cli.points import CurvePoint, Point, binomial
+from farfield_cli.tokens import Decode, decoder
 from farfield_kernel.errors import DataLoss, NotFound
 
 Json = dict[str, Any]
@@ -71,15 +72,25 @@ class RunFolder:
         found = [report for report in self.evaluations if report["suite"] == suite]
         return dict(found[-1]["metrics"]) if found else {}
 
+    def decoder(self) -> Decode | None:
+        """By the tokenizer of its weights, or of the base that they began as."""
+        weights = sorted((self.path / "weights").glob("*"), reverse=True)
+        return decoder([*weights, Path(str(self.config.get("base", self.path)))])
+
     def pictures(self) -> Iterator[Path]:
         """Files of the images that kept episodes show, named by digest."""
         return (self.path / "episodes" / "blobs").glob("*.*")
 
-    def episodes(self) -> Iterator[tuple[str, int, list[Json]]]:
-        """Suite, version and the episodes that were kept to be read."""
+    def kept(self) -> Iterator[tuple[str, int, Path]]:
+        """Suite, version and file of the episodes that were kept to be read."""
         for path in sorted((self.path / "episodes").glob("*/*.json")):
             if path.stem.isdigit():
-                yield path.parent.name, int(path.stem), json.loads(path.read_text())
+                yield path.parent.name, int(path.stem), path
+
+    def episodes(self) -> Iterator[tuple[str, int, list[Json]]]:
+        """Suite, version and the episodes themselves."""
+        for suite, version, path in self.kept():
+            yield suite, version, json.loads(path.read_text())
 
 
 def curve_point(report: Json) -> CurvePoint:

@@ -1,5 +1,6 @@
 """Trajectories as people read them."""
 
+import math
 import mimetypes
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,17 +10,27 @@ from google.protobuf import json_format
 
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
 from farfield_kernel.images import Blobs, images_in
+from farfield_kernel.wire import floats_from_bytes, ids_from_bytes
 
-_NOT_FOR_READING = ("promptIds", "responseIds", "logprobs")
+_LOWEST = -99.0
+"""Logprobs are kept from here up: JSON has no word for minus infinity."""
 
 
 def readable(trajectory: Trajectory) -> dict[str, Any]:
-    """JSON of the protobuf message, without token ids and logprobs."""
+    """JSON of the protobuf message. Of the tokens it has those of responses, `responseIds` and `logprobs` as
+    lists of numbers, to three digits; prompts are read as messages."""
     data = json_format.MessageToDict(trajectory)
-    for turn in data.get("turns", ()):
-        for name in _NOT_FOR_READING:
-            turn.pop(name, None)
+    for turn, message in zip(data.get("turns", ()), trajectory.turns, strict=True):
+        turn.pop("promptIds", None)
+        if message.response_ids:
+            turn["responseIds"] = ids_from_bytes(message.response_ids)
+        if message.logprobs:
+            turn["logprobs"] = [_shown(value) for value in floats_from_bytes(message.logprobs)]
     return data
+
+
+def _shown(logprob: float) -> float | None:
+    return None if math.isnan(logprob) else round(max(logprob, _LOWEST), 3)
 
 
 def keep_images(folder: Path, trajectories: Iterable[Trajectory], blobs: Blobs) -> None:

@@ -75,9 +75,10 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def keep_episodes(path: Path, trajectories: Sequence[Trajectory]) -> None:
-    """Writes episodes as a JSON list of trajectories, without their token ids and logprobs."""
+    """Writes episodes as a JSON list of trajectories, one a line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([readable(item) for item in trajectories], indent=1, ensure_ascii=False))
+    lines = [json.dumps(readable(item), ensure_ascii=False) for item in trajectories]
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
 
 
 def staleness(trajectories: Sequence[Trajectory]) -> dict[str, float]:

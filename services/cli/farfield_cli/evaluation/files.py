@@ -1,7 +1,7 @@
 """What an evaluation leaves in its folder.
 
 `eval.json` (`result` describes it), `eval.md`, `eval.png` and `eval.svg`, and `episodes.jsonl`: one line for
-each episode, a trajectory as JSON of protobuf without token ids and logprobs; `pictures` has what was shown
+each episode, a trajectory as JSON of protobuf (of tokens those of responses); `pictures` has what was shown
 in the first of them. `eval.json` comes last: where it is, the rest is.
 """
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from farfield_cli.evaluation import files, wording
 from farfield_cli.evaluation.result import Json, read
 from farfield_cli.evaluation.wording import Grid
-from farfield_cli.reading import episode, pictures
+from farfield_cli.reading import pictures, shelf
 from farfield_cli.report import Facts, Page, Row
+from farfield_cli.tokens import decoder
 
 _READ = 60
 """Most episodes of a variant on the page."""
@@ -17,7 +18,7 @@ def eval_page(folder: Path) -> Page:
     result = read(folder)
     note = "± is one standard error. A failed episode has no grade and is in no figure."
     origin = Grid(("", ""), tuple(wording.provenance(result.about)))
-    episodes = _shelves(folder, result.suite, result.about["policy"]["weights"]["version"])
+    episodes = _shelves(folder, result.suite, result.about["policy"])
     return Page(
         title=f"{result.suite}: {result.about['summary']}",
         subtitle=f"{wording.subject(result.about)}; {wording.conditions(result.about)}.",
@@ -34,14 +35,13 @@ def _facts(title: str, note: str, grid: Grid) -> Facts:
     return Facts(title, note, grid.heading[1:], tuple(Row(row[0], row[1:]) for row in grid.rows))
 
 
-def _shelves(folder: Path, suite: str, version: int) -> list[Json]:
-    """A shelf for each variant."""
+def _shelves(folder: Path, suite: str, policy: Json) -> list[Json]:
+    """One for each variant."""
     by_variant: dict[str, list[Json]] = defaultdict(list)
     for trajectory in files.episodes(folder):
-        shelf = by_variant[trajectory["spec"]["suite"]]
-        if len(shelf) < _READ:
-            shelf.append(episode(trajectory))
-    return [
-        {"branch": suite, "suite": variant, "version": version, "episodes": episodes}
-        for variant, episodes in by_variant.items()
-    ]
+        held = by_variant[trajectory["spec"]["suite"]]
+        if len(held) < _READ:
+            held.append(trajectory)
+    decode = decoder([Path(policy["model"])] if "model" in policy else [])
+    version = policy["weights"]["version"]
+    return [shelf(suite, variant, version, held, decode) for variant, held in by_variant.items()]

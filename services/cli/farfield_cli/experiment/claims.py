@@ -14,7 +14,7 @@ from farfield_cli.experiment import statistics
 from farfield_cli.experiment.experiment import run_id
 from farfield_cli.experiment.outcomes import graded, parts
 from farfield_cli.experiment.played import Evaluation, Played
-from farfield_cli.experiment.spec import Claim, Comparison, Measure
+from farfield_cli.experiment.spec import Claim, Comparison, Control, Measure
 from farfield_cli.experiment.statistics import Array, Difference, Sample
 from farfield_cli.verdict import Status
 from farfield_kernel.errors import FarfieldError, NotFound
@@ -57,7 +57,7 @@ class Judged:
 
     def data(self) -> dict[str, Any]:
         claim = self.claim
-        control = {} if self.control is None else {"control": _compared(claim.control) | self.control.data()}
+        control = {} if self.control is None else {"control": _control(claim.control) | self.control.data()}
         return {
             "name": claim.name,
             "text": claim.text,
@@ -113,7 +113,8 @@ def said(found: Difference, metric: str) -> str:
     """+12.1 points, 95 % interval +3.0 to +21.2"""
     scale, unit, digits = (1, "", 2) if metric in _MEANS else (100, " points", 1)
     low, high = (f"{scale * value:+.{digits}f}" for value in (found.low, found.high))
-    return f"{scale * found.estimate:+.{digits}f}{unit}, 95 % interval {low} to {high}"
+    text = f"{scale * found.estimate:+.{digits}f}{unit}, 95 % interval {low} to {high}"
+    return text.replace("-", "−")
 
 
 def _caveat(found: Difference) -> str:
@@ -183,6 +184,10 @@ def _counted(values: Sequence[tuple[float, int]]) -> Array:
 
 def _compared(comparison: Comparison | None) -> dict[str, Any]:
     return comparison.model_dump(include={"compare", "against", "at_least", "at"}) if comparison else {}
+
+
+def _control(control: Control | None) -> dict[str, Any]:
+    return {"text": control.text, **_compared(control)} if control else {}
 
 
 # What is there

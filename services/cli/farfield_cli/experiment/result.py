@@ -48,7 +48,7 @@ def collect(experiment: Experiment, out: Path) -> Json:
         "name": experiment.name,
         "title": experiment.title,
         "question": experiment.question.strip(),
-        "paper": experiment.paper.model_dump() if experiment.paper else None,
+        "paper": experiment.paper.model_dump(mode="json") if experiment.paper else None,
         "scale": experiment.scale,
         "seeds": list(experiment.seeds),
         "finished": all(played.finished(arm, seed) for arm in experiment.arms for seed in experiment.seeds),
@@ -73,7 +73,7 @@ def _arm(name: str, played: Played) -> Json:
     return {
         "label": arm.label,
         "kind": arm.kind,
-        "from": arm.origin.model_dump() if arm.origin else None,
+        "from": arm.origin.model_dump(mode="json") if arm.origin else None,
         "parameters": max(sizes, default=None),
         "curves": {
             suite: _curve([played.curve(name, seed, suite) for seed in runs])

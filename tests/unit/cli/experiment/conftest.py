@@ -1,8 +1,12 @@
 """A small experiment and run folders as trainers leave them, with outcomes drawn from given shares."""
 
+import base64
+import hashlib
+import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,6 +15,20 @@ import pytest
 from farfield_cli.experiment import files
 from farfield_cli.experiment.experiment import Experiment
 
+TESTS = Path(__file__).parents[3]
+
+
+def _chromium() -> ModuleType:
+    """The driver of a browser, which is no package."""
+    spec = importlib.util.spec_from_file_location("chromium", TESTS / "chromium.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+chromium = _chromium()
 PARAMETERS, TOKENS = 1000, 500
 """Of the model; of each update."""
 FILE = """
@@ -22,7 +40,7 @@ paper:
 suites:
   id: {label: trained rule, shift: id, environment: {name: game}, episodes: 200}
   ood: {label: unseen rule, shift: rule, environment: {name: game}, episodes: 200}
-common: {base: somewhere, environment: {name: game}, evaluation: {at_start: false, every: 5}}
+common: {base: BASE, environment: {name: game}, evaluation: {at_start: false, every: 5}}
 arms:
   base: {label: base, algorithm: {kind: rl}, updates: 0, evaluation: {at_start: true}}
   sft: {label: SFT, algorithm: {kind: sft}, updates: 20}
@@ -42,6 +60,7 @@ claims:
     no_control: It blames nothing.
 seeds: [0, 1, 2]
 """
+CHECKPOINT = TESTS.parent / "examples" / "tiny" / "checkpoint"
 Curve = Mapping[int, tuple[float, float]]
 """Shares solved on id and ood by update."""
 
@@ -49,7 +68,7 @@ Curve = Mapping[int, tuple[float, float]]
 @pytest.fixture
 def experiment(tmp_path: Path) -> Experiment:
     path = tmp_path / "game.yaml"
-    path.write_text(FILE)
+    path.write_text(FILE.replace("BASE", str(CHECKPOINT)))
     return files.read(path)
 
 
@@ -145,3 +164,48 @@ def whole(experiment: Experiment, play: Play, out: Path) -> Path:
         play("rl", seed, {5: (0.7, 0.25), 10: (0.8, 0.3)})
         play("rl_after", seed, {5: (0.8, 0.2), 10: (0.85, 0.25)})
     return out
+
+
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def trajectory(arm: str, index: int) -> dict[str, Any]:
+    """As trainers keep them; every third one is solved, and episode 0 shows a picture."""
+    image = {"image": {"sha256": hashlib.sha256(PICTURE).hexdigest(), "mediaType": "image/png"}}
+    text = {"text": f"target 24 J 11 Q 12 K 13 cards 4 Q {index + 2} K"}
+    solved = index % 3 == 0
+    verdict = {"feedback": f"words for {arm} <b>", "terms": {"generalpoints/solved": float(solved)}}
+    return {
+        "spec": {
+            "episodeId": f"{arm}/eval/{index}",
+            "environmentSeed": str(1000 + index),
+            "environment": {"name": "generalpoints"},
+        },
+        "success": solved,
+        "end": "STATE_TERMINATED",
+        "turns": [
+            {
+                "messages": [{"role": "ROLE_USER", "parts": [image, text] if index == 0 else [text]}],
+                "responseText": f"+ - </script>{arm}",
+                "responseIds": [6, 7, 2],
+                "logprobs": [-0.01, -1.5, -6.0],
+                "verdict": verdict | ({"correct": True, "reward": 1.0} if solved else {}),
+            }
+        ],
+    }
+
+
+@pytest.fixture
+def with_episodes(whole: Path) -> Path:
+    """Some kept to be read, of every evaluation."""
+    for path in whole.glob("runs/lane/*/outcomes/*/*.json"):
+        run = path.parents[2]
+        kept = run / "episodes" / path.parent.name / path.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps([trajectory(run.name, index) for index in range(7)]))
+        blob = run / "episodes" / "blobs" / f"{hashlib.sha256(PICTURE).hexdigest()}.png"
+        blob.parent.mkdir(exist_ok=True)
+        blob.write_bytes(PICTURE)
+    return whole
