@@ -3,11 +3,11 @@
 Where revision is blind, every episode has the same number of attempts. Of episodes whose attempts were all
 judged (Kumar et al. 2024, arXiv 2409.12917, §3):
 
-accuracy_t1, accuracy_t2, …   share whose first, second, … attempt is right
-delta_t1_t2                   accuracy_t2 − accuracy_t1, paired
-wrong_to_right                share that the second attempt mends
-right_to_wrong                share that the second attempt spoils
-edited                        share whose second response is not the first one again; 0: collapse
+attempt_1, attempt_2, …   share whose first, second, … attempt is right: the paper's accuracy@t1, accuracy@t2
+correction                attempt_2 − attempt_1, paired: Δ(t1, t2)
+wrong_to_right            share that the second attempt mends
+right_to_wrong            share that the second attempt spoils
+unchanged                 share whose second response is the first one again; near 1 correcting has collapsed
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from google.protobuf import json_format
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, Trajectory
 from farfield_kernel.estimates import Estimate, mean, share
 
-CORRECTIONS = ("delta_t1_t2", "wrong_to_right", "right_to_wrong", "edited")
+MEASURES = ("attempt_1", "attempt_2", "correction", "wrong_to_right", "right_to_wrong", "unchanged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ def corrections(episodes: Sequence[Attempts]) -> dict[str, Estimate]:
     last = min(len(one.correct) for one in episodes)
     pairs = [one.correct[:2] for one in episodes]
     return {
-        **{f"accuracy_t{t + 1}": share([one.correct[t] for one in episodes]) for t in range(last)},
-        "delta_t1_t2": mean([float(second) - float(first) for first, second in pairs]),
+        **{f"attempt_{t + 1}": share([one.correct[t] for one in episodes]) for t in range(last)},
+        "correction": mean([float(second) - float(first) for first, second in pairs]),
         "wrong_to_right": share([second and not first for first, second in pairs]),
         "right_to_wrong": share([first and not second for first, second in pairs]),
-        "edited": share([not one.same[0] for one in episodes]),
+        "unchanged": share([one.same[0] for one in episodes]),
     }

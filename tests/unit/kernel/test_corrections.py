@@ -43,17 +43,17 @@ def test_the_measures_are_shares_of_all_episodes_and_their_difference_is_paired(
     values = {name: estimate.value for name, estimate in found.items()}
     assert values == pytest.approx(
         {
-            "accuracy_t1": 0.4,
-            "accuracy_t2": 0.6,
-            "delta_t1_t2": 0.2,
+            "attempt_1": 0.4,
+            "attempt_2": 0.6,
+            "correction": 0.2,
             "wrong_to_right": 0.4,
             "right_to_wrong": 0.2,
-            "edited": 0.6,
+            "unchanged": 0.4,
         }
     )
-    assert found["accuracy_t1"].stderr == pytest.approx(math.sqrt(0.4 * 0.6 / 5))
+    assert found["attempt_1"].stderr == pytest.approx(math.sqrt(0.4 * 0.6 / 5))
     spread = sum((value - 0.2) ** 2 for value in (1, 1, -1, 0, 0)) / 4
-    assert found["delta_t1_t2"].stderr == pytest.approx(math.sqrt(spread / 5))
+    assert found["correction"].stderr == pytest.approx(math.sqrt(spread / 5))
 
 
 def test_nothing_of_nothing() -> None:

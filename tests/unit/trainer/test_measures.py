@@ -60,13 +60,13 @@ def test_terms_of_the_reward_are_means_over_the_turns_that_carry_them() -> None:
 
 def test_corrections_are_measured_where_revision_is_blind() -> None:
     played = [episode(False, True), episode(True, True)]
-    assert "delta_t1_t2" not in measures(played)
+    assert "correction" not in measures(played)
     for one in played:
         one.spec.environment.options["revision"] = "blind"
     figures = measures(played)
-    assert (figures["accuracy_t1"], figures["accuracy_t2"], figures["delta_t1_t2"]) == (0.5, 1.0, 0.5)
-    assert figures["delta_t1_t2_stderr"] == pytest.approx(0.5)
-    assert (figures["wrong_to_right"], figures["edited"]) == (0.5, 0.0)
+    assert (figures["attempt_1"], figures["attempt_2"], figures["correction"]) == (0.5, 1.0, 0.5)
+    assert figures["correction_stderr"] == pytest.approx(0.5)
+    assert (figures["wrong_to_right"], figures["unchanged"]) == (0.5, 1.0)
 
 
 def test_nothing_graded() -> None:

@@ -47,7 +47,7 @@ from farfield_cli.evaluation.outcomes import Outcome, failures, measured
 from farfield_cli.evaluation.plan import EvalPlan
 from farfield_cli.evaluation.settings import Settings
 from farfield_cli.evaluation.suites import Shift
-from farfield_kernel.corrections import CORRECTIONS
+from farfield_kernel.corrections import MEASURES
 from farfield_kernel.errors import DataLoss, InvalidArgument, NotFound
 from farfield_kernel.estimates import Estimate, difference
 from farfield_kernel.wire import struct_to_dict
@@ -56,7 +56,7 @@ Json = dict[str, Any]
 SCHEMA = 1
 SHARES = ("success", "step_accuracy", "recognition")
 """Measures that are shares; differences are taken of them."""
-PERCENT = (*SHARES, "accuracy_t1", "accuracy_t2", *CORRECTIONS)
+PERCENT = (*SHARES, *MEASURES)
 """Measures that people read in percent."""
 
 

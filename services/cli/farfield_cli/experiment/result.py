@@ -32,10 +32,10 @@ from farfield_cli.experiment.outcomes import graded, measured
 from farfield_cli.experiment.played import Curve, Evaluation, Played
 from farfield_cli.points import Point, pooled
 from farfield_cli.run_folder import Json, RunFolder
+from farfield_kernel import corrections
 
 SCHEMA = 1
 FILE = "experiment.json"
-CORRECTION = ("attempt_1", "attempt_2", "correction", "wrong_to_right", "right_to_wrong", "unchanged")
 _COUNTED = ("trained", "failed", "evaluated", "evaluated_failed")
 
 
@@ -119,7 +119,7 @@ def _correction(evaluation: Evaluation) -> dict[str, Point]:
     held = graded(evaluation.outcomes).values()
     if not held or any(len(one.correct) != 2 for one in held):
         return {}
-    found = {name: measured(held, name) for name in CORRECTION}
+    found = {name: measured(held, name) for name in corrections.MEASURES}
     return {name: Point(one.value, one.n, one.stderr) for name, one in found.items()}
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from farfield_kernel import corrections
 from farfield_kernel.config import Config
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=32)]
@@ -22,7 +23,8 @@ Moment = Literal["start", "end", "equal_compute"] | Annotated[int, Field(ge=0)]
 """An arm's start, its end, or a version of its weights. equal_compute: its last evaluation that costs no more
 than the cheaper of the two arms' ends."""
 
-_METRICS = ("success", "first_attempt", "step_accuracy", "parseable", "reward_mean", "turns_mean")
+_EVERYWHERE = ("success", "first_attempt", "step_accuracy", "parseable", "reward_mean", "turns_mean")
+_METRICS = (*_EVERYWHERE, *corrections.MEASURES)
 _KINDS = ("metric/", "term/")
 
 

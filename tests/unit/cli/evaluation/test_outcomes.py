@@ -67,5 +67,5 @@ def test_corrections_of_blind_episodes_survive_the_file() -> None:
     outcome = Outcome.of(blind)
     assert outcome.data()["correct"] == (False, True)
     assert Outcome.of_data(outcome.data()) == outcome
-    assert measured([outcome])["delta_t1_t2"].value == 1
-    assert "delta_t1_t2" not in measured([Outcome.of(episode(False, True))])
+    assert measured([outcome])["correction"].value == 1
+    assert "correction" not in measured([Outcome.of(episode(False, True))])
