@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -38,22 +40,29 @@ def needed() -> None:
         pytest.skip(missing)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Installed, and every pod ready."""
+    with installed(tmp_path_factory) as release:
+        yield release
+
+
+@contextmanager
+def installed(tmp_path_factory: pytest.TempPathFactory, **values: Any) -> Iterator[Demo]:
+    """The demo's values with these over them, in a cluster of their own for the length of a block."""
     needed()
     from tests.cluster.podman.kubelet import PodmanKubelet
     from tests.cluster.simulator import running
 
     folder = tmp_path_factory.mktemp("cluster")
     with running(folder, lambda: PodmanKubelet(folder)) as cluster:
-        demo = Demo(helms()[-1], cluster, folder)
+        release = Demo(helms()[-1], cluster, folder)
         try:
-            demo.bring_model()
-            demo.install()
-            yield demo
+            release.bring_model()
+            release.install(*(("--values", release.write(**values)) if values else ()))
+            yield release
         except BaseException:
-            print(demo.logs())
+            print(release.logs())
             raise
 
 
@@ -61,6 +70,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """What the pods wrote, beside a test that failed."""
     report = (yield).get_result()
-    found = item.funcargs.get("demo") if hasattr(item, "funcargs") else None
-    if report.failed and found:
-        report.sections.append(("what the pods wrote", found.logs()))
+    given = item.funcargs.values() if hasattr(item, "funcargs") else ()
+    if report.failed:
+        report.sections += [("what the pods wrote", one.logs()) for one in given if isinstance(one, Demo)]

@@ -76,6 +76,13 @@ class Demo(Release):
     def summary(self, run_id: str) -> dict[str, Any]:
         return json.loads((self.claim("rl-runs") / run_id / "summary.json").read_text())
 
+    def assert_exactly_once(self, run_id: str, episodes: int) -> None:
+        """By the trainer's ledger, audited against the plan."""
+        summary = self.summary(run_id)
+        assert summary["trained_exactly_once"], summary
+        assert summary["episodes"]["planned"] == episodes
+        assert summary["episodes"]["trained"] + summary["episodes"]["failed"] == episodes
+
     def logs(self) -> str:
         """The last lines of every container that has run."""
         files = sorted((self._folder / "logs").rglob("*.log"))
@@ -97,11 +104,16 @@ def build_plugin(folder: Path, name: str) -> dict[str, str]:
     for service in ("environment", "verifier"):
         images[service] = f"localhost/farfield-{service}-with-{name}"
         base = f"BASE=localhost/farfield-{service}:0.1.0"
-        _run(
-            *("buildah", "bud", "--isolation", "chroot", "--pull-never", "--format", "docker", "--quiet"),
-            *("--build-arg", base, "--tag", f"{images[service]}:0.1.0", str(folder)),
-        )
+        build_image(folder, f"{images[service]}:0.1.0", "--build-arg", base)
     return images
+
+
+def build_image(folder: Path, name: str, *words: str) -> None:
+    """Of the folder's Dockerfile, over images that are here."""
+    _run(
+        *("buildah", "bud", "--isolation", "chroot", "--pull-never", "--format", "docker", "--quiet"),
+        *(*words, "--tag", name, str(folder)),
+    )
 
 
 def _run(*words: str) -> None:

@@ -50,15 +50,7 @@ async def test_demonstrations_are_learned_from(demo: Demo) -> None:
 async def test_episodes_are_learned_from(demo: Demo) -> None:
     run = await demo.train("rl", RL)
     assert (run.state, run.update, run.version) == (pb.RUN_STATE_SUCCEEDED, 3, 3), run
-    assert_exactly_once(demo, "rl", episodes=24)
-
-
-def assert_exactly_once(demo: Demo, run_id: str, episodes: int) -> None:
-    """By the trainer's ledger, audited against the plan."""
-    summary = demo.summary(run_id)
-    assert summary["trained_exactly_once"], summary
-    assert summary["episodes"]["planned"] == episodes
-    assert summary["episodes"]["trained"] + summary["episodes"]["failed"] == episodes
+    demo.assert_exactly_once("rl", episodes=24)
 
 
 def lose_a_worker(demo: Demo) -> None:
@@ -112,7 +104,7 @@ async def test_a_run_outlives_what_a_cluster_does_to_it(demo: Demo) -> None:
                 await asyncio.to_thread(left.pop(0), demo)
     assert not left
     assert run.state == pb.RUN_STATE_SUCCEEDED, run
-    assert_exactly_once(demo, "storm", episodes=640)
+    demo.assert_exactly_once("storm", episodes=640)
     demo.wait_complete()
     assert len(demo.pods("rollout")) == len(workers)
     assert set(demo.pods("rollout")) != workers
@@ -134,7 +126,7 @@ async def test_an_upgrade_adds_a_plugin_and_swaps_a_reward(demo: Demo, tmp_path:
     await asyncio.to_thread(demo.upgrade, environments=[*given["environments"], game], verifiers=[rewards])
     run = await demo.train("my-game", _played("my-game"))
     assert run.state == pb.RUN_STATE_SUCCEEDED, run
-    assert_exactly_once(demo, "my-game", episodes=24)
+    demo.assert_exactly_once("my-game", episodes=24)
     assert others <= {name for kind in ("trainer", "policy", "redis") for name in demo.pods(kind)}
 
 

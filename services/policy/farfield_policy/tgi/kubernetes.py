@@ -24,6 +24,8 @@ _LOOK_SECONDS = 1.0
 """Between two looks at objects that change."""
 _SHOW_SECONDS = 60.0
 """Within which a server that is ready must show its model: a new Service's name takes a while to be known."""
+_ROOM_SECONDS = 60.0
+"""How long a roll-out waits for the deletion of what nobody uses any more."""
 _FIRST_DELAY, _LAST_DELAY = 1.0, 60.0
 """Before leftovers are deleted again that could not be."""
 
@@ -85,6 +87,7 @@ class KubernetesHosting:
 
     async def serve(self, path: str, weights: Version) -> str:
         release = Release(path, weights)
+        await self._until_there_is_room()
         with meters.rollout_seconds.time():
             try:
                 url = await self._bring_up(release)
@@ -108,6 +111,11 @@ class KubernetesHosting:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
         await self._api.close()
+
+    async def _until_there_is_room(self) -> None:
+        """There need not be any for a third server beside the two of a roll-out."""
+        if self._tidying is not None:
+            await asyncio.wait({self._tidying}, timeout=_ROOM_SECONDS)
 
     async def _list(self, kind: Resource) -> list[Object]:
         """Of our own making."""

@@ -34,6 +34,7 @@ class Succession:
         self._failed: Version | None = None
         self._rest, self._rested_at = _FIRST_REST, 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._leaving: asyncio.Task[None] | None = None
         gate.wanted = self._want
 
     async def offer(self, path: str, weights: Version) -> Swapped:
@@ -105,8 +106,10 @@ class Succession:
         """Seconds for which nobody was let in."""
         old = self._gate.server
         if not self._hosting.in_place:
+            if self._leaving is not None:  # one roll-out after the other: never more than two servers
+                await asyncio.wait({self._leaving})
             await self._gate.replace(await self._successor(path, weights))
-            self._beside(self._let_go(old))
+            self._leaving = self._beside(self._let_go(old))
             return 0.0
         async with self._gate.shut() as took:
             await self._gate.idle(old)
