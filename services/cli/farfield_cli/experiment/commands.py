@@ -141,13 +141,14 @@ def run_experiment(
 async def _run(
     choice: Choice, out: Path | None, means: Means, fresh: bool, interruptible: Interruptible
 ) -> None:
-    experiment = choice.of(read_file(choice.path))
+    file = read_file(choice.path)
+    experiment = choice.of(file)
     folder = Folder(out or Path("runs/experiments") / f"{experiment.name}-{experiment.scale}")
     record.check_free(folder.state)
     await check_configs(experiment)
     if fresh:
         folder.forget()
-    resumed = folder.take(choice, experiment)
+    resumed = folder.take(choice, file)
     runner = Runner(experiment, folder, means, lambda: _write_result(experiment, folder.path))
     if not runner.is_finished:
         await _play(runner, resumed, interruptible)

@@ -9,11 +9,5 @@ def config(experiment: Experiment, arm: str, seed: int) -> Config:
     the file has it: an arm that starts from another, or from fresh weights, gets its own when it begins."""
     suites = {name: experiment.suites[name].config() | {"seed": seed} for name in experiment.suites_of(arm)}
     filled = overlaid(experiment.arms[arm].run, {"seed": seed, "evaluation": {"suites": suites}})
-    kept = versions_needed(experiment, arm)
+    kept = experiment.kept_versions(arm)
     return filled | ({"keep_versions": kept} if kept else {})
-
-
-def versions_needed(experiment: Experiment, arm: str) -> list[int]:
-    """Versions of an arm's weights that other arms start from."""
-    origins = [experiment.start_of(name) for name, one in experiment.arms.items() if one.origin]
-    return sorted({origin[1] for origin in origins if origin and origin[0] == arm})

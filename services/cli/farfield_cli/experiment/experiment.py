@@ -37,8 +37,19 @@ class Experiment:
             wanted.add(name)
             origin = self.arms[name].origin
             pending += [origin.arm] if origin else []
-        arms = {name: arm for name, arm in self.arms.items() if name in wanted}
+        arms = {name: self._keeping(name) for name in self.arms if name in wanted}
         return replace(self, arms=arms, claims=about(self.claims, arms, self.suites))
+
+    def kept_versions(self, arm: str) -> list[int]:
+        """Versions of an arm's weights that other arms start from."""
+        starts = [self.start_of(name) for name, one in self.arms.items() if one.origin]
+        needed = {start[1] for start in starts if start and start[0] == arm}
+        return sorted(needed.union(self.arms[arm].run.get("keep_versions", ())))
+
+    def _keeping(self, arm: str) -> Arm:
+        """The arm with what the others will need of it, also when they are not played this time."""
+        one, kept = self.arms[arm], self.kept_versions(arm)
+        return one.model_copy(update={"run": one.run | {"keep_versions": kept}}) if kept else one
 
     def suites_of(self, arm: str) -> tuple[str, ...]:
         """What an arm is measured on."""

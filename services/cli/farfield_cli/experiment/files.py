@@ -1,6 +1,6 @@
 """Reading an experiment's file at one scale: overlays, sweeps, paths, and that every name in it is known."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,11 @@ def read(path: Path, scale: str = "tiny") -> Experiment:
 
 
 def read_file(path: Path) -> ExperimentFile:
-    """The file as it is written."""
+    """The file as it is written, with what it extends; paths of bases are absolute."""
+    return parse(ExperimentFile, _data(path), str(path))
+
+
+def _data(path: Path) -> Json:
     if not path.is_file():
         raise NotFound(f"no experiment {path}; `farfield experiment list` shows those that there are")
     try:
@@ -35,14 +39,26 @@ def read_file(path: Path) -> ExperimentFile:
         raise InvalidArgument(f"{path} is not YAML: {error}") from None
     if not isinstance(data, dict):
         raise InvalidArgument(f"{path}: an experiment is a mapping of keys, found {type(data).__name__}")
-    return parse(ExperimentFile, data, str(path))
+    for section in _with_bases(data):
+        section["base"] = _resolved_base(section["base"], path.parent)
+    parent = data.pop("extends", None)
+    return overlaid(_data(path.parent / parent), data) if parent else data
+
+
+def _with_bases(data: Json) -> Iterator[Json]:
+    """The sections that name a base: run configs, whole or in part."""
+    scales = [one for one in (data.get("scales") or {}).values() if isinstance(one, dict)]
+    sections = [one.get(key) for one in (data, *scales) for key in ("common", "rl", "sft")]
+    for one in (data, *scales):
+        sections += (one.get("arms") or {}).values()
+    yield from (one for one in sections if isinstance(one, dict) and "base" in one)
 
 
 def at_scale(file: ExperimentFile, scale: str, path: Path) -> Experiment:
-    """`path` gives the name, and what paths in the file are relative to."""
+    """`path` gives the name."""
     changes, what = file.scales[scale], f"{path}, scale {scale}"
     suites = _suites(file, changes, what)
-    arms = _arms(file, changes, what, path.parent)
+    arms = _arms(file, changes, what)
     for claim in file.claims:
         _check_claim(claim, file, arms, what)
     found = Experiment(
@@ -61,28 +77,38 @@ def at_scale(file: ExperimentFile, scale: str, path: Path) -> Experiment:
 
 
 def _suites(file: ExperimentFile, changes: Changes, what: str) -> dict[str, Suite]:
-    laid = _kept(overlaid(file.suites, changes.suites))
+    laid = {
+        name: overlaid(file.suites.get(name) or {}, changes.suites.get(name) or {})
+        for name in _present(file.suites, changes.suites)
+    }
     return {name: parse(Suite, suite, f"{what}: suite {name}") for name, suite in laid.items()}
 
 
-def _arms(file: ExperimentFile, changes: Changes, what: str, folder: Path) -> dict[str, Arm]:
-    """Each is common ← arm ← the scale's common ← the scale's arm, and then spread."""
+def _arms(file: ExperimentFile, changes: Changes, what: str) -> dict[str, Arm]:
+    """Each is common ← arm ← what the scale lays over it, and then spread."""
     arms: dict[str, Arm] = {}
-    for name in _kept(overlaid(file.arms, changes.arms)):
+    for name in _present(file.arms, changes.arms):
         place = f"{what}: arm {name}"
-        laid: Json = {}
-        for layer in (file.common, file.arms.get(name), changes.common, changes.arms.get(name)):
-            laid = overlaid(laid, layer or {})
-        arms |= {one: _arm(data, place, folder) for one, data in spread(name, laid, place).items()}
+        laid = overlaid(file.common, file.arms.get(name) or {})
+        kind = overlaid(laid, changes.arms.get(name) or {}).get("algorithm", {}).get("kind", "")
+        for layer in changes.of(name, kind):
+            laid = overlaid(laid, layer)
+        arms |= {one: _arm(data, place) for one, data in spread(name, laid, place).items()}
     return arms
 
 
-def _arm(data: Json, what: str, folder: Path) -> Arm:
+def _present(written: Mapping[str, Json | None], changes: Mapping[str, Json | None]) -> list[str]:
+    """Names without those that are null in either."""
+    return [
+        name for name in {**written, **changes} if None not in (written.get(name, {}), changes.get(name, {}))
+    ]
+
+
+def _arm(data: Json, what: str) -> Arm:
     own = {key: data[key] for key in _OWN_KEYS if key in data}
-    run = {key: value for key, value in data.items() if key not in _OWN_KEYS}
-    if "base" in run:
-        run["base"] = _resolved_base(run["base"], folder)
-    return parse(Arm, own | {"run": run}, what)
+    return parse(
+        Arm, own | {"run": {key: value for key, value in data.items() if key not in _OWN_KEYS}}, what
+    )
 
 
 def _resolved_base(base: Any, folder: Path) -> Any:
@@ -90,10 +116,6 @@ def _resolved_base(base: Any, folder: Path) -> Any:
     if isinstance(base, dict):
         return {key: str(resolved(folder, str(value))) for key, value in base.items()}
     return str(resolved(folder, str(base)))
-
-
-def _kept(named: Mapping[str, Json | None]) -> dict[str, Json]:
-    return {name: value for name, value in named.items() if value is not None}
 
 
 # Names

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import yaml
-
 from farfield_cli.experiment import files, sizes
 from farfield_cli.experiment.configs import config
 from farfield_cli.experiment.experiment import Experiment
@@ -43,9 +41,9 @@ class Choice:
     def of(self, file: ExperimentFile) -> Experiment:
         found = files.at_scale(file, self.scale, self.path)
         found = found.with_seeds(self.seeds) if self.seeds else found
-        found = found.with_arms(self.arms) if self.arms else found
         found = sizes.quick(found) if self.quick else found
-        return sizes.deterministic(found) if self.deterministic else found
+        found = sizes.deterministic(found) if self.deterministic else found
+        return found.with_arms(self.arms) if self.arms else found
 
 
 @dataclass(slots=True)
@@ -72,17 +70,17 @@ class Folder:
     def state(self) -> Path:
         return self.path / ".farfield"
 
-    def take(self, choice: Choice, experiment: Experiment) -> bool:
+    def take(self, choice: Choice, file: ExperimentFile) -> bool:
         """Makes the folder the experiment's; whether it was so before. FailedPrecondition where it holds runs
         that this experiment would play otherwise."""
         resumed = (self.path / SETTINGS).exists()
         if resumed:
             self.spent = Spent(**self._settings()["spent"])
-            self._check_same(self.opened(), experiment)
+            self._check_same(self.opened(), choice.of(file))
         elif self.runs.exists():
             raise FailedPrecondition(f"{self.runs} is not an experiment's; give another folder with --out")
         self.path.mkdir(parents=True, exist_ok=True)
-        self._write(choice)
+        self._write(choice, file)
         self._remove_stillborn()
         return resumed
 
@@ -95,8 +93,7 @@ class Folder:
         """What is played here."""
         data = self._settings()
         given = data["choice"] | {"path": Path(data["choice"]["path"]), "arms": tuple(data["choice"]["arms"])}
-        file = parse(ExperimentFile, yaml.safe_load(data["text"]), f"{self.path / SETTINGS}")
-        return Choice(**given).of(file)
+        return Choice(**given).of(parse(ExperimentFile, data["file"], str(self.path / SETTINGS)))
 
     def forget(self) -> None:
         """Removes what an experiment has made here, and nothing else."""
@@ -118,9 +115,13 @@ class Folder:
             raise NotFound(f"{self.path} holds no experiment: it has no {SETTINGS}")
         return dict(json.loads(path.read_text()))
 
-    def _write(self, choice: Choice) -> None:
+    def _write(self, choice: Choice, file: ExperimentFile) -> None:
         chosen = asdict(choice) | {"path": str(choice.path.resolve())}
-        data = {"choice": chosen, "text": choice.path.read_text(), "spent": asdict(self.spent)}
+        data = {
+            "choice": chosen,
+            "file": file.model_dump(mode="json", by_alias=True, exclude_unset=True),
+            "spent": asdict(self.spent),
+        }
         write_durably(self.path / SETTINGS, json.dumps(data, indent=1).encode())
 
     def _check_same(self, before: Experiment, now: Experiment) -> None:
@@ -145,7 +146,7 @@ class Folder:
 
 
 def _played(experiment: Experiment, arm: str) -> tuple[Json, object]:
-    return config(experiment, arm, 0), experiment.start_of(arm)
+    return config(experiment, arm, 0), experiment.arms[arm].origin
 
 
 def is_finished(run: RunFolder) -> bool:

@@ -167,9 +167,18 @@ class Changes(Config):
     label: str = ""
     """What the scale is, for people."""
     common: Json = Field(default={})
+    """Over every arm."""
+    rl: Json = Field(default={})
+    """Over every arm that is trained by reinforcement learning."""
+    sft: Json = Field(default={})
+    """Over every arm that is fine-tuned."""
     suites: dict[Name, Json | None] = Field(default={})
     arms: dict[Name, Json | None] = Field(default={})
     seeds: tuple[int, ...] | None = None
+
+    def of(self, arm: str, kind: str) -> tuple[Json, ...]:
+        """What lies over an arm, in order."""
+        return self.common, {"rl": self.rl, "sft": self.sft}.get(kind, {}), self.arms.get(arm) or {}
 
 
 class ExperimentFile(Config):
@@ -178,9 +187,9 @@ class ExperimentFile(Config):
     title: str
     question: str
     paper: Paper | None = None
-    suites: dict[Name, Json] = Field(min_length=1)
+    suites: dict[Name, Json | None] = Field(min_length=1)
     common: Json = Field(default={})
-    arms: dict[Name, Json] = Field(min_length=1)
+    arms: dict[Name, Json | None] = Field(min_length=1)
     claims: tuple[Claim, ...] = ()
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     scales: dict[Name, Changes] = Field(default={"tiny": Changes()})

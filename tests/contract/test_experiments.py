@@ -1,0 +1,47 @@
+"""Every experiment of the examples, at every scale: run configs, and options that the plugins take."""
+
+from pathlib import Path
+
+import pytest
+
+from farfield_cli.experiment.checking import configs
+from farfield_cli.experiment.files import read, read_file
+from farfield_cli.experiment.models import bases
+from farfield_generalpoints import GeneralPoints
+from farfield_kernel.config import parse
+from farfield_trainer.run_config import EnvironmentChoice, RunConfig
+from farfield_virl import Virl
+
+EXPERIMENTS = Path(__file__).parents[2] / "examples" / "experiments"
+FILES = sorted(EXPERIMENTS.glob("*.yaml"))
+PLUGINS = {plugin.name: plugin for plugin in (GeneralPoints, Virl)}
+CASES = [(path, scale) for path in FILES for scale in read_file(path).scales]
+
+
+@pytest.mark.parametrize(("path", "scale"), CASES, ids=lambda value: getattr(value, "stem", value))
+def test_every_arm_could_begin(path: Path, scale: str) -> None:
+    experiment = read(path, scale)
+    for arm, config in configs(experiment).items():
+        run = parse(RunConfig, config, f"{path.name}, {scale}: arm {arm}")
+        suites = [suite.environment for suite in run.evaluation.suites.values()]
+        for choice in (run.environment, *suites):
+            check_options(choice)
+        if run.demonstrations:
+            assert run.demonstrations.style in PLUGINS[run.environment.name].demonstration_styles
+
+
+def check_options(choice: EnvironmentChoice) -> None:
+    plugin = PLUGINS.get(choice.name)
+    if plugin:
+        plugin.Options(**plugin.variants[choice.variant].options | choice.options)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_it_trains_on_hands_and_routes_that_no_suite_has(path: Path) -> None:
+    experiment = read(path)
+    assert all((base / "config.json").is_file() for base in bases(experiment))
+    assert len(experiment.claims) == len(read_file(path).claims)
+    for config in configs(experiment).values():
+        assert config["environment"]["options"]["split"] == "train"
+        for suite in config["evaluation"]["suites"].values():
+            assert suite["environment"]["options"]["split"] == "heldout"
