@@ -45,3 +45,17 @@ def test_it_trains_on_hands_and_routes_that_no_suite_has(path: Path) -> None:
         assert config["environment"]["options"]["split"] == "train"
         for suite in config["evaluation"]["suites"].values():
             assert suite["environment"]["options"]["split"] == "heldout"
+
+
+def test_the_file_of_the_documentation_is_one(tmp_path: Path) -> None:
+    text = (EXPERIMENTS.parents[1] / "docs" / "experiments.md").read_text()
+    path = tmp_path / "attempts.yaml"
+    path.write_text(text.split("```yaml\n")[1].split("```")[0])
+    for arm, config in configs(read(path)).items():
+        parse(RunConfig, config, f"arm {arm}")
+    assert len(read(path).claims) == 1
+
+
+def test_the_documentation_names_every_file() -> None:
+    text = (EXPERIMENTS.parents[1] / "docs" / "experiments.md").read_text()
+    assert [path.stem for path in FILES if f"`{path.stem}`" not in text] == []

@@ -1,6 +1,5 @@
 """`farfield experiment`: the papers' experiments and one's own, from a file to a report."""
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +8,7 @@ import typer
 from rich.table import Table
 
 from farfield_cli import record
-from farfield_cli.experiment import catalogue, plan, result
+from farfield_cli.experiment import catalogue, page, plan
 from farfield_cli.experiment.checking import check_configs, check_plugins
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.files import read, read_file
@@ -23,7 +22,6 @@ from farfield_cli.services import services
 from farfield_cli.stack import Stack, running
 from farfield_cli.stack_commands import StateFolder
 from farfield_cli.terminal import console, run, say, seconds, size
-from farfield_kernel.weights import write_durably
 
 experiment_app = typer.Typer(
     no_args_is_help=True, help="Experiments: sets of runs from one file, with claims and what controls them."
@@ -149,18 +147,13 @@ async def _run(
     if fresh:
         folder.forget()
     resumed = folder.take(choice, file)
-    runner = Runner(experiment, folder, means, lambda: _write_result(experiment, folder.path))
-    if not runner.is_finished:
-        await _play(runner, resumed, interruptible)
-    found = _write_result(experiment, folder.path)
+    runner = Runner(experiment, folder, means, lambda: page.write(experiment, folder.path))
+    try:
+        if not runner.is_finished:
+            await _play(runner, resumed, interruptible)
+    finally:  # also of what there is when some runs have failed
+        found = page.write(experiment, folder.path)
     _say_end(runner, found)
-
-
-def _write_result(experiment: Experiment, out: Path) -> Json:
-    """What has been found so far."""
-    found = result.collect(experiment, out)
-    write_durably(out / result.FILE, json.dumps(found, indent=1).encode())
-    return found
 
 
 async def _play(runner: Runner, resumed: bool, interruptible: Interruptible) -> None:
@@ -200,12 +193,24 @@ def _say_end(runner: Runner, found: Json) -> None:
     say(found["verdict"]["line"])
     say(
         f"{len(runner.progress.jobs)} runs in {seconds(spent.seconds)}, at most "
-        f"{size(spent.memory['peak_bytes'])} resident; everything is in {runner.folder.path}"
+        f"{size(spent.memory['peak_bytes'])} resident. Curves, claims and episodes are in "
+        f"{runner.folder.path / page.REPORT}"
     )
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+@experiment_app.command("report")
+def report(out: Annotated[Path, typer.Argument(help="Folder of an experiment.")]) -> None:
+    """Write the report anew, from what has been played so far."""
+
+    async def reported() -> None:
+        page.write(Folder(out).opened(), out)
+        say(f"{out / page.REPORT}")
+
+    run(lambda _: reported())
 
 
 # What an experiment is, for people

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from farfield_cli.experiment import files, sizes
+from farfield_cli.experiment import files, page, result, sizes
 from farfield_cli.experiment.configs import config
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.jobs import Job
@@ -101,7 +101,7 @@ class Folder:
             return
         for name in ("runs", "bases", ".farfield"):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in ("experiment.json", "report.html", "curves.png", "results.csv", SETTINGS):
+        for name in (result.FILE, page.REPORT, page.CURVES, page.RESULTS, SETTINGS):
             (self.path / name).unlink(missing_ok=True)
 
     def found(self) -> Iterator[tuple[str, RunFolder]]:

@@ -6,6 +6,7 @@ others are played.
 """
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -35,7 +36,7 @@ class Means:
 
 
 class Runner:
-    """`after_each` is called, on a thread, whenever a run is over."""
+    """`after_each` is called, on a thread, when runs are over; no lane waits for it."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class Runner:
         self.experiment, self.folder, self._means, self._after_each = experiment, folder, means, after_each
         self._jobs = jobs(experiment)
         self._origins = Origins(experiment, folder.path)
-        self._reporting = asyncio.Lock()
+        self._reporting, self._one_is_over = asyncio.Lock(), asyncio.Event()
         self.errors: dict[str, str] = {}
         """Why runs failed, by id."""
         self.progress = Progress(self._jobs, lanes=means.lanes)
@@ -82,7 +83,7 @@ class Runner:
 
     async def play(self, stack: Stack, news: News) -> None:
         """Every run. FarfieldError at the end when some have failed."""
-        began = time.monotonic()
+        began, reporting = time.monotonic(), asyncio.create_task(self._report())
         try:
             async with asyncio.TaskGroup() as group:
                 for lane, where in stack.plan.lanes.items():
@@ -91,6 +92,8 @@ class Runner:
             raise errors.exceptions[0] from None  # one reason is enough for a person
         finally:
             self._spend(stack, time.monotonic() - began)
+            async with self._reporting:  # one that is being written is written to its end
+                reporting.cancel()
         if self.errors:
             raise FarfieldError(self._obituary())
 
@@ -98,7 +101,14 @@ class Runner:
         async with Trainer.at(address, patience_seconds=math.inf) as trainer:  # the stack brings it back
             while job := await self.board.next(lane):
                 await self.board.ended(job, await self._play_job(trainer, job, news))
-                async with self._reporting:
+                self._one_is_over.set()
+
+    async def _report(self) -> None:
+        while True:
+            await self._one_is_over.wait()
+            self._one_is_over.clear()
+            async with self._reporting:
+                with contextlib.suppress(FarfieldError):  # what is wrong shows in the one at the end
                     await asyncio.to_thread(self._after_each)
 
     async def _play_job(self, trainer: Trainer, job: Job, news: News) -> Fate:

@@ -193,3 +193,9 @@ class ExperimentFile(Config):
     claims: tuple[Claim, ...] = ()
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     scales: dict[Name, Changes] = Field(default={"tiny": Changes()})
+    """`tiny` is always there: what the file itself says, unless it changes something."""
+
+    @field_validator("scales")
+    @classmethod
+    def _has_tiny(cls, value: dict[str, Changes]) -> dict[str, Changes]:
+        return {"tiny": Changes()} | value
