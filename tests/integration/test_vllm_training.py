@@ -107,9 +107,10 @@ async def play(
     url: str,
     engine: dict[str, Any],
     meanwhile: Callable[[Recorded], Awaitable[None]] | None = None,
+    settings: dict[str, Any] = RUN,
 ) -> Played:
     async with stack(folder, url, engine) as (runs, queue):
-        run: Run = runs.start("run", RunConfig.model_validate(RUN))
+        run: Run = runs.start("run", RunConfig.model_validate(settings))
         assert run.task is not None
         if meanwhile:
             await meanwhile(queue)
@@ -117,7 +118,7 @@ async def play(
         assert run.state is State.SUCCEEDED, run.error
         lines = [json.loads(line) for line in (run.folder / "reports.jsonl").read_text().splitlines()]
         updates = [line["metrics"] for line in lines if line["kind"] == "update"]
-        final = run.folder / "weights" / f"{UPDATES:06d}" / "model.safetensors"
+        (final,) = (run.folder / "weights" / f"{UPDATES:06d}").glob("*.safetensors")
         return Played(queue.trajectories, updates, hashlib.sha256(final.read_bytes()).hexdigest())
 
 
@@ -165,3 +166,27 @@ async def test_a_run_ends_as_with_the_native_engine(
     for ours, theirs in zip(through.updates, native.updates, strict=True):
         assert ours["episodes_failed"] == 0
         assert ours["mismatch_ratio_max"] == pytest.approx(theirs["mismatch_ratio_max"], abs=1e-4)
+
+
+async def test_a_run_of_adapters_is_played_by_both_engines(
+    make_redis: Callable[..., Any], tmp_path: Path, vllm_stand_in: ModuleType
+) -> None:
+    """What they sample is what the trainer computes (a ratio of 1), also of versions whose B is not zero."""
+    training = {"lora": {"rank": 4, "alpha": 16}, "optimizer": {"learning_rate": 1e-3}}
+    settings = RUN | {
+        "algorithm": {**RUN["algorithm"], **training},
+        "sampling": {"max_new_tokens": 64, "temperature": 0.9},
+    }
+    native = await play(tmp_path / "native", make_redis().url, NATIVE, settings=settings)
+    async with vllm_stand_in.VllmStandIn(BASE, context=512, deterministic=True) as server:
+        engine = {"kind": "vllm", "url": server.url, "tokenizer": str(BASE)}
+        through = await play(tmp_path / "vllm", make_redis().url, engine, settings=settings)
+        loaded = [path for path, _ in server.asked if path == "/v1/load_lora_adapter"]
+    assert through.episodes.keys() == native.episodes.keys()
+    for episode, theirs in native.episodes.items():
+        assert said(through.episodes[episode]) == said(theirs)
+    assert through.weights == native.weights
+    assert len(loaded) >= UPDATES
+    for figures in (*native.updates, *through.updates):
+        assert figures["episodes_failed"] == 0
+        assert figures["mismatch_ratio_max"] == pytest.approx(1, abs=1e-4)

@@ -92,12 +92,13 @@ async def _runs(known: Trainers, run_id: str) -> list[pb.Run]:
 
 
 def _versions(runs: Sequence[pb.Run], serving: Sequence[Serving]) -> Table:
-    table = Table("run", "version", "served by", box=None, header_style="bold")
+    table = Table("run", "version", "kind", "served by", box=None, header_style="bold")
     for one in runs:
         for version in sorted({*one.versions, *([one.version] if one.version >= 0 else [])}):
             at = [each.replica for each in serving if _serves(each, one.run_id, version)]
             last = " (last)" if version == one.version else ""
-            table.add_row(f"{one.run_id} ({state_of(one)})", f"{version}{last}", ", ".join(at) or "–")
+            kind = "adapter" if one.adapters else "whole model"
+            table.add_row(f"{one.run_id} ({state_of(one)})", f"{version}{last}", kind, ", ".join(at) or "–")
     return table
 
 

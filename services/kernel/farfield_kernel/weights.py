@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from farfield_kernel.adapters import base_of, is_adapter
 from farfield_kernel.errors import DataLoss, NotFound
 
 MANIFEST = "manifest.json"
@@ -50,11 +52,14 @@ class Manifest:
 
 
 def seal(folder: Path, run_id: str, version: int, parent: int | None = None) -> Weights:
-    """Writes the manifest of a complete folder, durably: after this the version may be announced."""
+    """Writes the manifest of a complete folder, durably: after this the version may be announced. Of an
+    adapter it names the model below, by digest."""
     files = {name: sum_of(folder / name) for name in _names(folder)}
     for name in files:
         sync(folder / name)
-    record = {"run_id": run_id, "version": version, "parent": parent, "files": files}
+    record: dict[str, Any] = {"run_id": run_id, "version": version, "parent": parent, "files": files}
+    if is_adapter(folder):
+        record["base"] = base_of(folder).digest
     write_durably(folder / MANIFEST, json.dumps(record, indent=1, sort_keys=True).encode())
     return Weights(run_id, version, sum_of(folder / MANIFEST), str(folder))
 

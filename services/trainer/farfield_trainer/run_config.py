@@ -13,7 +13,12 @@ from farfield_kernel.config import Config, parse
 from farfield_kernel.errors import InvalidArgument
 from farfield_kernel.reward_plans import EXAMPLE, reward_plan
 from farfield_kernel.wire import struct_from
-from farfield_trainer.learning.algorithm_config import LearnerConfig, OptimizerConfig
+from farfield_trainer.learning.algorithm_config import (
+    LearnerConfig,
+    LoraConfig,
+    OptimizerConfig,
+    PublishedDtype,
+)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=32)]
 Plan = dict[str, Any]
@@ -78,6 +83,11 @@ class SftAlgorithm(Config):
     share_prefixes: bool = True
     """Compute tokens that sequences of one update begin with in common only once."""
     precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: bfloat16 arithmetic over float32 master weights."""
+    publish_dtype: PublishedDtype = "auto"
+    """Of published weights, as for `kind: rl`."""
+    lora: LoraConfig | None = None
+    """Train an adapter over the base; absent, all weights."""
 
     def learner(self, deterministic: bool) -> LearnerConfig:
         return LearnerConfig(**self.model_dump(exclude={"kind"}), deterministic=deterministic)
@@ -231,6 +241,12 @@ class RunConfig(Config):
             if suite.reward is None and not self.reward:
                 wrong.append(f"suite {name} needs a reward: write reward: {EXAMPLE}")
         return wrong
+
+    @property
+    def publishes_adapters(self) -> bool:
+        """Whether versions are adapters over the base."""
+        lora = self.algorithm.lora
+        return lora is not None and lora.publish == "adapter"
 
     def reward_plan(self) -> RewardPlan:
         return reward_plan(self.reward)

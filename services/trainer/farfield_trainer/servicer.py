@@ -79,6 +79,7 @@ def run_to(run: Run) -> pb.Run:
         episodes_trained=figures.episodes_trained,
         episodes_failed=figures.episodes_failed,
         algorithm=run.config.algorithm.kind,
+        adapters=run.config.publishes_adapters,
         versions=figures.versions,
     )
 

@@ -23,7 +23,13 @@ WORDS = ["<pad>", "<end>", "<system>", "<user>", "<assistant>", *"abcdefghijklmn
 
 
 def build_checkpoint(
-    folder: Path, *, hidden: int = 32, layers: int = 2, seed: int = 0, tied: bool = False
+    folder: Path,
+    *,
+    hidden: int = 32,
+    layers: int = 2,
+    seed: int = 0,
+    tied: bool = False,
+    dtype: str = "float32",
 ) -> Path:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -48,7 +54,7 @@ def build_checkpoint(
         initializer_range=0.2,
         tie_word_embeddings=tied,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    LlamaForCausalLM(config).to(getattr(torch, dtype)).save_pretrained(folder)
     return folder
 
 
@@ -63,6 +69,12 @@ def tmp_path() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture
+def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Builds another one; arguments as of `build_checkpoint`."""
+    return lambda **given: build_checkpoint(tmp_path_factory.mktemp("made"), **given)
 
 
 Played = tuple[Sequence[int], Sequence[int], float | None]

@@ -62,6 +62,7 @@ class Run(_message.Message):
     EPISODES_FAILED_FIELD_NUMBER: _builtins.int
     ALGORITHM_FIELD_NUMBER: _builtins.int
     VERSIONS_FIELD_NUMBER: _builtins.int
+    ADAPTERS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     state: Global___RunState.ValueType
     update: _builtins.int
@@ -77,6 +78,8 @@ class Run(_message.Message):
     episodes_trained: _builtins.int
     episodes_failed: _builtins.int
     algorithm: _builtins.str
+    adapters: _builtins.bool
+    """Versions are adapters (LoRA) over the checkpoint that the run started from."""
     @_builtins.property
     def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Weight versions that are kept, in order: the last few, and those that an evaluation needs."""
@@ -96,10 +99,11 @@ class Run(_message.Message):
         episodes_failed: _builtins.int = ...,
         algorithm: _builtins.str = ...,
         versions: _abc.Iterable[_builtins.int] | None = ...,
+        adapters: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "episodes_failed", b"episodes_failed", "episodes_planned", b"episodes_planned", "episodes_trained", b"episodes_trained", "error", b"error", "folder", b"folder", "run_id", b"run_id", "state", b"state", "update", b"update", "updates", b"updates", "version", b"version", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "algorithm", b"algorithm", "episodes_failed", b"episodes_failed", "episodes_planned", b"episodes_planned", "episodes_trained", b"episodes_trained", "error", b"error", "folder", b"folder", "run_id", b"run_id", "state", b"state", "update", b"update", "updates", b"updates", "version", b"version", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -73,6 +74,7 @@ class TorchEngine:
             capabilities=Capabilities(
                 score=True,
                 images=self._reader.sees,
+                lora=True,
                 weight_update=WeightUpdate.DISK,
                 deterministic=self._config.deterministic,
             ),
@@ -119,7 +121,7 @@ class TorchEngine:
         async with self._loading:
             self._check_open()
             started = time.perf_counter()
-            model = await asyncio.to_thread(load_beside, path, self._model)
+            model = await asyncio.to_thread(load_beside, path, self._model, Path(self._config.model))
             seconds = time.perf_counter() - started
             swapped: asyncio.Future[float] = self._loop.create_future()
             self._thread.swap(model, weights, lambda stall: self._post(settle, swapped, stall))

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PretrainedConfig
 
+from farfield_kernel.adapters import is_adapter
 from farfield_kernel.errors import FailedPrecondition, NotFound
 from farfield_model.loading import load_module
 from farfield_model.vision import Picture, Vision, vision_of
@@ -235,8 +236,12 @@ def load(
     return Model(module, max_context, fused, vision_of(path, module))
 
 
-def load_beside(path: str, serving: Model) -> Model:
-    """The weights in `path` in a model of their own, with the architecture of the serving one."""
+def load_beside(path: str, serving: Model, base: Path | None = None) -> Model:
+    """The weights in `path` in a model of their own, with the architecture of the serving one. Of an adapter
+    with the model that it goes over, which may also be in `base`."""
+    if is_adapter(Path(path)):
+        module = _loaded_as(path, serving, base)
+        return Model(module, serving.max_context, serving.fused, serving.vision)
     files = sorted(Path(path).glob("*.safetensors"))
     if not files:
         raise NotFound(f"{path} holds no *.safetensors")
@@ -244,13 +249,19 @@ def load_beside(path: str, serving: Model) -> Model:
     state = {name: values for file in files for name, values in load_file(file).items()}
     if not _fits(state, module):
         # Saved under other names than the module's own; transformers knows how to convert them.
-        dtype = str(serving.dtype).removeprefix("torch.")
-        attention = serving.module.config._attn_implementation
-        module = load_module(path, dtype, str(serving.device), attention)
-        _check_same(module, serving.module, path)
+        module = _loaded_as(path, serving)
     else:
         module.load_state_dict(state, strict=False)
     return Model(module, serving.max_context, serving.fused, serving.vision)
+
+
+def _loaded_as(path: str, serving: Model, base: Path | None = None) -> Any:
+    """A module as the serving one is; FailedPrecondition for one of another architecture."""
+    dtype = str(serving.dtype).removeprefix("torch.")
+    attention = serving.module.config._attn_implementation
+    module = load_module(path, dtype, str(serving.device), attention, base)
+    _check_same(module, serving.module, path)
+    return module
 
 
 def _fits(state: dict[str, Tensor], module: torch.nn.Module) -> bool:
@@ -262,6 +273,11 @@ def _fits(state: dict[str, Tensor], module: torch.nn.Module) -> bool:
 
 
 def _check_same(loaded: torch.nn.Module, serving: torch.nn.Module, path: str) -> None:
-    shapes = {name: values.shape for name, values in serving.state_dict().items()}
-    if {name: values.shape for name, values in loaded.state_dict().items()} != shapes:
+    if _shapes(loaded) != _shapes(serving):
         raise FailedPrecondition(f"{path} is of another architecture than the model that is served")
+
+
+def _shapes(module: torch.nn.Module) -> dict[str, torch.Size]:
+    """Of the weights by name, whatever adapter stands beside them."""
+    state = module.state_dict().items()
+    return {name: values.shape for name, values in state if not name.endswith((".lora_A", ".lora_B"))}

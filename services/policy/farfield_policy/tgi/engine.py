@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
+from farfield_kernel.adapters import is_adapter
 from farfield_kernel.cluster.access import access
 from farfield_kernel.cluster.api import ClusterApi
 from farfield_kernel.errors import FailedPrecondition
@@ -77,6 +79,11 @@ class TgiEngine:
         )
 
     async def load_weights(self, path: str, weights: Version) -> Swapped:
+        if is_adapter(Path(path)):
+            raise FailedPrecondition(
+                f"{path} holds an adapter, and TGI is given whole models: write lora.publish: merged in the "
+                "run's algorithm"
+            )
         return await self._succession.offer(path, weights)
 
     async def pause(self, drain: bool) -> int:

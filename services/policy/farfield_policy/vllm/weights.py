@@ -21,6 +21,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
+from farfield_kernel.adapters import base_of, is_adapter, model_digest
 from farfield_kernel.batching import Batcher
 from farfield_kernel.errors import FailedPrecondition, FarfieldError, Unavailable
 from farfield_policy.engine import Version
@@ -31,7 +32,6 @@ from farfield_policy.vllm.server import LOADING, Label, Server
 
 log = logging.getLogger(__name__)
 
-ADAPTER = "adapter_config.json"
 _FIRST_REST, _LAST_REST = 1.0, 30.0
 """Seconds between looks at a server that has to be given its weights again."""
 
@@ -77,7 +77,7 @@ class ServerWeights:
             self.gate.check_open()
             if self._restoring:
                 raise Unavailable("the vLLM server gets its former weights first; try again later")
-            if _holds_adapter(new.path):
+            if is_adapter(Path(new.path)):
                 return await self._change_adapter(new)
             return await self._change_whole(new)
 
@@ -166,6 +166,7 @@ class ServerWeights:
                 f"{new.path} holds an adapter, and the vLLM server takes none; start it with --enable-lora "
                 "and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"
             )
+        await asyncio.to_thread(_check_base, Path(new.path), Path(self._base.path))
         stall = 0.0 if self._whole == self._base else await self._change_whole(self._base)
         former, adapter = self.gate.server, Served(new.weights, _name(new), new.path)
         await self._server.load_adapter(adapter.model, adapter.path)
@@ -230,8 +231,14 @@ def _name(adapter: Label) -> str:
     return f"farfield-{adapter.run_id}-{adapter.version}-{adapter.digest[:12]}"
 
 
-def _holds_adapter(path: str) -> bool:
-    return (Path(path) / ADAPTER).is_file()
+def _check_base(adapter: Path, served: Path) -> None:
+    """FailedPrecondition for an adapter over another model than the server's, as far as both can be seen."""
+    base = base_of(adapter)
+    if base.digest and served.is_dir() and model_digest(served) != base.digest:
+        raise FailedPrecondition(
+            f"{adapter} is an adapter over {base.folder}, and the vLLM server was started with {served}: "
+            "start it with the run's base, or write lora.publish: merged"
+        )
 
 
 def _whole_path(path: str) -> str:

@@ -8,6 +8,7 @@ from farfield_kernel.config import Config
 
 Estimator = Literal["grpo", "rloo", "reinforce++", "ppo_token", "ppo_turn", "score"]
 Baseline = Literal["group_turns", "group_episodes", "leave_one_out"]
+PublishedDtype = Literal["auto", "base", "float32"]
 Aggregation = Literal["token_mean", "sequence_mean", "turn_mean", "fixed_length"]
 
 
@@ -156,6 +157,23 @@ class OptimizerConfig(Config):
         return self
 
 
+class LoraConfig(Config):
+    """Train a low-rank adapter (arXiv 2106.09685); the model's own weights stay as they are."""
+
+    rank: int = Field(default=16, ge=1)
+    """Rows of A and columns of B."""
+    alpha: float = Field(default=32.0, gt=0)
+    """The adapter's part is multiplied by alpha / rank."""
+    target_modules: tuple[str, ...] = ()
+    """Linear layers that get one, by the last part of their names, such as q_proj. Empty: every linear layer
+    of the text model's layers."""
+    dropout: Literal[0] = 0
+    """None: the policy that is trained has to be the one that sampled."""
+    publish: Literal["adapter", "merged"] = "adapter"
+    """What a published version is: the adapter alone, or the whole model with it, for engines that take no
+    adapters (TGI)."""
+
+
 class LearnerConfig(Config):
     """Everything that decides how weights change."""
 
@@ -177,6 +195,12 @@ class LearnerConfig(Config):
     """Compute tokens that sequences of one update begin with in common only once. Same result, less work."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: bfloat16 arithmetic over float32 master weights."""
+    publish_dtype: PublishedDtype = "auto"
+    """Of published weights. base: that of the checkpoint that the run started from. auto: float32 where the
+    trainer computes in it (else engine and trainer would disagree), the base's with precision bf16. Adapters
+    are always published as they are trained, in float32."""
+    lora: LoraConfig | None = None
+    """Absent: all weights are trained."""
     deterministic: bool = False
     """Deterministic kernels and one thread: the same inputs give the same weights bit for bit."""
     recompute_behaviour: bool = False

@@ -13,18 +13,18 @@ from farfield.trajectory.v1.trajectory_pb2 import Trajectory
 from farfield_kernel.errors import DataLoss
 from farfield_kernel.images import NO_BLOBS, Blobs
 from farfield_model.images import ImageFile
-from farfield_model.loading import load_module
 from farfield_model.tokenizing import load_tokenizer
-from farfield_model.vision import vision_of
 from farfield_trainer.learning import sft
 from farfield_trainer.learning.album import Album, bind
 from farfield_trainer.learning.algorithm_config import LearnerConfig
 from farfield_trainer.learning.layout import Layout, Wanted, layout, wanted
+from farfield_trainer.learning.loading import load_policy, load_reference
 from farfield_trainer.learning.meter import Meter
-from farfield_trainer.learning.model import Policy, Scored, chat_of, shares_prefixes
+from farfield_trainer.learning.model import Scored, chat_of, shares_prefixes
 from farfield_trainer.learning.objective import Objective, Scores
 from farfield_trainer.learning.optimizer import Optimizer
 from farfield_trainer.learning.packing import MicroBatch, pack
+from farfield_trainer.learning.publication import Publication
 from farfield_trainer.learning.ranks import Alone, Pass
 from farfield_trainer.learning.samples import Batch, gather, minibatches
 from farfield_trainer.learning.sft import SupervisedSample
@@ -61,27 +61,18 @@ class Learner:
         self._seed = seed
         self._device = torch.device(device)
         self._ranks = ranks or Alone()
-        self._policy = self._load(base, with_values=config.advantage.needs_values)
+        self._policy, shape = load_policy(config, base, seed, self._device, self._ranks)
         self._vision = self._policy.vision
         self._tokenizer = load_tokenizer(base)
         self._chat = chat_of(self._policy.model, self._tokenizer, self._policy.vision)
-        self._reference: Policy | None = None
-        if config.kl.needs_reference:
-            self._reference = self._load(base, with_values=False)
+        self._reference = load_reference(config, base, self._policy, self._device, self._ranks)
+        self._publication = Publication(config, base, shape)
         self._optimizer = Optimizer(self._policy, config.optimizer, self._ranks.whole)
         self._share = config.share_prefixes and shares_prefixes(self._policy.model)
         self.parameters: int = sum(item.numel() for item in self._policy.model.parameters())
         self.tokens_trained = 0
         self.steps = 0
         self.updates = 0
-
-    def _load(self, base: Path, *, with_values: bool) -> Policy:
-        """With float32 weights, whatever the arithmetic."""
-        module = load_module(base, "float32", str(self._ranks.loads_on(self._device)))
-        autocast = self._config.precision == "bf16"
-        policy = Policy(module, with_values=with_values, autocast=autocast, vision=vision_of(base, module))
-        self._ranks.spread(policy)
-        return policy
 
     # Reinforcement learning
 
@@ -105,8 +96,8 @@ class Learner:
             weights = objective.weights(members)
             for one in self._passes(ids, members):
                 want = wanted(one.micro, flat, self._device)
+                reference = None if scores else self._refer(one.micro, want, temperatures, album)
                 scored = self._forward(one.micro, want, temperatures, album)
-                reference = None if scores else self._reference_logprobs(one.micro, want, temperatures, album)
                 if one.counts:
                     objective.loss(scored, want, weights, reference, meter).backward()
                 else:
@@ -155,7 +146,7 @@ class Learner:
         for one in self._passes(ids, range(len(ids))):
             want = wanted(one.micro, flat, self._device)
             scored = self._forward(one.micro, want, temperatures, album, with_lasts=True)
-            referred = self._reference_logprobs(one.micro, want, temperatures, album)
+            referred = self._refer(one.micro, want, temperatures, album)
             if not one.counts:
                 continue
             old[want.tokens] = scored.logprobs
@@ -183,14 +174,12 @@ class Learner:
             places = torch.cat([places, want.lasts])
         return self._policy(micro, want.sources, want.targets, temperatures[want.tokens], places, album)
 
-    @torch.no_grad()
-    def _reference_logprobs(
+    def _refer(
         self, micro: MicroBatch, want: Wanted, temperatures: Tensor, album: Album | None
     ) -> Tensor | None:
         if self._reference is None:
             return None
-        tempered = temperatures[want.tokens]
-        return self._reference(micro, want.sources, want.targets, tempered, want.lasts, album).logprobs
+        return self._reference.logprobs(micro, want, temperatures, album)
 
     # Supervised fine-tuning
 
@@ -248,13 +237,21 @@ class Learner:
         return state
 
     def _state(self) -> dict[str, Any]:
-        counters = {"steps": self.steps, "updates": self.updates, "tokens_trained": self.tokens_trained}
-        counters["ranks"] = self._ranks.size
+        counters: dict[str, Any] = {
+            "steps": self.steps,
+            "updates": self.updates,
+            "tokens_trained": self.tokens_trained,
+        }
+        counters |= {"ranks": self._ranks.size, "base": self._publication.base_digest}
         weights = {name: item.detach() for name, item in self._weights().items()}
         return {"seed": self._seed, **counters, "weights": weights, "optimizer": self._optimizer.state()}
 
     def _weights(self) -> dict[str, Tensor]:
-        return dict(self._policy.named_parameters()) | dict(self._policy.named_buffers())
+        """What training changes, and where all weights are trained the buffers too."""
+        named = dict(self._policy.named_parameters())
+        if self._config.lora:
+            return {name: item for name, item in named.items() if item.requires_grad}
+        return named | dict(self._policy.named_buffers())
 
     def load_state(self, state: dict[str, Any]) -> None:
         weights = self._weights()
@@ -275,6 +272,7 @@ class Learner:
         """Takes up the state that `save` wrote, whatever number of processes wrote it. DataLoss when a file
         is missing, torn or of another model."""
         stored = Stored(folder)
+        self._publication.check(folder, stored.counters.get("base", ""))
         before = stored.counters.get("ranks", 1)
         if self._config.deterministic and before != self._ranks.size:
             log.warning("by %d ranks until now, from here by %d: not bit for bit", before, self._ranks.size)
@@ -285,9 +283,10 @@ class Learner:
         self.load_state(stored.state(self._weights(), place))
 
     def save_pretrained(self, folder: Path) -> None:
-        """Writes the policy in Hugging Face format, with tokenizer and chat template (and image processor),
-        without value head."""
-        if not self._ranks.save_model(self._policy.model, folder):
+        """Writes the policy in Hugging Face format (or its adapter in peft's), with tokenizer and chat
+        template (and image processor), without value head."""
+        self._publication.write(self._policy.model, self._ranks, folder)
+        if not self._ranks.leads:
             return
         (self._vision.processor if self._vision else self._tokenizer).save_pretrained(folder)
 

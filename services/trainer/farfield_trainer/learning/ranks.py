@@ -32,6 +32,8 @@ class Alone:
 
     size = 1
     """How many they are."""
+    leads = True
+    """Whether this is the one that writes what all of them have."""
 
     def loads_on(self, device: torch.device) -> torch.device:
         """Where a model is loaded before it is spread."""
@@ -69,10 +71,9 @@ class Alone:
         """Writes a state as `Learner.save` does."""
         write(folder, state)
 
-    def save_model(self, model: Any, folder: Path) -> bool:
-        """Writes the model in Hugging Face format, in one process of all: whether in this."""
-        model.save_pretrained(folder)
-        return True
+    def gathered(self, tensor: Tensor) -> Tensor:
+        """A tensor with all its rows where it is needed: in the process that leads. Nothing elsewhere."""
+        return tensor
 
     def placed(self, stored: Stored, key: str, like: Tensor | None, device: torch.device) -> Tensor:
         """A stored tensor as this process keeps it: laid out as `like`."""

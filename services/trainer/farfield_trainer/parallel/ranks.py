@@ -28,6 +28,7 @@ class Replicated(Alone):
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self.size = channel.size
+        self.leads = channel.rank == 0
 
     def budget(self, tokens: int, most: int) -> int:
         return dealing.budget(tokens, most, self.size)
@@ -54,11 +55,8 @@ class Replicated(Alone):
         return merged([Readings(**json.loads(data)) for data in given])
 
     def write(self, folder: Path, state: dict[str, Any]) -> None:
-        if self._channel.rank == 0:
+        if self.leads:
             super().write(folder, state)
-
-    def save_model(self, model: Any, folder: Path) -> bool:
-        return self._channel.rank == 0 and super().save_model(model, folder)
 
 
 def used_by_any(used: Sequence[bool]) -> list[bool]:

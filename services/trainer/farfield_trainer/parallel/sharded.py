@@ -114,19 +114,10 @@ class Sharded(Replicated):
             mine, like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
         )
 
-    def save_model(self, model: Any, folder: Path) -> bool:
-        """Gathers one tensor after the other; rank 0 alone keeps them, on the host."""
-        whole: dict[str, Tensor] = {}
-        seen: dict[int, Tensor] = {}  # a tensor that is there under two names stays one
-        for name, item in model.state_dict(keep_vars=True).items():
-            if id(item) not in seen:
-                gathered = self.whole(item.detach())
-                seen[id(item)] = gathered.cpu() if self._channel.rank == 0 else torch.empty(0)
-            whole[name] = seen[id(item)]
-        if self._channel.rank:
-            return False
-        model.save_pretrained(folder, state_dict=whole)
-        return True
+    def gathered(self, tensor: Tensor) -> Tensor:
+        """On the host."""
+        whole = self.whole(tensor)
+        return whole.cpu() if self.leads else torch.empty(0)
 
 
 def _add_up(unit: FSDPModule) -> None:

@@ -1,16 +1,15 @@
 """How large a checkpoint's model is, before it is loaded."""
 
-import json
 import math
 from pathlib import Path
 from typing import Literal
 
+from farfield_kernel.adapters import header, whole_model
 from farfield_kernel.errors import NotFound
 from farfield_trainer.parallel.config import Kind
 
 SHARDED_FROM = 1_000_000_000
 """Parameters. AdamW in float32 takes 16 bytes for each on every rank that holds it."""
-_HEAD_BYTES = 8
 
 
 def kind_for(kind: Literal["auto", "ddp", "fsdp2"], base: Path) -> Kind:
@@ -21,14 +20,13 @@ def kind_for(kind: Literal["auto", "ddp", "fsdp2"], base: Path) -> Kind:
 
 
 def parameters(base: Path) -> int:
-    """As the headers of its safetensors say; what is tied is there once."""
-    files = sorted(base.glob("*.safetensors"))
+    """As the headers of its safetensors say; what is tied is there once. Of an adapter those below it."""
+    files = sorted(whole_model(base).glob("*.safetensors"))
     if not files:
         raise NotFound(f"no model can be loaded from '{base}': it has no *.safetensors")
     return sum(_elements(path) for path in files)
 
 
 def _elements(path: Path) -> int:
-    with path.open("rb") as file:
-        head = json.loads(file.read(int.from_bytes(file.read(_HEAD_BYTES), "little")))
-    return sum(math.prod(entry["shape"]) for name, entry in head.items() if name != "__metadata__")
+    tensors = header(path)
+    return sum(math.prod(entry["shape"]) for name, entry in tensors.items() if name != "__metadata__")

@@ -15,6 +15,7 @@ from conftest import build_checkpoint
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
+from safetensors.torch import load_file
 from sample_crews import alone, rl_run, sft_run, state_of
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_ENVIRONMENT, Trajectory
@@ -69,12 +70,16 @@ def gradients(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key: value for key, value in state.items() if key.endswith("/exp_avg")}
 
 
-def assert_same(crew: Crew, run: RunConfig, learn: Callable[[Any], dict[str, float]]) -> None:
-    one, two = alone(run), crew.open(run)
-    expected, figures = learn(one), learn(two)
+def assert_same_figures(expected: dict[str, float], figures: dict[str, float]) -> None:
     assert figures.keys() == expected.keys()
     for name, value in expected.items():
         assert figures[name] == pytest.approx(value, rel=1e-5, abs=TOLERANCE, nan_ok=True), name
+
+
+def assert_same(crew: Crew, run: RunConfig, learn: Callable[[Any], dict[str, float]]) -> None:
+    one, two = alone(run), crew.open(run)
+    expected, figures = learn(one), learn(two)
+    assert_same_figures(expected, figures)
     with tempfile.TemporaryDirectory() as folder:
         mine, theirs = (gradients(state_of(each, Path(folder, type(each).__name__))) for each in (one, two))
     assert theirs.keys() == mine.keys()
@@ -132,6 +137,35 @@ def test_of_supervised_learning(pair: Crew, checkpoint: Path) -> None:
         assert_same(pair, run, lambda learner: learner.fit(demonstrations))
 
     check()
+
+
+def test_of_adapters(
+    pair: Crew, checkpoint: Path, make_episode: Callable[..., Trajectory], tmp_path: Path
+) -> None:
+    """Beside a model that is held against itself without them; later updates, since a fresh B hides A's
+    gradient. Published, they are those of one process."""
+    episodes = [make_episode(([3, 4], [5 + place, 6], float(place)), name=str(place)) for place in range(4)]
+    run = rl_run(
+        checkpoint,
+        lora={"rank": 3, "target_modules": ["q_proj", "down_proj"]},
+        advantage={"estimator": "ppo_token"},
+        kl={"coefficient": 0.1},
+        optimizer={"learning_rate": 1e-2, "eps": 1e-3},
+        micro_batch_tokens=8,
+    )
+    one, two = alone(run), pair.open(run)
+    for number in range(3):
+        assert_same_figures(one.update(episodes, {}), two.update(episodes, {}))
+        for each, name in ((one, "one"), (two, "two")):
+            each.save_pretrained(tmp_path / f"{name}-{number}")
+    mine, theirs = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("one-2", "two-2"))
+    assert theirs.keys() == mine.keys()
+    assert any(item.abs().max() > 1e-3 for name, item in mine.items() if "lora_B" in name)
+    for name, item in mine.items():
+        torch.testing.assert_close(theirs[name], item, atol=1e-6, rtol=1e-4, msg=name)
+    state, again = state_of(two, tmp_path / "state"), alone(run)
+    again.load(tmp_path / "state")
+    assert all(torch.equal(state[name], item) for name, item in state_of(again, tmp_path / "again").items())
 
 
 @pytest.mark.parametrize("shown", [0, 1, 3])

@@ -1,0 +1,49 @@
+"""From a run's base to what is trained, and to what it is held against."""
+
+from pathlib import Path
+
+import torch
+
+from farfield_model import lora
+from farfield_model.loading import load_module
+from farfield_model.vision import vision_of
+from farfield_trainer.learning.algorithm_config import LearnerConfig
+from farfield_trainer.learning.model import Policy
+from farfield_trainer.learning.ranks import Alone
+from farfield_trainer.learning.reference import Reference
+
+
+def load_policy(
+    config: LearnerConfig, base: Path, seed: int, device: torch.device, ranks: Alone
+) -> tuple[Policy, lora.Shape | None]:
+    """What is trained, with float32 weights whatever the arithmetic; the shape of its adapter, if the run
+    trains one."""
+    module = load_module(base, "float32", str(ranks.loads_on(device)))
+    shape = None
+    if config.lora:
+        targets = lora.names_of(module, config.lora.target_modules)
+        shape = lora.Shape(config.lora.rank, config.lora.alpha, targets)
+        lora.attach(module, shape)
+        lora.start(module, seed)
+    policy = Policy(
+        module,
+        with_values=config.advantage.needs_values,
+        autocast=config.precision == "bf16",
+        vision=vision_of(base, module),
+    )
+    ranks.spread(policy)
+    return policy, shape
+
+
+def load_reference(
+    config: LearnerConfig, base: Path, policy: Policy, device: torch.device, ranks: Alone
+) -> Reference | None:
+    """None where the run has no KL term. Below an adapter the base is there already."""
+    if not config.kl.needs_reference:
+        return None
+    if config.lora:
+        return Reference.within(policy)
+    module = load_module(base, "float32", str(ranks.loads_on(device)))
+    apart = Policy(module, with_values=False, autocast=policy.autocast, vision=policy.vision)
+    ranks.spread(apart)
+    return Reference.apart(apart)
