@@ -1,6 +1,7 @@
 """The faults as data, a seeded plan of them, and how each is done to a stack."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -9,11 +10,9 @@ from dataclasses import dataclass
 
 import redis.asyncio
 
-from farfield_cli.child import State
-from tests.chaos.stack import ENVIRONMENTS, LEASE_SECONDS, WORKERS, Stack
+from tests.chaos.stack import LEASE_SECONDS, Stack
 from tests.chaos.wire import Mode
 
-_SERVICES = (*WORKERS, *ENVIRONMENTS, "verifier", "policy", "trainer", "redis")
 _LONG_SECONDS = 2 * LEASE_SECONDS
 _SHORT_SECONDS = 2.0
 _WEIGHTS = {"kill": 8, "freeze": 3, "cut": 4, "silence": 2, "slow": 2}
@@ -29,25 +28,32 @@ class Fault:
     seconds: float = 0.0
 
 
-def plan(count: int, seed: int, wires: Sequence[str]) -> list[Fault]:
-    """The same for the same arguments. One in twenty is of a rare kind, and each of those comes once."""
+def plan(
+    count: int, seed: int, wires: Sequence[str], processes: Sequence[str], surely: Sequence[str] = ()
+) -> list[Fault]:
+    """The same for the same arguments. One in twenty is of a rare kind, and each of those comes once. The
+    first kills are of those named in `surely`."""
     chance = random.Random(seed)
     rare = [_RARE[number % len(_RARE)] for number in range(min(count, max(len(_RARE), count // 20)))]
     often = chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=count - len(rare))
     kinds = rare + often
     chance.shuffle(kinds)
-    return [_fault(kind, chance, wires) for kind in kinds]
+    faults = [_fault(kind, chance, wires, processes) for kind in kinds]
+    kills = [number for number, fault in enumerate(faults) if fault.kind == "kill"]
+    for number, name in zip(kills, surely, strict=False):
+        faults[number] = Fault("kill", name)
+    return faults
 
 
-def _fault(kind: str, chance: random.Random, wires: Sequence[str]) -> Fault:
+def _fault(kind: str, chance: random.Random, wires: Sequence[str], processes: Sequence[str]) -> Fault:
     if kind in ("checkpoint", "acknowledge"):
         return Fault(kind, "trainer")
     if kind == "wipe":
         return Fault(kind, "redis")
     if kind == "kill":
-        return Fault(kind, chance.choice(_SERVICES))
+        return Fault(kind, chance.choice(processes))
     if kind == "freeze":
-        return Fault(kind, chance.choice(_SERVICES), _LONG_SECONDS)
+        return Fault(kind, chance.choice(processes), _LONG_SECONDS)
     return Fault(kind, chance.choice(wires), _SHORT_SECONDS)
 
 
@@ -56,7 +62,7 @@ class Fire:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._turns = {name: asyncio.Lock() for name in (*_SERVICES, *stack.wires)}
+        self._turns = {name: asyncio.Lock() for name in (*stack.processes, *stack.wires)}
 
     async def do(self, fault: Fault) -> None:
         """Returns once the fault is over: the process is up again, the wire passes bytes."""
@@ -75,23 +81,27 @@ class Fire:
 
     async def _pid(self, name: str, gone: int | None = None) -> int:
         """Of the process once it is up; `gone` is not it any more."""
-        child = self._stack.child(name)
-        while child.state is not State.READY or child.pid in (None, gone):  # noqa: ASYNC110 - a process is waited for
+        while (pid := self._stack.pid(name)) in (None, gone):  # noqa: ASYNC110 - a process is waited for
             await asyncio.sleep(0.05)
-        return child.pid or 0
+        return pid or 0
+
+    def _signal(self, name: str, pid: int, number: signal.Signals) -> None:
+        """To it and what it started; one that another has started is alone."""
+        with contextlib.suppress(ProcessLookupError):
+            (os.kill if name in self._stack.setting.inner else os.killpg)(pid, number)
 
     async def _kill(self, name: str) -> None:
         pid = await self._pid(name)
-        os.killpg(pid, signal.SIGKILL)
+        self._signal(name, pid, signal.SIGKILL)
         await self._pid(name, gone=pid)
 
     async def _freeze(self, fault: Fault) -> None:
         pid = await self._pid(fault.target)
-        os.killpg(pid, signal.SIGSTOP)
+        self._signal(fault.target, pid, signal.SIGSTOP)
         try:
             await asyncio.sleep(fault.seconds)
         finally:
-            os.killpg(pid, signal.SIGCONT)
+            self._signal(fault.target, pid, signal.SIGCONT)
 
     async def _disturb(self, fault: Fault) -> None:
         wire = self._stack.wires[fault.target]
@@ -106,6 +116,7 @@ class Fire:
 
     async def _die_at(self, moment: str) -> None:
         """Lets the trainer die by itself; it removes the order as it dies."""
-        pid = await self._pid("trainer")
+        name = self._stack.setting.dying
+        pid = await self._pid(name)
         self._stack.dies.write_text(moment)
-        await self._pid("trainer", gone=pid)
+        await self._pid(name, gone=pid)

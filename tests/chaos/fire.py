@@ -18,16 +18,13 @@ from farfield.trainer.v1 import trainer_pb2 as pb
 from farfield_cli.trainer import Trainer, is_over
 from tests.chaos.faults import Fault, Fire, plan
 from tests.chaos.ledger import Injected, Ledger
+from tests.chaos.settings import SETTINGS, Setting
 from tests.chaos.stack import Stack, running
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "examples" / "tiny" / "checkpoint"
 RUN = "under-fire"
 GROUPS, GROUP_SIZE = 8, 4
-_PER_FAULT = 16
-"""Trajectories between two faults."""
-_SPARE = 6
-"""Updates after the last fault, so that it has something to heal for."""
 _POLL_SECONDS = 0.05
 _GONE_SECONDS = 30.0
 """How long sessions that a killed worker left may live on: longer than their lease."""
@@ -83,8 +80,10 @@ class Clock:
         await self._redis.aclose()
 
 
-async def _fault(fire: Fire, clock: Clock, fault: Fault, number: int, done: list[Injected]) -> None:
-    await clock.reach(number * _PER_FAULT)
+async def _fault(
+    fire: Fire, clock: Clock, fault: Fault, number: int, after: int, done: list[Injected]
+) -> None:
+    await clock.reach(after)
     before, began = clock.committed, time.monotonic()
     await fire.do(fault)
     await clock.reach(before + 1)
@@ -95,12 +94,13 @@ async def _fault(fire: Fire, clock: Clock, fault: Fault, number: int, done: list
 
 async def _burn(stack: Stack, count: int, seed: int, done: list[Injected]) -> None:
     """Adds the faults to `done` as they heal, until it is cancelled."""
-    clock, fire = Clock(stack.redis), Fire(stack)
+    clock, fire, pace = Clock(stack.redis), Fire(stack), stack.setting.pace
+    faults = plan(count, seed, sorted(stack.wires), stack.processes, stack.special)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(clock.run())
-            for number, fault in enumerate(plan(count, seed, sorted(stack.wires)), 1):
-                group.create_task(_fault(fire, clock, fault, number, done))
+            for number, fault in enumerate(faults, 1):
+                group.create_task(_fault(fire, clock, fault, number, number * pace, done))
     finally:
         await clock.close()
 
@@ -111,9 +111,12 @@ async def _ended(trainer: Trainer) -> pb.Run:
     return run
 
 
-async def play(folder: Path, updates: int, faults: int, seed: int) -> Ledger:
+async def play(folder: Path, setting: Setting, updates: int, faults: int, seed: int) -> Ledger:
     """The run to its end, with so many faults."""
-    async with running(folder, MODEL) as stack, Trainer.at(stack.trainer, patience_seconds=120) as trainer:
+    async with (
+        running(folder, MODEL, setting) as stack,
+        Trainer.at(stack.trainer, patience_seconds=120) as trainer,
+    ):
         began = time.monotonic()
         await trainer.start(RUN, config(updates))
         injected: list[Injected] = []
@@ -164,14 +167,13 @@ def _held(url: str) -> int:
     return sum(int(float(line.split()[-1])) for line in held)
 
 
-async def both(out: Path, faults: int, seed: int) -> tuple[Ledger, Ledger]:
+async def both(out: Path, faults: int, seed: int, setting: Setting) -> tuple[Ledger, Ledger]:
     shutil.rmtree(out, ignore_errors=True)
-    episodes = faults * _PER_FAULT
-    updates = -(-episodes // (GROUPS * GROUP_SIZE)) + _SPARE
+    updates = -(-faults * setting.pace // (GROUPS * GROUP_SIZE)) + setting.spare
     print(f"==> {updates} updates of {GROUPS * GROUP_SIZE} episodes, left alone", flush=True)
-    calm = await play(out / "calm", updates, 0, seed)
+    calm = await play(out / "calm", setting, updates, 0, seed)
     print(f"    {calm.seconds} s; the same with {faults} faults", flush=True)
-    fire = await play(out / "fire", updates, faults, seed)
+    fire = await play(out / "fire", setting, updates, faults, seed)
     (out / "ledger.json").write_text(json.dumps({"calm": calm.data(), "fire": fire.data()}, indent=1))
     return calm, fire
 
@@ -180,9 +182,11 @@ def main() -> int:
     words = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     words.add_argument("--faults", type=int, default=210)
     words.add_argument("--seed", type=int, default=0)
+    words.add_argument("--setting", choices=SETTINGS, default="torch")
     words.add_argument("--out", type=Path, default=Path("runs/chaos"))
     given = words.parse_args()
-    calm, fire = asyncio.run(both(given.out, given.faults, given.seed))
+    folder = given.out / given.setting
+    calm, fire = asyncio.run(both(folder, given.faults, given.seed, SETTINGS[given.setting]))
     episodes = fire.summary["episodes"]
     print(f"\n{fire.table()}\n")
     print(
