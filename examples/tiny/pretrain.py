@@ -5,6 +5,7 @@
 Deterministic for a seed, a thread count and a torch build.
 """
 
+from dataclasses import replace
 from random import Random
 
 from tiny_models.command import arguments
@@ -29,11 +30,11 @@ def batch(rng: Random) -> tuple[Tensor, Tensor, Inputs]:
 
 
 def main() -> None:
-    given = arguments(__doc__)
+    given = arguments(__doc__, steps=SCHEDULE.steps)
     model = build_llama(WORDS, given.seed)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     rng = Random(f"mixed {given.seed}")
-    train(model, SCHEDULE, lambda: batch(rng))
+    train(model, replace(SCHEDULE, steps=given.steps), lambda: batch(rng))
     model.save_pretrained(given.output)
     save_tokenizer(given.output)
 

@@ -39,7 +39,8 @@ def check_options(choice: EnvironmentChoice) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_it_trains_on_hands_and_routes_that_no_suite_has(path: Path) -> None:
     experiment = read(path)
-    assert all((base / "config.json").is_file() for base in bases(experiment))
+    made = {base for base in bases(experiment) if "runs" in base.parts}  # by `make`
+    assert all((base / "config.json").is_file() for base in set(bases(experiment)) - made)
     assert len(experiment.claims) == len(read_file(path).claims)
     for config in configs(experiment).values():
         assert config["environment"]["options"]["split"] == "train"

@@ -5,6 +5,7 @@ architecture draws them: the same ones each time, with one build of torch. It is
 """
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 
@@ -20,13 +21,17 @@ def draw(source: Path, target: Path, seed: int) -> None:
     """Writes `target`; one that is there already is left alone."""
     if target.exists():
         return
-    aside = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
     shutil.copytree(source, aside, ignore=shutil.ignore_patterns(*_WEIGHTS))
     torch.manual_seed(seed)
     kind = AutoModelForImageTextToText if sees_images(source) else AutoModelForCausalLM
     kind.from_config(AutoConfig.from_pretrained(source), dtype=torch.float32).save_pretrained(aside)
-    aside.rename(target)
+    try:
+        aside.rename(target)
+    except OSError:  # another process has made it meanwhile, with the same weights
+        shutil.rmtree(aside)
+        if not target.exists():
+            raise
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ def served_model(experiment: Experiment) -> Path:
     for base in found:
         if not (base / "config.json").exists():
             raise FailedPrecondition(
-                f"{base} is no checkpoint: it has no config.json. The small models are part of the source "
-                "tree; a base of your own is any folder in Hugging Face format"
+                f"{base} is no checkpoint: it has no config.json. A base is a folder in Hugging Face "
+                "format; the small ones are in the source tree, and `make tiny-bases` makes those of `bases`"
             )
     first, *others = found
     for other in others:

@@ -18,6 +18,7 @@ class Origins:
     def __init__(self, experiment: Experiment, out: Path) -> None:
         self._experiment, self._bases = experiment, (out / "bases").resolve()
         self._runs = (out / "runs").resolve()
+        self._drawing = asyncio.Lock()
 
     async def filled(self, job: Job) -> Config:
         """The job's run config with where it starts from. What it starts from has to be finished."""
@@ -42,8 +43,9 @@ class Origins:
     async def _fresh(self, model: Path, seed: int) -> Path:
         target = self._bases / f"{model.parent.name}-{model.name}-s{seed}"
         self._bases.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            await _drawn(model, target, seed)
+        async with self._drawing:  # two lanes may want the same
+            if not target.exists():
+                await _drawn(model, target, seed)
         return target
 
 
