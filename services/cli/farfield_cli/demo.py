@@ -5,26 +5,25 @@ end the summary, the figure and the report.
 started again; the trainers take up their runs from their checkpoints.
 """
 
-import asyncio
 import json
-import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from farfield_cli import demo_summary, recipe, record
+from farfield_cli.board import Board
 from farfield_cli.demo_summary import Outcome
-from farfield_cli.progress import JobProgress, Progress
+from farfield_cli.lanes import Lanes, News
+from farfield_cli.progress import Progress
 from farfield_cli.recipe import LANES, Job
+from farfield_cli.run_file import Config
 from farfield_cli.run_folder import Json, RunFolder
+from farfield_cli.spent import Spent
 from farfield_cli.stack import Stack, StackOptions
-from farfield_cli.trainer import Trainer, is_over, state_of
-from farfield_kernel.errors import FailedPrecondition, FarfieldError
+from farfield_kernel.errors import FailedPrecondition
 from farfield_kernel.weights import write_durably
-
-News = Callable[[JobProgress[Job], str], None]
 
 _SETTINGS = "demo.json"
 _RESULTS = ("summary.json", "curves.png", "report.html")
@@ -45,22 +44,6 @@ class DemoOptions:
     @property
     def state(self) -> Path:
         return self.out / ".farfield"
-
-
-@dataclass(slots=True)
-class Spent:
-    """What a demo has cost, over all the times that it was started."""
-
-    seconds: float = 0.0
-    memory: Json = field(default_factory=lambda: {"peak_bytes": 0, "peak_by_process": {}})
-    restarts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, stack: Stack, seconds: float) -> None:
-        self.seconds += seconds
-        if stack.memory.peak > self.memory["peak_bytes"]:
-            self.memory = stack.memory.summary()
-        for name, count in stack.restarts().items():
-            self.restarts[name] = self.restarts.get(name, 0) + count
 
 
 class Demo:
@@ -117,8 +100,7 @@ class Demo:
         return path.exists() and json.loads(path.read_text())["seeds"] >= self.options.seeds
 
     def _save(self) -> None:
-        spent = {name: getattr(self.spent, name) for name in Spent.__slots__}
-        data = {"settings": self._settings(), "spent": spent}
+        data = {"settings": self._settings(), "spent": self.spent.data()}
         write_durably(self.options.out / _SETTINGS, json.dumps(data, indent=1).encode())
 
     def _settings(self) -> Json:
@@ -127,37 +109,16 @@ class Demo:
 
     # The work
 
-    async def play(self, stack: Stack, news: News) -> None:
-        """Every run, lane beside lane."""
+    async def play(self, stack: Stack, news: News[Job]) -> None:
+        """Every run, lane beside lane; the first that fails ends it."""
+        board = Board(self.jobs, bound={job.run_id: job.lane for job in self.jobs})
+        lanes = Lanes(board, self.progress, _config_of, stop_at_failure=True)
         began = time.monotonic()
         try:
-            async with asyncio.TaskGroup() as group:
-                for lane, where in stack.plan.lanes.items():
-                    group.create_task(self._play_lane(lane, where.trainer, news))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None  # one reason is enough for a person
+            await lanes.play(stack, news)
         finally:
             self.spent.add(stack, time.monotonic() - began)
             self._save()
-
-    async def _play_lane(self, lane: str, address: str, news: News) -> None:
-        async with Trainer.at(address, patience_seconds=math.inf) as trainer:  # the stack brings it back
-            for job in self.jobs:
-                if job.lane == lane:
-                    await self._play_job(trainer, job, news)
-
-    async def _play_job(self, trainer: Trainer, job: Job, news: News) -> None:
-        progress = self.progress.of(job)
-        progress.begin()
-        run = await trainer.start(job.run_id, job.config)
-        if is_over(run) and state_of(run) != "succeeded":
-            await trainer.resume(job.run_id)
-        async for answer in trainer.watch(job.run_id):
-            if text := progress.observe(answer):
-                news(progress, text)
-        if progress.state != "succeeded":
-            error = (await trainer.get(job.run_id)).error or "stopped from outside"
-            raise FarfieldError(f"run {job.run_id} {progress.state}: {error}")
 
     # The end
 
@@ -180,6 +141,10 @@ class Demo:
 
     def runs(self) -> dict[str, list[RunFolder]]:
         return runs_of(self.options.out, self.options.seeds)
+
+
+async def _config_of(job: Job) -> Config:
+    return job.config
 
 
 def runs_of(out: Path, seeds: int) -> dict[str, list[RunFolder]]:

@@ -23,6 +23,9 @@ class Job(Protocol):
     def run_id(self) -> str: ...
     @property
     def config(self) -> Mapping[str, Any]: ...
+    @property
+    def needs(self) -> str:
+        """The id of the run that it starts from; empty for none."""
 
 
 J = TypeVar("J", bound=Job)
@@ -88,6 +91,9 @@ class JobProgress(Generic[J]):
 
     def begin(self) -> None:
         self.state, self.began = "starts", time.monotonic()
+
+    def fail(self) -> None:
+        self.state, self.ended = "failed", time.monotonic()
 
     def observe(self, answer: pb.WatchRunResponse) -> str:
         """Takes what the trainer reported; returns what is new for a person, or nothing."""

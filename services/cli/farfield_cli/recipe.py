@@ -25,6 +25,7 @@ class Job:
     seed: int
     lane: str
     config: Config
+    needs: str = ""
 
     @property
     def run_id(self) -> str:

@@ -9,7 +9,7 @@ bases/…           fresh weights
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from farfield_cli.experiment import files, page, result, sizes
@@ -18,6 +18,7 @@ from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.jobs import Job
 from farfield_cli.experiment.spec import ExperimentFile
 from farfield_cli.run_folder import Json, RunFolder
+from farfield_cli.spent import Spent
 from farfield_kernel.config import parse
 from farfield_kernel.errors import FailedPrecondition, NotFound
 from farfield_kernel.weights import write_durably
@@ -44,15 +45,6 @@ class Choice:
         found = sizes.quick(found) if self.quick else found
         found = sizes.deterministic(found) if self.deterministic else found
         return found.with_arms(self.arms) if self.arms else found
-
-
-@dataclass(slots=True)
-class Spent:
-    """What an experiment has cost, over all the times that it was started."""
-
-    seconds: float = 0.0
-    memory: Json = field(default_factory=lambda: {"peak_bytes": 0, "peak_by_process": {}})
-    restarts: dict[str, int] = field(default_factory=dict)
 
 
 class Folder:
@@ -86,7 +78,7 @@ class Folder:
 
     def save(self) -> None:
         """Writes what was spent."""
-        data = self._settings() | {"spent": asdict(self.spent)}
+        data = self._settings() | {"spent": self.spent.data()}
         write_durably(self.path / SETTINGS, json.dumps(data, indent=1).encode())
 
     def opened(self) -> Experiment:
@@ -120,7 +112,7 @@ class Folder:
         data = {
             "choice": chosen,
             "file": file.model_dump(mode="json", by_alias=True, exclude_unset=True),
-            "spent": asdict(self.spent),
+            "spent": self.spent.data(),
         }
         write_durably(self.path / SETTINGS, json.dumps(data, indent=1).encode())
 

@@ -7,22 +7,20 @@ others are played.
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from farfield_cli.board import Board, Fate
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.folder import Folder, finished_jobs, is_finished
-from farfield_cli.experiment.jobs import Board, Fate, Job, jobs
+from farfield_cli.experiment.jobs import Job, jobs
 from farfield_cli.experiment.models import served_model
 from farfield_cli.experiment.origins import Origins
-from farfield_cli.progress import JobProgress, Progress
+from farfield_cli.lanes import Lanes, News
+from farfield_cli.progress import Progress
 from farfield_cli.stack import Stack, StackOptions
-from farfield_cli.trainer import Trainer, is_over, state_of
 from farfield_kernel.errors import FarfieldError
-
-News = Callable[[JobProgress[Job], str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +47,6 @@ class Runner:
         self._jobs = jobs(experiment)
         self._origins = Origins(experiment, folder.path)
         self._reporting, self._one_is_over = asyncio.Lock(), asyncio.Event()
-        self.errors: dict[str, str] = {}
-        """Why runs failed, by id."""
         self.progress = Progress(self._jobs, lanes=means.lanes)
         done = finished_jobs(folder, self._jobs)
         for one in self.progress.jobs:
@@ -58,6 +54,7 @@ class Runner:
                 one.found(done[one.job.run_id])
         bound = {run.path.name: lane for lane, run in folder.found()}
         self.board = Board(self._jobs, done, bound)
+        self._lanes = Lanes(self.board, self.progress, self._origins.filled, self._one_is_over.set)
 
     @property
     def is_finished(self) -> bool:
@@ -66,7 +63,7 @@ class Runner:
     @property
     def stack_options(self) -> StackOptions:
         """A stack of one lane has its runs in the folder itself; here every lane has one of its own."""
-        lanes = self._lanes()
+        lanes = self._lane_names()
         return StackOptions(
             state=self.folder.state,
             runs=self.folder.runs / lanes[0] if len(lanes) == 1 else self.folder.runs,
@@ -76,32 +73,23 @@ class Runner:
             deterministic=all(job.config.get("deterministic", False) for job in self._jobs),
         )
 
-    def _lanes(self) -> tuple[str, ...]:
+    def _lane_names(self) -> tuple[str, ...]:
         """As many as are asked for, and those of runs that are to go on."""
         begun = {lane for lane, run in self.folder.found() if not is_finished(run)}
         return tuple(sorted({*(f"lane{number}" for number in range(self._means.lanes)), *begun}))
 
-    async def play(self, stack: Stack, news: News) -> None:
+    async def play(self, stack: Stack, news: News[Job]) -> None:
         """Every run. FarfieldError at the end when some have failed."""
         began, reporting = time.monotonic(), asyncio.create_task(self._report())
         try:
-            async with asyncio.TaskGroup() as group:
-                for lane, where in stack.plan.lanes.items():
-                    group.create_task(self._play_lane(lane, where.trainer, news))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None  # one reason is enough for a person
+            await self._lanes.play(stack, news)
         finally:
-            self._spend(stack, time.monotonic() - began)
+            self.folder.spent.add(stack, time.monotonic() - began)
+            self.folder.save()
             async with self._reporting:  # one that is being written is written to its end
                 reporting.cancel()
-        if self.errors:
+        if self._lanes.errors:
             raise FarfieldError(self._obituary())
-
-    async def _play_lane(self, lane: str, address: str, news: News) -> None:
-        async with Trainer.at(address, patience_seconds=math.inf) as trainer:  # the stack brings it back
-            while job := await self.board.next(lane):
-                await self.board.ended(job, await self._play_job(trainer, job, news))
-                self._one_is_over.set()
 
     async def _report(self) -> None:
         while True:
@@ -111,41 +99,9 @@ class Runner:
                 with contextlib.suppress(FarfieldError):  # what is wrong shows in the one at the end
                     await asyncio.to_thread(self._after_each)
 
-    async def _play_job(self, trainer: Trainer, job: Job, news: News) -> Fate:
-        progress = self.progress.of(job)
-        progress.begin()
-        try:
-            run = await trainer.start(job.run_id, await self._origins.filled(job))
-            if is_over(run) and state_of(run) != "succeeded":
-                await trainer.resume(job.run_id)
-        except FarfieldError as error:
-            return self._failed(progress, str(error), news)
-        async for answer in trainer.watch(job.run_id):
-            if text := progress.observe(answer):
-                news(progress, text)
-        if progress.state == "succeeded":
-            return Fate.DONE
-        why = (await trainer.get(job.run_id)).error or "stopped from outside"
-        return self._failed(progress, why, news)
-
-    def _failed(self, progress: JobProgress[Job], why: str, news: News) -> Fate:
-        progress.state, progress.ended = "failed", time.monotonic()
-        self.errors[progress.job.run_id] = why
-        news(progress, f"failed: {why}")
-        return Fate.FAILED
-
     def _obituary(self) -> str:
-        lines = [f"  {name}: {why}" for name, why in self.errors.items()]
+        lines = [f"  {name}: {why}" for name, why in self._lanes.errors.items()]
         left = [name for name, fate in self.board.fates.items() if fate is Fate.LEFT_OUT]
         if left:
             lines.append(f"  left out, since what they start from failed: {', '.join(left)}")
         return "some runs failed; the same command tries them again:\n" + "\n".join(lines)
-
-    def _spend(self, stack: Stack, seconds: float) -> None:
-        spent = self.folder.spent
-        spent.seconds += seconds
-        if stack.memory.peak > spent.memory["peak_bytes"]:
-            spent.memory = stack.memory.summary()
-        for name, count in stack.restarts().items():
-            spent.restarts[name] = spent.restarts.get(name, 0) + count
-        self.folder.save()

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from farfield_cli.experiment.jobs import Board, Fate, Job
+from farfield_cli.board import Board, Fate
+from farfield_cli.experiment.jobs import Job
 
 CONFIG: dict[str, Any] = {"updates": 1}
 
