@@ -11,7 +11,7 @@ from farfield_kernel.errors import FarfieldError
 
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(help="Folders of runs, or one of a finished demo or an evaluation.")
+        list[Path], typer.Argument(help="Folders of runs, or one of a demo, an experiment or an evaluation.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")] = Path("report.html"),
 ) -> None:
@@ -29,12 +29,16 @@ def report(
 
 
 def _of_one(folder: Path) -> str:
-    """A demo, an evaluation or a run: its folder says which."""
+    """A demo, an experiment, an evaluation or a run: its folder says which."""
     from farfield_cli.evaluation.page import eval_page
+    from farfield_cli.experiment import page
+    from farfield_cli.experiment.folder import SETTINGS, Folder
     from farfield_cli.report import render, runs_page
 
     if (folder / "demo.json").exists():
         return _of_demo(folder)
+    if (folder / SETTINGS).exists():
+        return page.html_of(Folder(folder).opened(), folder)
     return render(eval_page(folder) if (folder / "eval.json").exists() else runs_page([folder]))
 
 

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from farfield_cli import record
-from farfield_cli.experiment import catalogue, page, plan
+from farfield_cli.experiment import catalogue, page, plan, report_commands
 from farfield_cli.experiment.checking import check_configs, check_plugins
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.files import read, read_file
@@ -26,6 +26,8 @@ from farfield_cli.terminal import console, run, say, seconds, size
 experiment_app = typer.Typer(
     no_args_is_help=True, help="Experiments: sets of runs from one file, with claims and what controls them."
 )
+experiment_app.command("report")(report_commands.report)
+experiment_app.command("summary")(report_commands.summary)
 NameOrFile = Annotated[str, typer.Argument(metavar="NAME|FILE", help="See `farfield experiment list`.")]
 Scale = Annotated[str, typer.Option(help="One of the file's scales.")]
 Seeds = Annotated[int, typer.Option(min=0, help="How many.  [default: the file's]")]
@@ -196,6 +198,10 @@ def _say_end(runner: Runner, found: Json) -> None:
         f"{size(spent.memory['peak_bytes'])} resident. Curves, claims and episodes are in "
         f"{runner.folder.path / page.REPORT}"
     )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from farfield_cli import figure, html, palette
-from farfield_cli.experiment import browser, result, table, view
+from farfield_cli.experiment import browser, result, table, tables, view
 from farfield_cli.experiment.browser import Shown
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.played import Played
@@ -25,6 +25,11 @@ def write(experiment: Experiment, out: Path) -> Json:
     write_durably(out / REPORT, page(data, browser.shown(played)).encode())
     write_durably(out / result.FILE, (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
     return data
+
+
+def html_of(experiment: Experiment, out: Path) -> str:
+    """The page alone."""
+    return page(result.collect(experiment, out), browser.shown(Played(experiment, out)))
 
 
 def draw(data: Json, path: Path) -> None:
@@ -54,11 +59,11 @@ def page(data: Json, shown: Shown) -> str:
         charts=[(metric, view.measure(metric), view.charts(data, metric)) for metric in view.metrics(data)],
         ends=view.ends(data, headline),
         headline=view.measure(headline),
-        measured=list(view.measured(data)),
-        points=view.every_point(data, headline),
-        runs=view.runs(data),
-        failures=view.failures(data),
-        provenance=view.provenance(data),
+        measured=list(tables.measured(data)),
+        points=tables.every_point(data, headline),
+        runs=tables.runs(data),
+        failures=tables.failures(data),
+        provenance=tables.provenance(data),
         any_episodes=bool(shown.shelves),
         left_out=shown.left_out,
         data=html.embedded(shown.shelves, shown.pictures, arms, suites),

@@ -15,9 +15,11 @@ arms          by name:
     by_seed   by seed: run, state, compute (FLOPs since the base), seconds, ledger, failures by class
 claims        text, compare, against, at_least, at, status, why, estimate, interval, stderr, spread, by_seed,
               episodes, controlled, control (the same of the control), no_control
-costs         seconds, episodes and turns of all runs
+costs         seconds, episodes and turns of all runs; of one played on one machine also wall_seconds,
+              peak_bytes (most memory resident) and restarts
 """
 
+import json
 import platform
 from collections import Counter
 from collections.abc import Sequence
@@ -28,6 +30,7 @@ from pathlib import Path
 
 from farfield_cli.experiment import claims
 from farfield_cli.experiment.experiment import Experiment
+from farfield_cli.experiment.folder import SETTINGS
 from farfield_cli.experiment.outcomes import graded, measured
 from farfield_cli.experiment.played import Curve, Evaluation, Played
 from farfield_cli.points import Point, pooled
@@ -62,7 +65,7 @@ def collect(experiment: Experiment, out: Path) -> Json:
         },
         "arms": {name: _arm(name, played) for name in experiment.arms},
         "claims": [one.data() for one in found],
-        "costs": _costs(played),
+        "costs": _costs(played) | _spent(out),
     }
 
 
@@ -165,4 +168,17 @@ def _costs(played: Played) -> Json:
         "episodes": sum(one["episodes"][name] for one in summaries for name in _COUNTED),
         "turns": sum(one["turns"][name] for one in summaries for name in ("trained", "evaluated")),
         "runs": len(summaries),
+    }
+
+
+def _spent(out: Path) -> Json:
+    """Of the machine, as the one who played it wrote it down."""
+    settings = out / SETTINGS
+    if not settings.is_file():
+        return {}
+    spent = json.loads(settings.read_text())["spent"]
+    return {
+        "wall_seconds": round(spent["seconds"], 1),
+        "peak_bytes": spent["memory"]["peak_bytes"],
+        "restarts": spent["restarts"],
     }
