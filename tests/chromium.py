@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
@@ -23,7 +24,7 @@ class Page:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket, self._numbers = socket, count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._loaded = asyncio.Event()
+        self._loaded: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.errors: list[str] = []
         self.requests: list[str] = []
 
@@ -42,8 +43,8 @@ class Page:
             self.errors.append(params["entry"]["text"])
         elif method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
-        elif method == "Page.loadEventFired":
-            self._loaded.set()
+        elif method == "Page.lifecycleEvent" and params["name"] == "load":
+            self._loaded[params["loaderId"]].set()
 
     async def call(self, method: str, **params: Any) -> Any:
         number = next(self._numbers)
@@ -55,10 +56,9 @@ class Page:
 
     async def open(self, address: str) -> None:
         """A new load, even of a page that is open already."""
-        await self.call("Page.navigate", url="about:blank")
-        self._loaded.clear()
-        await self.call("Page.navigate", url=address)
-        await asyncio.wait_for(self._loaded.wait(), PATIENCE)
+        for place in ("about:blank", address):
+            begun = await self.call("Page.navigate", url=place)
+            await asyncio.wait_for(self._loaded[begun["loaderId"]].wait(), PATIENCE)
 
     async def run(self, script: str) -> Any:
         """The value of an expression."""
@@ -78,13 +78,15 @@ class Page:
             await self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
 
     async def point_at(self, selector: str) -> None:
-        """Moves the mouse to the middle of the first such element."""
+        """Moves the mouse to the middle of the first such element. What scrolling sets off
+        is over two frames later."""
         place = await self.run(
             f"(() => {{ const one = document.querySelector({selector!r}); "
             "one.scrollIntoView({ block: 'center' }); const box = one.getBoundingClientRect(); "
-            "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+            "const middle = [box.x + box.width / 2, box.y + box.height / 2]; "
+            "return new Promise(done => "
+            "requestAnimationFrame(() => requestAnimationFrame(() => done(middle)))); })()"
         )
-        await asyncio.sleep(0.2)  # the scroll's event comes with the next frame
         await self.call("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
 
     async def look(self, width: int, height: int, *, dark: bool = False, phone: bool = False) -> None:
@@ -121,6 +123,7 @@ async def page(folder: Path) -> AsyncIterator[Page]:
             listening = asyncio.create_task(tab.listen())
             for domain in ("Page", "Runtime", "Log", "Network"):
                 await tab.call(f"{domain}.enable")
+            await tab.call("Page.setLifecycleEventsEnabled", enabled=True)
             yield tab
             listening.cancel()
     finally:

@@ -21,6 +21,8 @@ from farfield_kernel.errors import FarfieldError, NotFound
 
 LEAST = 50
 """Episodes a side, over all seeds, below which nothing is claimed."""
+_FEW = 2
+"""Claims that the verdict line still names."""
 _MEANS = ("reward_mean", "turns_mean")
 
 
@@ -238,10 +240,12 @@ def line(found: Sequence[Judged]) -> str:
 
 
 def _counted_claims(found: Sequence[Judged], which: Status, word: str) -> str:
+    """With the claims themselves where they are few and not as one would have them."""
     texts = [f"“{one.claim.text}”" for one in found if one.answer.status is which]
-    if which is Status.SUPPORTED or not texts:
-        return f"{len(texts)} {word}" if texts else ""
-    return f"{len(texts)} {word} ({', '.join(texts)})"
+    if not texts:
+        return ""
+    told = which is not Status.SUPPORTED and len(texts) <= _FEW
+    return f"{len(texts)} {word}" + (f" ({', '.join(texts)})" if told else "")
 
 
 def _uncontrolled(found: Sequence[Judged]) -> str:

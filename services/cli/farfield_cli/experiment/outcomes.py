@@ -59,12 +59,12 @@ def read(path: Path) -> list[Outcome]:
 
 
 def parts(metric: str) -> Callable[[Outcome], Parts]:
-    """How a measure is counted. InvalidArgument when there is no such measure."""
+    """How a measure is counted. InvalidArgument when there is no such metric."""
     if metric.startswith("metric/"):
         name = metric.removeprefix("metric/")
         return lambda one: (sum(one.metrics.get(name, ())), len(one.metrics.get(name, ())))
     if metric not in _PARTS:
-        raise InvalidArgument(f"no measure '{metric}'; there are {', '.join(_PARTS)} and metric/NAME")
+        raise InvalidArgument(f"no metric '{metric}': choose {', '.join(_PARTS)} or metric/NAME")
     return _PARTS[metric]
 
 
@@ -95,12 +95,11 @@ _PARTS: dict[str, Callable[[Outcome], Parts]] = {
     "step_accuracy": lambda one: (float(sum(one.correct)), len(one.correct)),
     "reward_mean": _of_episode(lambda one: one.reward),
     "turns_mean": _of_episode(lambda one: len(one.correct)),
-    "attempt_1": lambda one: (float(one.correct[0]), 1) if one.correct else (0.0, 0),
+    "attempt_1": _of_both(lambda first, _: first),
     "attempt_2": _of_both(lambda _, second: second),
     "correction": _of_both(lambda first, second: second - first),
     "wrong_to_right": _of_both(lambda first, second: second and not first),
     "right_to_wrong": _of_both(lambda first, second: first and not second),
-    "unchanged": lambda one: (float(sum(one.same)), len(one.same)),
+    "unchanged": lambda one: (float(one.same[0]), 1) if one.same else (0.0, 0),
 }
-"""The last six are those of self-correction (arXiv 2409.12917): accuracy of the two attempts, their
-difference, its two halves, and how often an answer was given again word by word."""
+"""The last six are those of `farfield_kernel.corrections`, of episodes with two attempts or more."""

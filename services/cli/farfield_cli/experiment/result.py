@@ -31,11 +31,9 @@ from pathlib import Path
 from farfield_cli.experiment import claims
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.folder import SETTINGS
-from farfield_cli.experiment.outcomes import graded, measured
 from farfield_cli.experiment.played import Curve, Evaluation, Played
 from farfield_cli.points import Point, pooled
 from farfield_cli.run_folder import Json, RunFolder
-from farfield_kernel import corrections
 
 SCHEMA = 1
 FILE = "experiment.json"
@@ -106,24 +104,14 @@ def _point(measured_there: Sequence[Evaluation]) -> Json:
 
 
 def points(evaluation: Evaluation) -> dict[str, Point]:
-    """Every measure with an error: those that the trainer reported, and those of self-correction."""
+    """Every measure that the trainer reported with an error."""
     metrics = evaluation.metrics
     n = int(metrics["episodes"])
-    reported = {
+    return {
         name: Point(value, n, metrics[f"{name}_stderr"])
         for name, value in metrics.items()
         if f"{name}_stderr" in metrics
     }
-    return reported | _correction(evaluation)
-
-
-def _correction(evaluation: Evaluation) -> dict[str, Point]:
-    """Where every graded episode made two attempts."""
-    held = graded(evaluation.outcomes).values()
-    if not held or any(len(one.correct) != 2 for one in held):
-        return {}
-    found = {name: measured(held, name) for name in corrections.MEASURES}
-    return {name: Point(one.value, one.n, one.stderr) for name, one in found.items()}
 
 
 def _figure(found: Sequence[Point]) -> Json:

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from farfield_kernel import corrections
+from farfield_cli.experiment.outcomes import parts
 from farfield_kernel.config import Config
+from farfield_kernel.errors import InvalidArgument
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=32)]
 Json = dict[str, Any]
@@ -22,10 +23,6 @@ Shift = Literal["id", "rule", "look", "place", "other"]
 Moment = Literal["start", "end", "equal_compute"] | Annotated[int, Field(ge=0)]
 """An arm's start, its end, or a version of its weights. equal_compute: its last evaluation that costs no more
 than the cheaper of the two arms' ends."""
-
-_EVERYWHERE = ("success", "first_attempt", "step_accuracy", "parseable", "reward_mean", "turns_mean")
-_METRICS = (*_EVERYWHERE, *corrections.MEASURES)
-_KINDS = ("metric/", "term/")
 
 
 class Suite(Config):
@@ -115,8 +112,10 @@ class Measure(Config):
     @field_validator("metric")
     @classmethod
     def _is_reported(cls, value: str) -> str:
-        if value not in _METRICS and not value.startswith(_KINDS):
-            raise ValueError(f"no metric '{value}': choose {', '.join(_METRICS)}, metric/NAME or term/NAME")
+        try:
+            parts(value)
+        except InvalidArgument as error:
+            raise ValueError(str(error)) from None
         return value
 
 

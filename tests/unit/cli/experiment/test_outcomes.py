@@ -21,7 +21,7 @@ ALL = (REVISED, AT_ONCE, STUCK, BROKEN)
         ("step_accuracy", 2 / 5, 3),
         ("reward_mean", -0.5 / 3, 3),
         ("turns_mean", 5 / 3, 3),
-        ("attempt_1", 1 / 3, 3),
+        ("attempt_1", 0.0, 2),
         ("attempt_2", 1 / 2, 2),
         ("correction", 1 / 2, 2),
         ("wrong_to_right", 1 / 2, 2),

@@ -37,15 +37,3 @@ def test_an_experiment_that_has_just_begun(experiment: Experiment, play: Play, o
     assert data["verdict"]["status"] == "not enough data"
     assert data["arms"]["sft"]["by_seed"] == {}
     assert [point["update"] for point in data["arms"]["rl"]["curves"]["id"]] == [5]
-
-
-def test_two_attempts_have_the_measures_of_correction(experiment: Experiment, whole: Path) -> None:
-    for path in whole.glob("runs/lane/rl-s*/outcomes/id/000010.json"):
-        episodes = [
-            {"index": index, "correct": [index < 50, index < 80], "same": [index < 40], "success": index < 80}
-            for index in range(100)
-        ]
-        path.write_text(json.dumps({"episodes": episodes}))
-    end = collect(experiment, whole)["arms"]["rl"]["curves"]["id"][-1]["metrics"]
-    found = {name: end[name]["value"] for name in ("attempt_1", "attempt_2", "correction", "unchanged")}
-    assert found == {"attempt_1": 0.5, "attempt_2": 0.8, "correction": 0.3, "unchanged": 0.4}
