@@ -204,21 +204,6 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-@experiment_app.command("report")
-def report(out: Annotated[Path, typer.Argument(help="Folder of an experiment.")]) -> None:
-    """Write the report anew, from what has been played so far."""
-
-    async def reported() -> None:
-        page.write(Folder(out).opened(), out)
-        say(f"{out / page.REPORT}")
-
-    run(lambda _: reported())
-
-
 # What an experiment is, for people
 
 

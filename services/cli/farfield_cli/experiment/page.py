@@ -56,7 +56,10 @@ def page(data: Json, shown: Shown) -> str:
         colours=palette.places(arms),
         claims=view.claim_views(data["claims"]),
         forest_width=view.FOREST_WIDTH,
-        charts=[(metric, view.measure(metric), view.charts(data, metric)) for metric in view.metrics(data)],
+        charts=[
+            (view.measure(metric), view.charts(data, metric, suites))
+            for metric, suites in view.measures(data).items()
+        ],
         ends=view.ends(data, headline),
         headline=view.measure(headline),
         measured=list(tables.measured(data)),

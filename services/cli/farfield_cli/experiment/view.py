@@ -140,10 +140,14 @@ def headline(data: Json) -> str:
     return str(data["paper"]["metric"]) if data["paper"] else "success"
 
 
-def metrics(data: Json) -> list[str]:
-    """The headline, then what else is claimed of."""
-    claimed = [claim[side]["metric"] for claim in data["claims"] for side in ("compare", "against")]
-    return list(dict.fromkeys([headline(data), *claimed]))
+def measures(data: Json) -> dict[str, list[str]]:
+    """What is drawn, and on which suites: the headline on all, other measures where they are claimed of."""
+    found = {headline(data): list(data["suites"])}
+    for claim in data["claims"]:
+        for side in (claim["compare"], claim["against"]):
+            suites = found.setdefault(side["metric"], [])
+            suites += [side["suite"]] if side["suite"] not in suites else []
+    return found
 
 
 def curves(data: Json, suite: str, metric: str) -> dict[str, list[CurvePoint]]:
@@ -162,12 +166,13 @@ def _point(figure: Json) -> Point:
     return Point(figure["value"], figure["n"], figure["stderr"], figure["spread"])
 
 
-def charts(data: Json, metric: str) -> list[tuple[Chart, str]]:
-    """A chart for each suite that has the measure, and what kind of suite it is."""
+def charts(data: Json, metric: str, suites: Sequence[str]) -> list[tuple[Chart, str]]:
+    """A chart for each of the suites that has the measure, and what kind of suite it is."""
     labels = {arm: one["label"] for arm, one in data["arms"].items()}
     names = {arm: label if len(label) <= _SHORT else arm[:_SHORT] for arm, label in labels.items()}
     found = []
-    for suite, about in data["suites"].items():
+    for suite in suites:
+        about = data["suites"][suite]
         drawn = {arm: curve for arm, curve in curves(data, suite, metric).items() if curve}
         if drawn:
             short = {arm: names[arm] for arm in drawn}
