@@ -1,10 +1,11 @@
 """How every episode of an evaluation ended, so that versions and runs can be compared episode by episode.
 
 `outcomes/<suite>/<version>.json` in the run's folder:
-    {"episodes": [{"index", "seed", "failure", "success", "correct", "same", "reward", "metrics"}, …]}
-in the order of their indices. `correct`: each judged turn's. `same[i]`: response i + 1 has the text of
-response i. `reward`: the sum over turns. `metrics`: the environment's own by name, a value for each turn that
-carries one. An episode that failed has its class in `failure` and no grade.
+    {"episodes": [{"index", "seed", "failure", "success", "correct", "parseable", "same", "reward",
+                   "metrics"}, …]}
+in the order of their indices. `correct`, `parseable`: each judged turn's. `same[i]`: response i + 1 has the
+text of response i. `reward`: the sum over turns. `metrics`: the environment's own by name, a value for each
+turn that carries one. An episode that failed has its class in `failure` and no grade.
 """
 
 import json
@@ -34,6 +35,7 @@ def outcome(trajectory: Trajectory) -> dict[str, Any]:
     return named | {
         "success": trajectory.success,
         "correct": [verdict.correct for verdict in judged],
+        "parseable": [verdict.parseable for verdict in judged],
         "same": [one.response_text == other.response_text for one, other in pairwise(trajectory.turns)],
         "reward": sum(verdict.reward for verdict in judged),
         "metrics": _metrics(trajectory),

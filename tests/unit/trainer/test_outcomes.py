@@ -10,7 +10,8 @@ def episode(index: int, *answers: tuple[str, bool], failure: int = 0) -> Traject
     trajectory.spec.index, trajectory.spec.environment_seed = index, 2**60 - index
     for text, correct in answers:
         turn = trajectory.turns.add(response_text=text, metrics={"recognition": float(correct)})
-        turn.verdict.correct, turn.verdict.reward = correct, 5.0 if correct else -1.0
+        turn.verdict.correct, turn.verdict.parseable = correct, correct
+        turn.verdict.reward = 5.0 if correct else -1.0
     return trajectory
 
 
@@ -25,6 +26,7 @@ def test_every_episode_is_there_by_index_with_what_each_turn_got(tmp_path: Path)
         "failure": "",
         "success": True,
         "correct": [False, False, True],
+        "parseable": [False, False, True],
         "same": [True, False],
         "reward": 3.0,
         "metrics": {"recognition": [0.0, 0.0, 1.0]},

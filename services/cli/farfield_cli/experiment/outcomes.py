@@ -21,7 +21,8 @@ Parts = tuple[float, int]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One episode. `correct`: of each judged turn; `same[i]`: response i + 1 has the text of response i."""
+    """One episode. `correct`, `parseable`: of each judged turn; `same[i]`: response i + 1 has the text of
+    response i."""
 
     index: int
     seed: str = ""
@@ -32,6 +33,7 @@ class Outcome:
     reward: float = 0.0
     metrics: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Of the environment: a value for each turn that carries one."""
+    parseable: tuple[bool, ...] = ()
     failure: str = ""
     """Its class; then there is no grade."""
 
@@ -45,6 +47,7 @@ class Outcome:
             same=tuple(map(bool, data.get("same", ()))),
             reward=float(data.get("reward", 0.0)),
             metrics={name: tuple(map(float, values)) for name, values in data.get("metrics", {}).items()},
+            parseable=tuple(map(bool, data.get("parseable", ()))),
             failure=str(data.get("failure", "")),
         )
 
@@ -93,6 +96,7 @@ _PARTS: dict[str, Callable[[Outcome], Parts]] = {
     "success": _of_episode(lambda one: one.success),
     "first_attempt": _of_episode(lambda one: one.success and len(one.correct) == 1),
     "step_accuracy": lambda one: (float(sum(one.correct)), len(one.correct)),
+    "parseable": lambda one: (float(sum(one.parseable)), len(one.parseable)),
     "reward_mean": _of_episode(lambda one: one.reward),
     "turns_mean": _of_episode(lambda one: len(one.correct)),
     "attempt_1": _of_both(lambda first, _: first),

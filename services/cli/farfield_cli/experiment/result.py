@@ -30,13 +30,14 @@ from pathlib import Path
 
 from farfield_cli.experiment import claims
 from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.folder import SETTINGS
 from farfield_cli.experiment.played import Curve, Evaluation, Played
 from farfield_cli.points import Point, pooled
 from farfield_cli.run_folder import Json, RunFolder
 
 SCHEMA = 1
 FILE = "experiment.json"
+SETTINGS = "settings.json"
+"""Where whoever plays an experiment writes what that has cost."""
 _COUNTED = ("trained", "failed", "evaluated", "evaluated_failed")
 
 

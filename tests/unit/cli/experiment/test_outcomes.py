@@ -7,8 +7,8 @@ from farfield_cli.experiment.outcomes import Outcome, measured, parts, read
 from farfield_kernel.errors import DataLoss, InvalidArgument
 
 REVISED = Outcome(0, "7", True, (False, True), (False,), 0.5, {"recognition": (1.0, 0.0)})
-AT_ONCE = Outcome(1, "8", True, (True,), (), 1.0, {"recognition": (1.0,)})
-STUCK = Outcome(2, "9", False, (False, False), (True,), -2.0)
+AT_ONCE = Outcome(1, "8", True, (True,), (), 1.0, {"recognition": (1.0,)}, (True,))
+STUCK = Outcome(2, "9", False, (False, False), (True,), -2.0, parseable=(True, False))
 BROKEN = Outcome(3, "10", failure="environment")
 ALL = (REVISED, AT_ONCE, STUCK, BROKEN)
 
@@ -19,6 +19,7 @@ ALL = (REVISED, AT_ONCE, STUCK, BROKEN)
         ("success", 2 / 3, 3),
         ("first_attempt", 1 / 3, 3),
         ("step_accuracy", 2 / 5, 3),
+        ("parseable", 2 / 3, 2),
         ("reward_mean", -0.5 / 3, 3),
         ("turns_mean", 5 / 3, 3),
         ("attempt_1", 0.0, 2),
