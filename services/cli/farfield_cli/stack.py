@@ -43,8 +43,8 @@ class StackOptions:
     """Of each lane."""
     concurrency: int = 128
     """Episodes that a worker plays at once."""
-    rows: int = 64
-    """Responses that a policy decodes together."""
+    rows: int | None = None
+    """Responses that a policy decodes together. Absent: as many as it is configured to by itself."""
     deterministic: bool = False
     policy_config: Path | None = None
     """Configuration of the policies, in place of the embedded engine with `model`, `rows` and
@@ -142,7 +142,7 @@ class Maker:
             return [("config", options.policy_config.resolve())]
         return [
             ("engine.model", options.model),
-            ("engine.max_rows", options.rows),
+            *([] if options.rows is None else [("engine.max_rows", options.rows)]),
             ("engine.deterministic", str(options.deterministic).lower()),
         ]
 

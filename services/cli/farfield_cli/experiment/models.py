@@ -16,8 +16,9 @@ def served_model(experiment: Experiment) -> Path:
     for base in found:
         if not (base / "config.json").exists():
             raise FailedPrecondition(
-                f"{base} is no checkpoint: it has no config.json. A base is a folder in Hugging Face "
-                "format; the small ones are in the source tree, and `make tiny-bases` makes those of `bases`"
+                f"{base} is no checkpoint: it has no config.json. A base is a folder in Hugging Face format; "
+                "the small ones are in the source tree, `make tiny-bases` makes those of `bases`, and "
+                "`make smollm2-model` fetches SmolLM2"
             )
     first, *others = found
     for other in others:
