@@ -12,6 +12,7 @@ from farfield.trajectory.v1.trajectory_pb2 import Trajectory
 from farfield_kernel.errors import DataLoss, FailedPrecondition, InvalidArgument
 from farfield_kernel.weights import MANIFEST, seal, verify
 from farfield_model import adapter_files, lora
+from farfield_model.images import ImageFile
 from farfield_model.loading import load_module
 from farfield_trainer.learning.algorithm_config import LearnerConfig
 from farfield_trainer.learning.learner import Learner
@@ -125,6 +126,23 @@ def test_the_reference_is_the_base_without_a_second_copy(
         figures = [learner.update(episodes) for _ in range(3)]
         assert figures[0]["kl"] == pytest.approx(0, abs=1e-9)
         assert figures[2]["kl"] > 1e-6
+
+
+def test_a_tower_that_sees_is_left_as_it_is(
+    vision_checkpoint: Path, make_png: Callable[..., bytes], tmp_path: Path
+) -> None:
+    learner = learner_of(vision_checkpoint)
+    picture = ImageFile.of(make_png(1))
+    talk = [SupervisedSample([("user", (picture, "a b")), ("assistant", "c")])]
+    losses = [learner.fit(talk)["loss"] for _ in range(6)]
+    assert losses[-1] < 0.9 * losses[0]
+    learner.save_pretrained(tmp_path)
+    names = load_file(tmp_path / "adapter_model.safetensors")
+    assert names
+    assert not [name for name in names if "vision" in name or "lm_head" in name]
+    assert learner_of(tmp_path, lora=None).fit(talk)["loss"] == pytest.approx(
+        learner.fit(talk)["loss"], abs=1e-5
+    )
 
 
 def test_a_run_of_an_adapter_is_resumed_bit_for_bit(
