@@ -4,9 +4,13 @@ The estimate is the mean over seeds of each seed's difference. Its interval is t
 
 - the percentiles of a hierarchical bootstrap: seeds are drawn with replacement, and within each the episodes;
 - Student's t over the seeds' differences. A bootstrap of S seeds understates their spread by (S − 1) / S and
-  knows nothing of how badly S seeds tell it; of three seeds it would cover 75 to 80 % where 95 are meant.
+  knows nothing of how badly S seeds tell it.
 
 With one seed the episodes alone are drawn: the interval then speaks of this pair of runs, not of training.
+Coverage of the 95 % interval, simulated with 200 episodes a seed and a true difference of 10 points: one seed
+94 %; three seeds 99 % where seeds do not differ, and 96 % where they differ by 10 points (of the bootstrap
+alone 84 %, of the episodes alone 55 %).
+
 Every drawn sample holds two invented episodes in the pool, one that each side wins, so that an interval
 stays open where hardly any episode tells the two apart (after Bonett & Price 2012; of unpaired samples
 Agresti & Caffo 2000).
