@@ -56,7 +56,8 @@ def _with_bases(data: Json) -> Iterator[Json]:
 
 def at_scale(file: ExperimentFile, scale: str, path: Path) -> Experiment:
     """`path` gives the name."""
-    changes, what = file.scales[scale], f"{path}, scale {scale}"
+    what = f"{path}, scale {scale}"
+    changes = parse(Changes, _changes(file, scale, what), what)
     suites = _suites(file, changes, what)
     arms = _arms(file, changes, what)
     for claim in file.claims:
@@ -74,6 +75,16 @@ def at_scale(file: ExperimentFile, scale: str, path: Path) -> Experiment:
     )
     _check_arms(found, what)
     return found
+
+
+def _changes(file: ExperimentFile, scale: str, what: str) -> Json:
+    """Of a scale and those over which it lies."""
+    own = file.scales[scale].model_dump(exclude_unset=True)
+    below = own.pop("over", None)
+    if below is None:
+        return own
+    with_place(what, check_known, below, [name for name in file.scales if name != scale], "another scale")
+    return overlaid(_changes(file, below, what), own)
 
 
 def _suites(file: ExperimentFile, changes: Changes, what: str) -> dict[str, Suite]:

@@ -165,6 +165,8 @@ class Changes(Config):
 
     label: str = ""
     """What the scale is, for people."""
+    over: Name | None = None
+    """Another scale of the file, over which this one lies."""
     common: Json = Field(default={})
     """Over every arm."""
     rl: Json = Field(default={})

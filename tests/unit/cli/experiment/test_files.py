@@ -99,6 +99,16 @@ def test_a_scale_lies_over_all_of_it(written: Written) -> None:
     assert "keep_versions" not in filled
 
 
+def test_a_scale_may_lie_over_another(written: Written) -> None:
+    larger = {"over": "large", "suites": {"ood": None}, "arms": {"sft": {"updates": 900}}}
+    found = written({"scales.larger": larger}, "larger")
+    filled = config(found, "sft", 5)
+    assert (filled["base"], filled["updates"]) == ("/runs/base/large", 900)
+    assert list(found.suites) == ["id"]
+    with pytest.raises(InvalidArgument, match="did you mean 'large'"):
+        written({"scales.larger": larger | {"over": "lage"}}, "larger")
+
+
 def test_a_sweep_is_an_arm_for_each_value(written: Written) -> None:
     found = written({"arms.rl.sweep": {"from.update": [3, 6], "algorithm.rate": [1e-3]}})
     assert list(found.arms) == ["base", "sft", "rl-1", "rl-2"]
