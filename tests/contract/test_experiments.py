@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from farfield_cli.experiment import sizes
 from farfield_cli.experiment.checking import configs
 from farfield_cli.experiment.files import read, read_file
 from farfield_cli.experiment.models import bases
@@ -21,6 +22,9 @@ CASES = [(path, scale) for path in FILES for scale in read_file(path).scales]
 @pytest.mark.parametrize(("path", "scale"), CASES, ids=lambda value: getattr(value, "stem", value))
 def test_every_arm_could_begin(path: Path, scale: str) -> None:
     experiment = read(path, scale)
+    for arm, config in configs(sizes.quick(experiment)).items():
+        parse(RunConfig, config, f"{path.name}, {scale}, quick: arm {arm}")
+        assert (experiment.start_of(arm) is None) == (sizes.quick(experiment).start_of(arm) is None)
     for arm, config in configs(experiment).items():
         run = parse(RunConfig, config, f"{path.name}, {scale}: arm {arm}")
         suites = [suite.environment for suite in run.evaluation.suites.values()]

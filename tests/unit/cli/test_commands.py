@@ -17,6 +17,7 @@ COMMANDS = [
     "demo",
     "train",
     "eval",
+    "experiment",
     "report",
     "run",
     "weights",
