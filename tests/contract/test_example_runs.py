@@ -10,7 +10,11 @@ from farfield_trainer.run_config import RunConfig
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NO_RUNS = {"common.yaml", "quick.yaml"}
-FILES = sorted(path for path in EXAMPLES.glob("*/*.yaml") if path.name not in NO_RUNS)
+FILES = sorted(
+    path
+    for path in EXAMPLES.glob("*/*.yaml")
+    if path.parent.name != "experiments" and path.name not in NO_RUNS
+)
 BRANCHES = ("init", "sft", "sft_matched", "rl")
 
 
