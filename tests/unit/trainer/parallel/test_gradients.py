@@ -21,6 +21,7 @@ from sample_crews import alone, rl_run, sft_run, state_of
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_ENVIRONMENT, Trajectory
 from farfield.types.v1.types_pb2 import STATE_TRUNCATED
 from farfield_model.images import ImageFile
+from farfield_model.loading import load_module
 from farfield_trainer.learning.sft import SupervisedSample
 from farfield_trainer.parallel.crew import Crew
 from farfield_trainer.run_config import RunConfig
@@ -145,14 +146,14 @@ def test_of_adapters(
     """Beside a model that is held against itself without them; later updates, since a fresh B hides A's
     gradient. Published, they are those of one process."""
     episodes = [make_episode(([3, 4], [5 + place, 6], float(place)), name=str(place)) for place in range(4)]
-    run = rl_run(
-        checkpoint,
-        lora={"rank": 3, "target_modules": ["q_proj", "down_proj"]},
-        advantage={"estimator": "ppo_token"},
-        kl={"coefficient": 0.1},
-        optimizer={"learning_rate": 1e-2, "eps": 1e-3},
-        micro_batch_tokens=8,
-    )
+    settings: dict[str, Any] = {
+        "advantage": {"estimator": "ppo_token"},
+        "kl": {"coefficient": 0.1},
+        "optimizer": {"learning_rate": 1e-2, "eps": 1e-3},
+        "micro_batch_tokens": 8,
+    }
+    lora = {"rank": 3, "target_modules": ["q_proj", "down_proj"]}
+    run = rl_run(checkpoint, lora=lora, **settings)
     one, two = alone(run), pair.open(run)
     for number in range(3):
         assert_same_figures(one.update(episodes, {}), two.update(episodes, {}))
@@ -166,6 +167,12 @@ def test_of_adapters(
     state, again = state_of(two, tmp_path / "state"), alone(run)
     again.load(tmp_path / "state")
     assert all(torch.equal(state[name], item) for name, item in state_of(again, tmp_path / "again").items())
+    merging = pair.open(rl_run(checkpoint, lora={**lora, "publish": "merged"}, **settings))
+    merging.load(tmp_path / "state")
+    merging.save_pretrained(tmp_path / "merged")
+    whole = load_module(tmp_path / "two-2").state_dict()
+    for name, item in load_file(tmp_path / "merged" / "model.safetensors").items():
+        torch.testing.assert_close(item, whole[name], atol=1e-6, rtol=1e-5, msg=name)
 
 
 @pytest.mark.parametrize("shown", [0, 1, 3])
