@@ -22,7 +22,8 @@ class Publication:
         self._adapter = shape if config.lora and config.lora.publish == "adapter" else None
         self._base = base.resolve()
         self.base_digest = model_digest(base) if shape else ""
-        self.dtype = _dtype(config, base)
+        self.dtype = _base_dtype(base) if self._adapter else _dtype(config, base)
+        """Of the model that a version is, or that it goes over."""
 
     def check(self, folder: Path, digest: str) -> None:
         """DataLoss where the state in a folder, of a run over a base with this digest (none: of all weights),
@@ -63,7 +64,7 @@ class Publication:
             self._write_configs(model, folder)
 
     def _write_configs(self, model: Any, folder: Path) -> None:
-        """So that the folder says by itself what model it is, with the type of the weights in it."""
+        """So that the folder says by itself what model it is."""
         config, own = model.config, model.config.dtype
         config.dtype = self.dtype
         config.save_pretrained(folder)
@@ -83,4 +84,8 @@ def _merged(weight: Tensor, layer: lora.LoraLinear, ranks: Alone) -> Tensor:
 def _dtype(config: LearnerConfig, base: Path) -> torch.dtype:
     if config.publish_dtype == "float32" or (config.publish_dtype == "auto" and config.precision == "fp32"):
         return torch.float32
+    return _base_dtype(base)
+
+
+def _base_dtype(base: Path) -> torch.dtype:
     return AutoConfig.from_pretrained(base).dtype or torch.float32
