@@ -3,11 +3,9 @@
 import copy
 from typing import Any
 
-import kubernetes_validate
-from kubernetes_validate.utils import SchemaNotFoundError, ValidationError
-
 from tests.cluster.errors import Invalid
 from tests.cluster.resources import VERSION, Resource
+from tests.cluster.schemas import SchemaNotFoundError, ValidationError, validate
 from tests.cluster.selectors import matches
 
 Object = dict[str, Any]
@@ -38,7 +36,7 @@ def check(resource: Resource, one: Object) -> None:
         one["metadata"].pop(name, None)
     _without_nulls(one)
     try:
-        kubernetes_validate.validate(one, VERSION, strict=True)
+        validate(one, VERSION)
     except (ValidationError, SchemaNotFoundError) as error:
         raise Invalid(
             f'{resource.kind} "{one["metadata"].get("name")}" is invalid: {_words(error)}'
