@@ -8,10 +8,12 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 from prometheus_client import Counter, Histogram
@@ -19,6 +21,7 @@ from prometheus_client import Counter, Histogram
 from farfield_kernel import logs, metrics, traces
 from farfield_kernel.client import ID_METADATA
 from farfield_kernel.errors import FarfieldError, InvalidArgument, Unauthenticated, grpc_code, status_of
+from farfield_kernel.patience import Limits, Patience
 
 log = logging.getLogger(__name__)
 
@@ -26,30 +29,34 @@ _calls = metrics.counter("rpc_total", "Calls answered.", ("method", "code"))
 _seconds = metrics.histogram(
     "rpc_seconds", "Time to answer a call; of a stream, its whole life.", ("method", "code")
 )
+MOST_ITEMS = 65_536
+"""Of a list in a request. An item may be two bytes, and its answer hundreds."""
 _OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
 
 class Interceptor(grpc.aio.ServerInterceptor):
-    """Wraps every handler. `token`, where given, is required of all but health and reflection."""
+    """Wraps every handler. `token`, where given, is required of all but health and reflection, which are not
+    counted either."""
 
-    def __init__(self, token: str = "") -> None:
-        self._token = token
+    def __init__(self, limits: Limits, token: str = "") -> None:
+        self._limits, self._token = limits, token
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
     ) -> Any:
         handler = await continuation(details)
-        if handler is None or details.method.startswith(_OPEN):
-            return handler
-        guard = _Guard(details, self._token)
-        if handler.response_streaming:
-            make = grpc.stream_stream_rpc_method_handler
-            if not handler.request_streaming:
-                make = grpc.unary_stream_rpc_method_handler
-            behavior = guard.stream(handler.stream_stream or handler.unary_stream)
+        if handler is None:
+            return None
+        is_open = details.method.startswith(_OPEN)
+        guard = _Guard(details, "" if is_open else self._token, self._limits, counted=not is_open)
+        # A single request is read as a stream of one, which is the same on the wire: gRPC would wait for it
+        # for ever before it asks anyone.
+        if handler.stream_stream:
+            make, behavior = grpc.stream_stream_rpc_method_handler, guard.stream(handler.stream_stream)
+        elif handler.unary_stream:
+            make, behavior = grpc.stream_stream_rpc_method_handler, guard.answers(handler.unary_stream)
         else:
-            make = grpc.unary_unary_rpc_method_handler
-            behavior = guard.unary(handler.unary_unary)
+            make, behavior = grpc.stream_unary_rpc_method_handler, guard.unary(handler.unary_unary)
         return make(behavior, _tolerant(handler.request_deserializer), handler.response_serializer)
 
 
@@ -72,56 +79,89 @@ def _checked(request: Any) -> Any:
         raise InvalidArgument(
             "the request is no message of this method's type: are client and service of one contract?"
         )
+    for name in _lists(request.DESCRIPTOR):
+        if (count := len(getattr(request, name))) > MOST_ITEMS:
+            raise InvalidArgument(
+                f"{count} {name} in one request: at most {MOST_ITEMS} are taken, send them in parts"
+            )
     return request
 
 
-async def _each_checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+@functools.cache
+def _lists(descriptor: Descriptor) -> tuple[str, ...]:
+    """Names of a message's repeated fields."""
+    return tuple(field.name for field in descriptor.fields if field.is_repeated)
+
+
+async def _only(requests: AsyncIterator[Any]) -> Any:
+    """The request of a call that has one."""
     async for request in requests:
+        return _checked(request)
+    raise InvalidArgument("the call ended without a request: send one message of this method's type")
+
+
+async def _each(requests: AsyncIterator[Any], patience: Patience) -> AsyncIterator[Any]:
+    async for request in requests:
+        patience.heard()
         yield _checked(request)
 
 
 class _Guard:
-    def __init__(self, details: grpc.HandlerCallDetails, token: str) -> None:
+    def __init__(self, details: grpc.HandlerCallDetails, token: str, limits: Limits, counted: bool) -> None:
         self._method = details.method
         self._metadata = dict(details.invocation_metadata or ())
-        self._token = token
+        self._token, self._limits, self._counted = token, limits, counted
 
     def unary(self, handle: Callable) -> Callable:
-        async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
-            started = time.perf_counter()
-            try:
+        async def call(requests: AsyncIterator[Any], context: grpc.aio.ServicerContext) -> Any:
+            async with self._watched(context):
                 with logs.bound(**self._ids()):
                     self._authenticate()
-                    answer = await handle(_checked(request), context)
-            except Exception as error:
-                await self._fail(error, context, started)
-            except asyncio.CancelledError:
-                self._count("CANCELLED", started)
-                raise
-            else:
-                self._count("OK", started)
-                return answer
+                    with Patience(self._limits):
+                        request = await _only(requests)
+                    return await handle(request, context)
+
+        return call
+
+    def answers(self, handle: Callable) -> Callable:
+        """Of a handler that answers one request with a stream."""
+
+        async def call(requests: AsyncIterator[Any], context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+            async with self._watched(context):
+                with logs.bound(**self._ids()):
+                    self._authenticate()
+                with Patience(self._limits):
+                    request = await _only(requests)
+                async for answer in handle(request, context):
+                    yield answer
 
         return call
 
     def stream(self, handle: Callable) -> Callable:
-        async def call(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-            started = time.perf_counter()
-            try:
+        async def call(requests: AsyncIterator[Any], context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+            async with self._watched(context):
                 with logs.bound(**self._ids()):
                     self._authenticate()
-                whole = _each_checked(request) if hasattr(request, "__aiter__") else _checked(request)
-                async for answer in handle(whole, context):
-                    yield answer
-            except Exception as error:
-                await self._fail(error, context, started)
-            except asyncio.CancelledError:
-                self._count("CANCELLED", started)
-                raise
-            else:
-                self._count("OK", started)
+                with Patience(self._limits) as patience:
+                    async for answer in handle(_each(requests, patience), context):
+                        patience.heard()
+                        yield answer
 
         return call
+
+    @asynccontextmanager
+    async def _watched(self, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+        """Counts a call by how it ends, and makes its error a status."""
+        started = time.perf_counter()
+        try:
+            yield
+        except Exception as error:
+            await self._fail(error, context, started)
+        except asyncio.CancelledError:
+            self._count("CANCELLED", started)
+            raise
+        else:
+            self._count("OK", started)
 
     def _ids(self) -> dict[str, str]:
         """Of the caller's logs, and of its trace."""
@@ -147,6 +187,8 @@ class _Guard:
         await context.abort_with_status(rpc_status.to_status(status_of(error)))
 
     def _count(self, code: str, started: float) -> None:
+        if not self._counted:
+            return
         calls, seconds = _meters(self._method, code)
         calls.inc()
         seconds.observe(time.perf_counter() - started)

@@ -19,12 +19,19 @@ from farfield_kernel import metrics
 from farfield_kernel.client import MAX_MESSAGE_BYTES
 from farfield_kernel.config import Config
 from farfield_kernel.interceptor import Interceptor
+from farfield_kernel.patience import Limits
 from farfield_kernel.tls import TlsConfig
 
 log = logging.getLogger(__name__)
 
 _LAST_SECONDS = 1.0
 """For calls that still run when the drain period is over: answers that are on their way."""
+KEEPALIVE_MS = 60_000
+"""How often a silent connection is asked whether its other end is still there."""
+HANDSHAKE_SECONDS = 20
+"""Longest that a connection may take until it speaks HTTP/2."""
+CALLS_OF_A_CONNECTION = 4096
+"""Calls that one connection may have open; further ones wait at the caller's."""
 
 
 class ServerConfig(Config):
@@ -38,6 +45,11 @@ class ServerConfig(Config):
     """Port of `/metrics`; 0 takes a free one, absent serves none."""
     drain_seconds: float = Field(default=20, ge=0)
     """How long running work may go on after SIGTERM; where there is none left the process ends at once."""
+    request_seconds: float = Field(default=120, gt=0)
+    """How long a call may take to send its request, or the first of a stream."""
+    idle_seconds: float = Field(default=1800, gt=0)
+    """How long a stream may live without a message, and a connection without a call. Longer than any answer
+    takes: who waits for one is silent too."""
     tls: TlsConfig | None = None
     token: str = Field(default="", repr=False)
     """Bearer token that callers must present; empty asks for none."""
@@ -68,8 +80,13 @@ class Server:
             ("grpc.so_reuseport", 0),  # a port in use is an error, not a second listener
             ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
             ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+            ("grpc.max_connection_idle_ms", int(1000 * config.idle_seconds)),
+            ("grpc.server_handshake_timeout_ms", int(1000 * min(config.request_seconds, HANDSHAKE_SECONDS))),
+            ("grpc.max_concurrent_streams", CALLS_OF_A_CONNECTION),
         ]
-        self._server = grpc.aio.server(interceptors=[Interceptor(config.token)], options=options)
+        limits = Limits(config.request_seconds, config.idle_seconds)
+        self._server = grpc.aio.server(interceptors=[Interceptor(limits, config.token)], options=options)
         for mount in mounts:
             mount.add(mount.servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)

@@ -20,6 +20,9 @@ DRAINING = "this policy is draining: ask another replica"
 Future = asyncio.Future[Completion]
 log = logging.getLogger(__name__)
 
+MOST_WAITING = 1024
+"""Results that may wait for a slow reader before no more prompts are read."""
+
 
 class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
     def __init__(self, engine: Engine, cache: WeightCache) -> None:
@@ -72,6 +75,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             async for request in requests:
                 for prompt, future in zip(request.prompts, self._submit(request.prompts), strict=True):
                     stream.add(prompt.request_id, future)
+                await stream.room()
         finally:
             stream.close()
 
@@ -126,11 +130,17 @@ class _Stream:
         self.running: set[Future] = set()
         self._ready: list[pb.GenerateResult] = []
         self._closed = False
-        self._news = asyncio.Event()
+        self._news, self._taken = asyncio.Event(), asyncio.Event()
 
     def add(self, request_id: str, future: Future) -> None:
         self.running.add(future)
         future.add_done_callback(lambda done: self._finish(request_id, done))
+
+    async def room(self) -> None:
+        """Waits while too many results wait for a slow reader."""
+        while len(self._ready) >= MOST_WAITING:
+            self._taken.clear()
+            await self._taken.wait()
 
     def close(self) -> None:
         self._closed = True
@@ -152,6 +162,7 @@ class _Stream:
             self._news.clear()
             await self._news.wait()
         ready, self._ready = self._ready, []
+        self._taken.set()
         return ready
 
 

@@ -23,6 +23,7 @@ from farfield_kernel.errors import (
     Unavailable,
     translated,
 )
+from farfield_kernel.interceptor import MOST_ITEMS
 from farfield_kernel.server import Mount, Server, ServerConfig, running
 from farfield_kernel.tls import TlsConfig
 
@@ -39,6 +40,8 @@ class Echo(policy_pb2_grpc.PolicyServiceServicer):
         self.gate: asyncio.Event | None = None
         self.entered = asyncio.Event()
         self.asked = 0
+        self.long = 0
+        """Bytes to answer with."""
 
     async def Describe(self, request: Any, context: Any) -> pb.DescribeResponse:
         self.asked += 1
@@ -48,7 +51,7 @@ class Echo(policy_pb2_grpc.PolicyServiceServicer):
             await self.gate.wait()
         if self.error:
             raise self.error
-        return pb.DescribeResponse(engine="echo")
+        return pb.DescribeResponse(engine="x" * self.long or "echo")
 
     async def Score(self, request: pb.ScoreRequest, context: Any) -> pb.ScoreResponse:
         return pb.ScoreResponse(results=[pb.ScoreResult(request_id=one.request_id) for one in request.items])
@@ -57,7 +60,9 @@ class Echo(policy_pb2_grpc.PolicyServiceServicer):
         async for request in requests:
             if self.error and not request.prompts:
                 raise self.error
-            results = [pb.GenerateResult(request_id=one.request_id) for one in request.prompts]
+            results = [
+                pb.GenerateResult(request_id="x" * self.long or one.request_id) for one in request.prompts
+            ]
             yield pb.GenerateStreamResponse(results=results)
 
 
@@ -260,6 +265,93 @@ async def health(address: str, name: str = "") -> str:
         stub = health_pb2_grpc.HealthStub(opened)
         answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
         return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+
+
+HUGE = b"\x0a\x00" * (33 << 20)
+"""An empty item, over and over: more than a message may have."""
+
+
+@pytest.mark.parametrize("kind", ["unary_unary", "stream_stream"])
+async def test_requests_over_the_limit_are_refused_before_they_are_read(address: str, kind: str) -> None:
+    async with grpc.aio.insecure_channel(address, [("grpc.max_send_message_length", -1)]) as opened:
+        method = "Score" if kind == "unary_unary" else "GenerateStream"
+        call = getattr(opened, kind)(f"/{NAME}/{method}")
+        answered = call(HUGE) if kind == "unary_unary" else call(iter([HUGE])).read()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await answered
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize("method", ["Describe", "GenerateStream"])
+async def test_answers_over_the_limit_are_refused(echo: Echo, stub: Any, method: str) -> None:
+    echo.long = 65 << 20
+    with pytest.raises(Exhausted):
+        await (describe(stub) if method == "Describe" else stream(stub, [ONE_PROMPT], []))
+
+
+async def test_a_request_of_countless_items_is_refused(stub: Any) -> None:
+    items = [pb.ScoreItem()] * (MOST_ITEMS + 1)
+    with pytest.raises(InvalidArgument, match="send them in parts"):
+        async with translated():
+            await stub.Score(pb.ScoreRequest(items=items))
+
+
+async def never() -> AsyncIterator[bytes]:
+    await asyncio.Event().wait()
+    yield b""
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        f"/{NAME}/Describe",
+        f"/{NAME}/GenerateStream",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+    ],
+)
+async def test_who_sends_no_request_is_not_waited_for(echo: Echo, method: str) -> None:
+    config = ServerConfig(drain_seconds=0, request_seconds=0.2)
+    async with running([mount(echo)], config) as address, grpc.aio.insecure_channel(address) as opened:
+        with pytest.raises(
+            grpc.aio.AioRpcError, match=r"no whole request came within 0\.2 seconds"
+        ) as caught:
+            _ = [answer async for answer in opened.stream_stream(method)(never())]
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_stream_on_which_nothing_is_said_ends(echo: Echo) -> None:
+    async def once() -> AsyncIterator[pb.GenerateStreamRequest]:
+        yield ONE_PROMPT
+        await asyncio.Event().wait()
+
+    config = ServerConfig(drain_seconds=0, idle_seconds=0.3)
+    async with running([mount(echo)], config) as address, channel(ClientConfig(address=address)) as opened:
+        stub = policy_pb2_grpc.PolicyServiceStub(opened)
+        answers = aiter(stub.GenerateStream(once()))
+        seen = await anext(answers)
+        with pytest.raises(grpc.aio.AioRpcError, match="nothing was said on this stream") as caught:
+            await anext(answers)
+    assert [result.request_id for result in seen.results] == ["a"]
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_call_may_take_longer_than_its_request(echo: Echo) -> None:
+    echo.gate = asyncio.Event()
+    config = ServerConfig(drain_seconds=0, request_seconds=0.1)
+    async with running([mount(echo)], config) as address, channel(ClientConfig(address=address)) as opened:
+        asking = asyncio.ensure_future(describe(policy_pb2_grpc.PolicyServiceStub(opened)))
+        await echo.entered.wait()
+        await asyncio.sleep(0.3)
+        echo.gate.set()
+        assert (await asking).engine == "echo"
+
+
+async def test_a_call_that_ends_without_a_request_is_told_so(address: str) -> None:
+    async with grpc.aio.insecure_channel(address) as opened:
+        with pytest.raises(grpc.aio.AioRpcError, match="without a request") as caught:
+            await opened.stream_unary(f"/{NAME}/Describe")(iter([]))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_health_is_told_by_service_and_part(echo: Echo) -> None:
