@@ -11,6 +11,7 @@ from farfield.types.v1.types_pb2 import Image
 from farfield_kernel.client import channel
 from farfield_kernel.errors import IMAGES_UNKNOWN, FailedPrecondition, error_of, translated
 from farfield_kernel.images import images_of
+from farfield_rollout.answers import checked_response
 from farfield_rollout.config import PolicyConfig
 from farfield_rollout.exchange import Exchange
 
@@ -40,8 +41,8 @@ class PolicyClient:
             return await self._stub.Describe(pb.DescribeRequest())
 
     async def generate(self, prompt: pb.Prompt) -> pb.Response:
-        """One response. The request id becomes unique, for a prompt may be sent again while the engine
-        still works on it."""
+        """One response; PluginFailure for one that cannot be. The request id becomes unique, for a prompt may
+        be sent again while the engine still works on it."""
         digests = {image.sha256 for image in _images(prompt)}
         try:
             response = await self._send(prompt, digests & self._shown.keys())
@@ -50,7 +51,7 @@ class PolicyClient:
                 raise
             response = await self._send(prompt, set())  # it has started anew, or forgotten
         self._remember(digests)
-        return response
+        return checked_response(response, prompt)
 
     async def _send(self, prompt: pb.Prompt, known: set[str]) -> pb.Response:
         sent = pb.Prompt()

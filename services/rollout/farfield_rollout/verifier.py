@@ -16,6 +16,7 @@ from farfield_kernel.errors import (
     error_of,
     translated,
 )
+from farfield_rollout.answers import checked_verdict
 
 _Item = tuple[pb.RewardPlan, pb.Attempt]
 
@@ -58,7 +59,10 @@ class VerifierClient:
 
 def _verdict(result: pb.VerifyResult) -> Verdict | FarfieldError:
     if result.WhichOneof("result") == "verdict":
-        return result.verdict
+        try:
+            return checked_verdict(result.verdict)
+        except PluginFailure as error:
+            return error
     error = error_of(result.error)
     if isinstance(error, NotFound | InvalidArgument):
         return PluginFailure(f"not judged: {error}")

@@ -41,6 +41,8 @@ class Worker:
         self.name = config.worker or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._config, self._queue, self._services = config, queue, services
         self._playing: dict[str, _Playing] = {}
+        self._committing: set[str] = set()
+        """Entries of those that are played: a commit may end its run before it is answered."""
         self._commits = Batcher[tuple[str, Played], bool](self._send_commits, in_flight=1)
         self._freed = asyncio.Event()
         self._draining = False
@@ -79,7 +81,11 @@ class Worker:
 
     async def _claim_once(self) -> None:
         run_id = await self._queue.active_run(self._config.lane)
-        others = [one for one in self._playing.values() if one.run_id != run_id]
+        others = [
+            one
+            for entry, one in self._playing.items()
+            if one.run_id != run_id and entry not in self._committing
+        ]
         await self._abandon(others, "run ended")
         room = self._config.concurrency - len(self._playing)
         if run_id and room:
@@ -134,13 +140,16 @@ class Worker:
         trace = traces.begun(session_id_of(claim.spec, claim.attempt))
         with logs.bound(run=run_id, episode=claim.spec.episode_id, attempt=str(claim.attempt), **trace):
             try:
-                await self._commit(run_id, await self._played(claim))
+                played = await self._played(claim)
+                self._committing.add(claim.entry_id)
+                await self._commit(run_id, played)
             except Exception:  # a bug of ours: others may play the episode, until its attempts are spent
                 log.exception("episode %s broke the worker's loop", claim.spec.episode_id)
                 meters.abandoned.labels("error").inc()
                 await self._lasting(lambda: self._queue.release(run_id, self.name, [claim.entry_id]))
             finally:
                 self._playing.pop(claim.entry_id, None)
+                self._committing.discard(claim.entry_id)
                 meters.in_flight.set(len(self._playing))
                 self._freed.set()
 

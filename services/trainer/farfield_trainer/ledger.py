@@ -6,14 +6,16 @@ digest of its episode ids, so a checkpoint can hold the record of the whole run.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
-from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, EpisodeSpec, Trajectory
+from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield_kernel.errors import FailedPrecondition
 from farfield_kernel.queue.contract import Collected
+from farfield_trainer.failures import classes_of
 from farfield_trainer.planning import kind_of, lot_of
 
 
@@ -29,12 +31,13 @@ class Arrival(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """A consumed lot. `failed` of the `episodes` had no grade."""
+    """A consumed lot. `failed` of the `episodes` had no grade; `failures` counts them by class."""
 
     episodes: int
     failed: int
     turns: int
     digest: str
+    failures: Mapping[str, int] = field(default_factory=dict)
 
 
 def digest_of(episode_ids: Iterable[str]) -> str:
@@ -49,6 +52,7 @@ class Totals:
     episodes: int = 0
     failed: int = 0
     turns: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
 
     @property
     def graded(self) -> int:
@@ -110,9 +114,9 @@ class Ledger:
             raise FailedPrecondition(f"{lot} was consumed before; an episode is trained on once")
         played = self.peek(specs)
         ids = [trajectory.spec.episode_id for trajectory in played]
-        failed = sum(trajectory.failure != FAILURE_UNSPECIFIED for trajectory in played)
+        failures = classes_of(played)
         turns = sum(len(trajectory.turns) for trajectory in played)
-        self._record(lot, Lot(len(played), failed, turns, digest_of(ids)))
+        self._record(lot, Lot(len(played), failures.total(), turns, digest_of(ids), dict(failures)))
         self._settled.update((self._waiting.pop(episode).entry_id, None) for episode in ids)
         return played
 
@@ -134,6 +138,7 @@ class Ledger:
         total.episodes += lot.episodes
         total.failed += lot.failed
         total.turns += lot.turns
+        total.failures.update(lot.failures)
 
     def _checked(self, spec: EpisodeSpec) -> Collected:
         item = self._waiting.get(spec.episode_id)

@@ -59,6 +59,7 @@ def summarized(run_id: str, config: RunConfig, progress: Progress, compute: Comp
             "evaluated_failed": evaluated.failed,
             "duplicates": progress.ledger.duplicates,
         },
+        "failures": {"train": dict(train.failures), "eval": dict(evaluated.failures)},
         "turns": {"trained": train.turns, "evaluated": evaluated.turns},
         "demonstrations": progress.demonstrations,
         "trained_exactly_once": trained_exactly_once(run_id, config, progress),

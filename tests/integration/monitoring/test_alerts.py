@@ -49,6 +49,9 @@ TROUBLE = {
     "FarfieldEnvironmentFails": {
         f"farfield_environment_failures_total{{{ONE}, plugin='game', kind='raised'}}": "0+1x120"
     },
+    "FarfieldRestoresFail": {
+        f"farfield_environment_restores_total{{{ONE}, plugin='game', result='failed'}}": "0+1x120"
+    },
     "FarfieldVerifierFails": {
         f"farfield_verifier_failures_total{{{ONE}, plugin='judge', kind='timeout'}}": "0+1x120"
     },
@@ -109,6 +112,8 @@ HEALTHY = {
     f"farfield_queue_oldest_seconds{{{LANE}}}": "900x120",
     f"farfield_discovery_service_answers{{{ONE}, kind='verifier', service='judge'}}": "1x120",
     f"farfield_environment_failures_total{{{ONE}, plugin='game', kind='raised'}}": "5x120",
+    f"farfield_environment_restores_total{{{ONE}, plugin='game', result='failed'}}": "5x120",
+    f"farfield_environment_restores_total{{{ONE}, plugin='game', result='ok'}}": "0+1x120",
     f"farfield_verifier_failures_total{{{ONE}, plugin='judge', kind='raised'}}": "5x120",
     f"farfield_trainer_runs_ended_total{{{ONE}, state='failed'}}": "1x120",
     f"farfield_trainer_runs_ended_total{{{ONE}, state='succeeded'}}": "0+1x120",

@@ -1,13 +1,17 @@
 """The loop of one episode, against services that keep the contracts."""
 
 import itertools
+import math
 
 import pytest
 
 from farfield.environment.v1.environment_pb2 import EnvironmentRef
+from farfield.policy.v1 import policy_pb2 as pol
 from farfield.trajectory.v1 import trajectory_pb2 as pb
 from farfield.types.v1 import types_pb2 as types
+from farfield.verifier.v1 import verifier_pb2 as ver
 from farfield.verifier.v1.verifier_pb2 import Leaf, RewardPlan
+from farfield_kernel import wire
 from farfield_kernel.errors import (
     Conflict,
     DeadlineExceeded,
@@ -137,6 +141,43 @@ async def test_a_prompt_that_drifts_fails_the_episode(world) -> None:
     assert trajectory.failure == pb.FAILURE_POLICY
     assert "does not begin with" in trajectory.failure_detail
     assert len(trajectory.turns) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"run_id": "another"}, "of run 'another'"),
+        ({"versions": [pol.VersionSpan(version=-1, tokens=2)]}, "version -1 of run"),
+        ({"logprobs": wire.floats_to_bytes([math.nan, -1.0])}, "not finite"),
+        ({"logprobs": wire.floats_to_bytes([-1.0])}, "8 bytes of ids with 4 bytes of logprobs"),
+    ],
+)
+async def test_a_response_that_cannot_be_fails_the_episode(world, answer, said) -> None:
+    respond = world.policy._respond
+
+    def respond_otherwise(prompt):
+        response = respond(prompt)
+        for name in answer:
+            response.ClearField(name)
+        response.MergeFrom(pol.Response(**answer))
+        return response
+
+    world.policy._respond = respond_otherwise
+    trajectory = await played(world, retry=HASTY)
+    assert trajectory.failure == pb.FAILURE_POLICY
+    assert said in trajectory.failure_detail
+    assert not trajectory.turns
+
+
+@pytest.mark.parametrize("odd", [{"reward": math.inf}, {"reward": 1.0, "terms": {"length": math.nan}}])
+async def test_a_reward_that_is_no_number_is_no_reward(world, odd) -> None:
+    world.verifier._judge = lambda attempt: ver.VerifyResult(
+        attempt_id=attempt.attempt_id, verdict=types.Verdict(**odd)
+    )
+    trajectory = await played(world, retry=HASTY)
+    assert trajectory.failure == pb.FAILURE_NOT_GRADED
+    assert "not judged" in trajectory.failure_detail
+    assert not any(turn.HasField("verdict") for turn in trajectory.turns)
 
 
 async def test_the_guard_truncates(world) -> None:

@@ -2,17 +2,19 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
 from farfield.trajectory.v1 import trajectory_pb2 as pb
 from farfield.types.v1.types_pb2 import Image
+from farfield_kernel import metrics
 from farfield_kernel.errors import Unavailable
-from farfield_kernel.queue.contract import Backlog
+from farfield_kernel.queue.contract import Backlog, Played
 from farfield_kernel.queue.memory import MemoryQueue
 from farfield_kernel.server import ServerConfig
+from farfield_rollout import meters
 from farfield_rollout.worker import Worker
 
 
@@ -51,6 +53,33 @@ def make_worker(world) -> Callable[..., Worker]:
 @pytest.fixture
 def specs(world) -> list[pb.EpisodeSpec]:
     return [world.spec(number) for number in range(20)]
+
+
+class EndsRun(MemoryQueue):
+    """The run is over with the commit of its last episode, before the worker hears of it."""
+
+    async def commit_many(self, run_id: str, worker: str, played: Sequence[Played]) -> list[bool]:
+        added = await super().commit_many(run_id, worker, played)
+        await self.deactivate("default", run_id)
+        await asyncio.sleep(0.3)
+        return added
+
+
+async def test_the_episode_that_ends_its_run_is_counted(make_worker, specs) -> None:
+    def counted() -> float:
+        labels = ({"outcome": outcome, "purpose": "train"} for outcome in meters.OUTCOMES)
+        name = "farfield_rollout_episodes_total"
+        return sum(metrics.REGISTRY.get_sample_value(name, one) or 0 for one in labels)
+
+    queue, before = EndsRun(), counted()
+    await queue.plan("run", specs[:1])
+    await queue.activate("default", "run")
+    async with working(make_worker(queue, look_seconds=0.01)):
+        await collected(queue, 1)
+        async with asyncio.timeout(30):
+            while counted() == before:  # noqa: ASYNC110 - what is counted sets no event
+                await asyncio.sleep(0.01)
+    assert counted() == before + 1
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 64])

@@ -310,6 +310,7 @@ async def test_failed_episodes_are_counted(place: Place) -> None:
     await life.live()
     record = summary(life)
     assert (record["episodes"]["trained"], record["episodes"]["failed"]) == (12, 4)
+    assert record["failures"] == {"train": {"environment": 4}, "eval": {}}
     assert record["trained_exactly_once"]
 
 
