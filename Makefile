@@ -19,7 +19,7 @@ CLUSTER_NEEDS := $(BIN)/python -c 'import aiohttp, jsonpatch, kubernetes, kubern
   $(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs object-store-tools base-model tiny-bases tiny-sums-base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs object-store-tools base-model tiny-bases tiny-sums-base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean failures loris
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,12 @@ proto-check: $(READY)
 
 chaos: $(READY) ## Faults into a run that must end as if left alone (tests/chaos; CHAOS="--faults 24")
 	@$(BIN)/python -m tests.chaos.fire $(CHAOS)
+
+failures: $(READY) ## Every class of failure into a real run: none is a reward (FAILURES="--updates 1 --groups 32")
+	@$(BIN)/python -m tests.chaos.failures $(FAILURES)
+
+loris: $(READY) ## Hundreds of callers that hold a service and say nothing, beside one that plays
+	@$(BIN)/python -m tests.chaos.loris
 
 soak: $(READY) ## What grows: 100,000 episodes, and 16 workers whose trainer stands still
 	@$(BIN)/python -m tests.chaos.soak episodes

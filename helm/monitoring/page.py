@@ -22,7 +22,8 @@ _HEAD = """# Metrics and alerts
 
 Every service serves these at `/metrics` on `server.metrics_port`, and beside them `process_*` (memory, CPU
 time, open files). A histogram is three series: `_bucket`, `_sum` and `_count`.
-[monitoring.md](monitoring.md) says how they are collected, alerted on and shown.
+[monitoring.md](monitoring.md) says how they are collected, alerted on and shown, and
+[operations.md](operations.md) what to do.
 """
 
 

@@ -24,8 +24,8 @@ STRANGER = "stranger"
 """An environment whose service speaks another contract: the verifier's."""
 _WATCH_SECONDS = 0.5
 _LIMITS = {
-    "environment": {"STEP_TIMEOUT_SECONDS": 5, "CHILD_MEMORY_MIB": 300, "MAX_OBSERVATION_BYTES": 100_000},
-    "verifier": {"VERIFY_TIMEOUT_SECONDS": 5, "CHILD_MEMORY_MIB": 300},
+    "environment": {"STEP_TIMEOUT_SECONDS": 15, "CHILD_MEMORY_MIB": 150, "MAX_OBSERVATION_BYTES": 100_000},
+    "verifier": {"VERIFY_TIMEOUT_SECONDS": 15, "CHILD_MEMORY_MIB": 150},
     "policy": {"ENGINE__WEIGHTS_WAIT_SECONDS": 5},
     "rollout": {"RETRY__RETRIES": RETRIES, "RETRY__PATIENCE_SECONDS": 10},
     "trainer": {"QUEUE_WATCH_SECONDS": _WATCH_SECONDS},

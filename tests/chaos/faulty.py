@@ -23,7 +23,7 @@ from farfield_sdk import Attempt, Observation, Outcome, Start, Verdict, user
 NAME = "faulty"
 VARIABLE = "CHAOS_ORDERS"
 """Names the folder of the orders."""
-HELD_MIB = 400
+HELD_MIB = 250
 """What a plugin that takes too much memory takes."""
 LONG_BYTES = 200_000
 """Of an observation that is too large."""

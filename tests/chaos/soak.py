@@ -115,7 +115,19 @@ async def episodes(folder: Path, count: int) -> list[Held]:
             if (first + _TOGETHER) % looks < _TOGETHER:
                 found += held(stack, first + _TOGETHER)
                 print(_line(found), flush=True)
+        print(f"sessions left once the leases of the abandoned are over: {await _left(stubs[0])}")
+        found += held(stack, count)
     return found
+
+
+async def _left(environment: Any) -> int:
+    """Sessions that an environment still holds when every lease has ended."""
+    about = await environment.Describe(env.DescribeRequest())
+    ends = time.monotonic() + 1.5 * about.lease_seconds
+    while about.sessions and time.monotonic() < ends:
+        await asyncio.sleep(1)
+        about = await environment.Describe(env.DescribeRequest())
+    return about.sessions
 
 
 # Back-pressure

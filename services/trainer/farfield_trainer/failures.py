@@ -13,7 +13,9 @@ class TooManyFailures(FailedPrecondition):
 
 def classes_of(trajectories: Sequence[Trajectory]) -> Counter[str]:
     """How many failed, by the class of the failure."""
-    return Counter(failure_class(item.failure) for item in trajectories if item.failure != FAILURE_UNSPECIFIED)
+    return Counter(
+        failure_class(item.failure) for item in trajectories if item.failure != FAILURE_UNSPECIFIED
+    )
 
 
 def check_failures(what: str, trajectories: Sequence[Trajectory], allowed: float) -> None:
