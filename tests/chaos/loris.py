@@ -36,6 +36,8 @@ _CLAIMED = 1 << 20
 _HEAD = ("a caller that", "many", "median ms", "worst ms", "MiB", "after", "fds", "after", "ended")
 REQUEST_SECONDS, IDLE_SECONDS = 4, 8
 """Of the service that is attacked."""
+_PATIENCE_SECONDS = 120
+"""Longest that it is waited for until the service has let go of all."""
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -215,7 +217,7 @@ async def attack(address: str, pid: int, kind: str, connections: int, seconds: f
         resident, descriptors = process.memory_info().rss / 2**20, process.num_fds()
         for caller in callers:
             caller.reads.set()
-        ended = await _ended(callers, IDLE_SECONDS * 4)
+        ended = await _ended(callers, _PATIENCE_SECONDS)
     finally:
         for task in (*acting, *listening):
             task.cancel()

@@ -61,8 +61,8 @@ def _verdict(result: pb.VerifyResult) -> Verdict | FarfieldError:
     if result.WhichOneof("result") == "verdict":
         try:
             return checked_verdict(result.verdict)
-        except PluginFailure as error:
-            return error
+        except PluginFailure as nonsense:
+            return nonsense
     error = error_of(result.error)
     if isinstance(error, NotFound | InvalidArgument):
         return PluginFailure(f"not judged: {error}")
