@@ -21,7 +21,8 @@ from farfield_cli.recipe import LANES, Job
 from farfield_cli.run_file import Config
 from farfield_cli.run_folder import Json, RunFolder
 from farfield_cli.spent import Spent
-from farfield_cli.stack import Stack, StackOptions
+from farfield_cli.stack import Stack
+from farfield_cli.stack_options import StackOptions
 from farfield_kernel.errors import FailedPrecondition
 from farfield_kernel.weights import write_durably
 
@@ -40,6 +41,7 @@ class DemoOptions:
     """Of each lane."""
     fresh: bool = False
     """Remove what an earlier demo left in `out`."""
+    secure: bool = False
 
     @property
     def state(self) -> Path:
@@ -68,6 +70,7 @@ class Demo:
             lanes=tuple(LANES),
             workers=self.options.workers,
             deterministic=self.options.deterministic,
+            secure=self.options.secure,
         )
 
     # The folder

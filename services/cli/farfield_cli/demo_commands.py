@@ -11,6 +11,7 @@ from farfield_cli.demo import Demo, DemoOptions, finished
 from farfield_cli.demo_view import print_outcome, view_of
 from farfield_cli.interrupts import Interruptible
 from farfield_cli.stack import Stack, running
+from farfield_cli.stack_commands import Secure
 from farfield_cli.terminal import console, run, say, seconds, size
 
 
@@ -34,13 +35,14 @@ def demo(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Remove what an earlier demo left in --out, and start over.")
     ] = False,
+    secure: Secure = False,
 ) -> None:
     """Post-train a small model with SFT and with RL on one rule, and see what becomes of an unseen one.
 
     Starts its own stack, evaluates both rules along the way, and writes summary.json, curves.png and
     report.html. Interrupted with Ctrl-C, it goes on when it is started again.
     """
-    options = DemoOptions(out, recipe, seeds, quick, deterministic, workers, fresh)
+    options = DemoOptions(out, recipe, seeds, quick, deterministic, workers, fresh, secure)
     run(lambda interruptible: _demo(options, interruptible))
 
 

@@ -14,6 +14,7 @@ from farfield_cli.evaluation.settings import Players, Settings
 from farfield_cli.evaluation.suites import LABELS, SUITES
 from farfield_cli.given import pairs
 from farfield_cli.interrupts import Interruptible
+from farfield_cli.stack_commands import StateFolder
 from farfield_cli.supervisor import Supervisor
 from farfield_cli.terminal import console, run, say, seconds
 from farfield_kernel.config import parse
@@ -76,6 +77,7 @@ def evaluate(
     reward: Reward = None,
     lane: Annotated[str, typer.Option(help="In a cluster: whose policy, where there are several.")] = "",
     concurrency: Annotated[int, typer.Option(min=1, help="Episodes played at once.")] = 64,
+    state: StateFolder = Path(".farfield"),
     out: Out = None,
     list_suites: Annotated[bool, typer.Option("--list", help="Show the suites and stop.")] = False,
     compare: Compare = None,
@@ -110,6 +112,7 @@ def evaluate(
             policy=policy,
             environment=environment,
             verifier=verifier,
+            state=state,
             lane=lane,
             concurrency=concurrency,
         )

@@ -10,6 +10,7 @@ from farfield_cli.progress import J, JobProgress, Progress
 from farfield_cli.run_file import Config
 from farfield_cli.stack import Stack
 from farfield_cli.trainer import Trainer, is_over, state_of
+from farfield_kernel.client import ClientConfig
 from farfield_kernel.errors import FarfieldError
 
 News = Callable[[JobProgress[J], str], None]
@@ -38,12 +39,12 @@ class Lanes(Generic[J]):
         try:
             async with asyncio.TaskGroup() as group:
                 for lane, where in stack.plan.lanes.items():
-                    group.create_task(self._play_lane(lane, where.trainer, news))
+                    group.create_task(self._play_lane(lane, stack.way(where.trainer), news))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None  # one reason is enough for a person
 
-    async def _play_lane(self, lane: str, address: str, news: News[J]) -> None:
-        async with Trainer.at(address, patience_seconds=math.inf) as trainer:  # the stack brings it back
+    async def _play_lane(self, lane: str, where: ClientConfig, news: News[J]) -> None:
+        async with Trainer.at(where, patience_seconds=math.inf) as trainer:  # the stack brings it back
             while job := await self._board.next(lane):
                 await self._board.ended(job, await self._play_job(trainer, job, news))
                 self._after_each()

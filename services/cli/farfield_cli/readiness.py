@@ -4,20 +4,24 @@ import asyncio
 import contextlib
 
 import grpc
-import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from redis import exceptions
+from redis.asyncio import from_url
+
+from farfield_cli.ways import way_to
+from farfield_kernel.client import ClientConfig, channel
 
 _CALL_SECONDS = 2.0
 
 
-async def serving(address: str, service: str = "") -> bool:
-    """Whether the server at `address` says that it serves. A channel of its own for each question: one that
-    failed to connect before would wait out its back-off."""
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    async with grpc.aio.insecure_channel(address, options=options) as channel:
+async def serving(where: str | ClientConfig, service: str = "") -> bool:
+    """Whether the server there says that it serves. A channel of its own for each question: one that failed
+    to connect before would wait out its back-off."""
+    way = way_to(where).model_copy(update={"attempts": 2})
+    async with channel(way, ("grpc.use_local_subchannel_pool", 1)) as opened:
         request = health_pb2.HealthCheckRequest(service=service)
         try:
-            answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=_CALL_SECONDS)
+            answer = await health_pb2_grpc.HealthStub(opened).Check(request, timeout=_CALL_SECONDS)
         except grpc.RpcError:
             return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
@@ -33,3 +37,13 @@ async def redis_answers(path: str) -> bool:
                 return await reader.readline() == b"+PONG\r\n"
     except (OSError, TimeoutError):
         return False
+
+
+async def secure_redis_answers(url: str) -> bool:
+    """Whether the server at a URL answers PING, its data loaded."""
+    seconds = {"socket_timeout": _CALL_SECONDS, "socket_connect_timeout": _CALL_SECONDS}
+    async with from_url(url, driver_info=None, **seconds) as client:
+        try:
+            return bool(await client.ping())
+        except (exceptions.RedisError, OSError):
+            return False

@@ -50,6 +50,8 @@ class StackRecord(Config):
     model: str = ""
     """The checkpoint whose tokenizer the policies use."""
     runs: Path
+    keys: Path | None = None
+    """Folder of what a secure stack is called with."""
     programs: tuple[ProgramRecord, ...]
 
 

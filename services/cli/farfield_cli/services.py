@@ -11,9 +11,10 @@ from farfield.types.v1 import types_pb2
 from farfield.verifier.v1 import verifier_pb2 as ver
 from farfield.verifier.v1.verifier_pb2_grpc import VerifierServiceStub
 from farfield_cli import record
-from farfield_cli.stack import StackOptions, running
+from farfield_cli.stack import running
+from farfield_cli.stack_options import StackOptions
 from farfield_cli.terminal import say
-from farfield_cli.ways import way_to
+from farfield_cli.ways import way_to, ways_of
 from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.errors import NotFound, error_of, translated
 from farfield_kernel.wire import struct_from
@@ -106,7 +107,8 @@ async def services(state: Path) -> AsyncIterator[Services]:
     """Those of the stack that is up; where none is, a pair started for as long as it is needed."""
     found = record.read(state)
     if found:
-        async with Services.at(found.environment, found.verifier) as both:
+        way = ways_of(found)
+        async with Services.at(way(found.environment), way(found.verifier)) as both:
             yield both
         return
     say("no stack is up: starting an environment and a verifier …")

@@ -5,10 +5,11 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from farfield_cli import ports, record
@@ -17,7 +18,12 @@ from farfield_cli.program import Program
 from farfield_cli.readiness import serving
 from farfield_cli.record import LaneRecord, ProgramRecord, StackRecord
 from farfield_cli.redis_program import redis_program
+from farfield_cli.secure.keyring import Keyring
+from farfield_cli.secure.redis_program import secure_redis_program
+from farfield_cli.stack_options import StackOptions
 from farfield_cli.supervisor import Supervisor
+from farfield_cli.ways import ways_of
+from farfield_kernel.client import ClientConfig
 from farfield_kernel.errors import FailedPrecondition
 
 T = TypeVar("T")
@@ -30,27 +36,8 @@ _STOP_SECONDS, _EXTERNAL_STOP_SECONDS = 20, 60
 """The second for a policy that may have a server of its own to end."""
 _TRAINER_DRAIN_SECONDS = 40
 """Half of it is for the last checkpoint."""
-
-
-@dataclass(frozen=True, slots=True)
-class StackOptions:
-    state: Path = Path(".farfield")
-    runs: Path = Path("runs")
-    model: Path | None = None
-    """The checkpoint that the policies start from. Absent: environment and verifier alone, to be played."""
-    lanes: tuple[str, ...] = ("default",)
-    workers: int = 1
-    """Of each lane."""
-    concurrency: int = 128
-    """Episodes that a worker plays at once."""
-    rows: int | None = None
-    """Responses that a policy decodes together. Absent: as many as it is configured to by itself."""
-    deterministic: bool = False
-    policy_config: Path | None = None
-    """Configuration of the policies, in place of the embedded engine with `model`, `rows` and
-    `deterministic`."""
-    base_port: int | None = None
-    log_level: str = "info"
+_PLAYED_WITH = {"environment": "environment", "verifier": "verifier"}
+"""Sections of a configuration, and the programs that they are about."""
 
 
 @dataclass(slots=True)
@@ -62,18 +49,19 @@ class Plan:
     environment: str = ""
     verifier: str = ""
     lanes: dict[str, LaneRecord] = field(default_factory=dict)
+    keys: Path | None = None
 
 
-def planned(options: StackOptions) -> Plan:
+def planned(options: StackOptions, keyring: Keyring | None = None) -> Plan:
     """Workers come last and so are stopped first, with the services still there that their episodes need."""
-    maker = Maker(options)
-    plan = Plan()
+    maker = Maker(options, keyring)
+    plan = Plan(keys=maker.keys)
     environment, verifier = maker.service("environment"), maker.service("verifier")
     plan.environment, plan.verifier = environment.address, verifier.address
     if options.model is None:
         plan.waves = [[environment, verifier]]
         return plan
-    redis, plan.redis = redis_program(options.state, maker.log("redis"), maker.mark)
+    redis, plan.redis = maker.redis()
     policies = {lane: maker.policy(lane, plan) for lane in options.lanes}
     trainers = {lane: maker.trainer(lane, plan) for lane in options.lanes}
     plan.lanes = {
@@ -95,8 +83,9 @@ MARK = "FARFIELD_STACK"
 class Maker:
     """Makes the programs of one stack. Without Redis a policy follows no announcements of weights."""
 
-    def __init__(self, options: StackOptions) -> None:
+    def __init__(self, options: StackOptions, keyring: Keyring | None = None) -> None:
         self._options = options
+        self._keyring = keyring or (Keyring(options.state / "keys") if options.secure else None)
         self.mark = {MARK: str(options.state.resolve())}
         self._ports = (
             ports.free_ports() if options.base_port is None else ports.consecutive_ports(options.base_port)
@@ -105,21 +94,40 @@ class Maker:
     def log(self, name: str) -> Path:
         return self._options.state / "logs" / f"{name}.log"
 
+    @property
+    def keys(self) -> Path | None:
+        return self._keyring.folder if self._keyring else None
+
+    def redis(self) -> tuple[Program, str]:
+        """The server, and its url; of a secure one without a user."""
+        state, log = self._options.state, self.log("redis")
+        if self._keyring is None:
+            return redis_program(state, log, self.mark)
+        program = secure_redis_program(state, log, self.mark, self._keyring, next(self._ports))
+        return program, f"rediss://{program.address}/0"
+
     def service(
         self,
         kind: str,
         name: str = "",
         flags: Iterable[tuple[str, object]] = (),
         stop_seconds: float = _STOP_SECONDS,
+        calls: Mapping[str, str] = MappingProxyType({}),
+        role: str = "",
     ) -> Program:
-        """`python -m farfield_<kind>` on a port of its own."""
+        """`python -m farfield_<kind>` on a port of its own. `calls`: sections of its configuration, and the
+        names of whom they are about; `role`: as whom it uses Redis."""
         port = next(self._ports)
         address, name = f"{ports.HOST}:{port}", name or kind
         given = [("server.port", port), ("log_level", self._options.log_level), *flags]
+        way = ClientConfig(address=address)
+        if self._keyring:
+            given.append(("config", self._keyring.outfit(name, calls, role)))
+            way = self._keyring.command.way(name, address)
         words = [word for key, value in given for word in (f"--{key}", str(value))]
 
         async def ready() -> bool:
-            return await serving(address)
+            return await serving(way)
 
         command = (sys.executable, "-m", f"farfield_{kind}", *words)
         return Program(
@@ -130,11 +138,16 @@ class Maker:
         flags = [
             ("server.drain_seconds", _DRAIN_SECONDS),
             ("lane", lane),
-            *([("queue_url", plan.redis)] if plan.redis else []),
+            *self._queue(plan),
             *self._engine(),
         ]
         seconds = _EXTERNAL_STOP_SECONDS if self._options.policy_config else _STOP_SECONDS
-        return self.service("policy", f"policy.{lane}", flags, stop_seconds=seconds)
+        role = "policy" if plan.redis else ""
+        return self.service("policy", f"policy.{lane}", flags, seconds, role=role)
+
+    def _queue(self, plan: Plan) -> list[tuple[str, object]]:
+        """Where Redis is. What a secure stack adds to that is no matter of command lines."""
+        return [("queue_url", plan.redis)] if plan.redis and self._keyring is None else []
 
     def _engine(self) -> list[tuple[str, object]]:
         options = self._options
@@ -150,25 +163,27 @@ class Maker:
         flags = [
             ("server.drain_seconds", _TRAINER_DRAIN_SECONDS),
             ("lane", lane),
-            ("queue_url", plan.redis),
+            *self._queue(plan),
             ("environment.address", plan.environment),
             ("verifier.address", plan.verifier),
             ("runs", runs_of(self._options, lane)),
         ]
-        return self.service("trainer", f"trainer.{lane}", flags, stop_seconds=_TRAINER_DRAIN_SECONDS + 10)
+        seconds = _TRAINER_DRAIN_SECONDS + 10
+        return self.service("trainer", f"trainer.{lane}", flags, seconds, _PLAYED_WITH, "trainer")
 
     def worker(self, lane: str, number: int, plan: Plan) -> Program:
         flags = [
             ("server.drain_seconds", _DRAIN_SECONDS),
             ("lane", lane),
-            ("queue_url", plan.redis),
+            *self._queue(plan),
             ("lease_seconds", _LEASE_SECONDS),
             ("concurrency", self._options.concurrency),
             ("environment.address", plan.environment),
             ("verifier.address", plan.verifier),
             ("policy.address", plan.lanes[lane].policy),
         ]
-        return self.service("rollout", f"worker.{lane}.{number}", flags)
+        calls = {**_PLAYED_WITH, "policy": f"policy.{lane}"}
+        return self.service("rollout", f"worker.{lane}.{number}", flags, calls=calls, role="worker")
 
 
 def runs_of(options: StackOptions, lane: str) -> Path:
@@ -204,6 +219,10 @@ class Stack:
         """Programs that died and were started again, and how often."""
         return {child.program.name: child.restarts for child in self.supervisor.children if child.restarts}
 
+    def way(self, address: str) -> ClientConfig:
+        """How what listens there is called."""
+        return ways_of(self.record())(address)
+
     def record(self) -> StackRecord:
         return StackRecord(
             supervisor=os.getpid(),
@@ -215,6 +234,7 @@ class Stack:
             lanes=self.plan.lanes,
             model=str(self.options.model or ""),
             runs=self.options.runs.resolve(),
+            keys=self.plan.keys,
             programs=tuple(
                 ProgramRecord(
                     name=child.program.name,

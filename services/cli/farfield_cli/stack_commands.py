@@ -19,11 +19,14 @@ from farfield_cli.interrupts import Interruptible, detach_from_terminal
 from farfield_cli.memory import resident
 from farfield_cli.policy_file import PolicyFile, model_in
 from farfield_cli.program import last_lines
-from farfield_cli.readiness import redis_answers, serving
+from farfield_cli.readiness import redis_answers, secure_redis_answers, serving
 from farfield_cli.record import ProgramRecord, StackRecord
-from farfield_cli.stack import Stack, StackOptions, running
+from farfield_cli.secure import command
+from farfield_cli.stack import Stack, running
+from farfield_cli.stack_options import StackOptions
 from farfield_cli.terminal import console, run, say, seconds, size
 from farfield_cli.trainer import Trainer, bar_of, state_of
+from farfield_cli.ways import ways_of
 from farfield_kernel.errors import FailedPrecondition, FarfieldError
 
 StateFolder = Annotated[
@@ -32,6 +35,12 @@ StateFolder = Annotated[
 ]
 Model = Annotated[Path, typer.Option(help="Checkpoint in Hugging Face format that the policies start from.")]
 DEFAULT_MODEL = Path("examples/tiny/checkpoint")
+Secure = Annotated[
+    bool,
+    typer.Option(
+        "--secure", help="Certificates and a token on every link, a user of Redis for each role; made for it."
+    ),
+]
 _DETACHED = "FARFIELD_DETACHED"
 _DOWN_SECONDS = 90
 
@@ -50,6 +59,7 @@ def up(
         bool, typer.Option("--deterministic", help="Policies whose results do not depend on the batch.")
     ] = False,
     policy_config: PolicyFile = None,
+    secure: Secure = False,
     base_port: Annotated[
         int | None,
         typer.Option(min=1024, max=65000, help="Use this port and those after it; else free ones."),
@@ -71,6 +81,7 @@ def up(
         deterministic=deterministic,
         policy_config=policy_config,
         base_port=base_port,
+        secure=secure,
         log_level=log_level,
     )
     if detach:
@@ -120,7 +131,8 @@ async def _start_detached(options: StackOptions) -> None:
     """A supervisor in a session of its own; returns once its stack is ready."""
     record.check_free(options.state)
     log = options.state / "logs" / "supervisor.out"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log.parent.mkdir(exist_ok=True)
     with log.open("wb") as output:
         child = subprocess.Popen(  # noqa: ASYNC220, S603 - our own command line once more; nothing else runs yet
             [sys.executable, "-m", "farfield_cli", *(word for word in sys.argv[1:] if word != "--detach")],
@@ -191,7 +203,7 @@ def status(
 
 
 async def _looked_at(found: StackRecord) -> list[dict[str, object]]:
-    health = await asyncio.gather(*(_healthy(program) for program in found.programs))
+    health = await asyncio.gather(*(_healthy(found, program) for program in found.programs))
     return [
         {
             "name": program.name,
@@ -206,17 +218,20 @@ async def _looked_at(found: StackRecord) -> list[dict[str, object]]:
     ]
 
 
-async def _healthy(program: ProgramRecord) -> bool:
+async def _healthy(found: StackRecord, program: ProgramRecord) -> bool:
     if program.address.startswith("unix:"):
         return await redis_answers(program.address.removeprefix("unix:"))
-    return await serving(program.address)
+    if found.keys and found.redis == f"rediss://{program.address}/0":
+        return await secure_redis_answers(command.read(found.keys).redis)
+    return await serving(ways_of(found)(program.address))
 
 
 async def _runs(found: StackRecord) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
+    way = ways_of(found)
     for lane, where in found.lanes.items():
         try:
-            async with Trainer.at(where.trainer) as trainer:
+            async with Trainer.at(way(where.trainer)) as trainer:
                 runs = await trainer.all()
         except FarfieldError:
             continue

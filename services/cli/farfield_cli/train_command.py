@@ -17,11 +17,13 @@ from farfield_cli.policy_file import PolicyFile
 from farfield_cli.run_commands import Name, RunFile, started
 from farfield_cli.run_file import Config
 from farfield_cli.run_view import RunView
-from farfield_cli.stack import Stack, StackOptions, running
-from farfield_cli.stack_commands import StateFolder
+from farfield_cli.stack import Stack, running
+from farfield_cli.stack_commands import Secure, StateFolder
+from farfield_cli.stack_options import StackOptions
 from farfield_cli.terminal import console, fail, interactive, run, say
 from farfield_cli.trainer import Trainer, state_of
 from farfield_cli.trainers import choose, trainers
+from farfield_cli.ways import ways_of
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.errors import FailedPrecondition, NotFound
 
@@ -33,7 +35,7 @@ RunsFolder = Annotated[Path, typer.Option(help="Folder of runs, where a stack ha
 class Place:
     """Where a run is played: a trainer, and the stack when it is ours."""
 
-    trainer: str | ClientConfig
+    trainer: ClientConfig
     state: Path
     stack: Stack | None = None
 
@@ -49,6 +51,7 @@ def train(
         int, typer.Option(min=1, help="Rollout workers, where a stack has to be started.")
     ] = 1,
     policy_config: PolicyFile = None,
+    secure: Secure = False,
 ) -> None:
     """Train what RUN.yaml says, and show how it goes.
 
@@ -59,7 +62,9 @@ def train(
     if choice:
         run(lambda interruptible: _train_there(choice, file, run_id, state, lane, interruptible))
     else:
-        options = StackOptions(state=state, runs=runs, workers=workers, policy_config=policy_config)
+        options = StackOptions(
+            state=state, runs=runs, workers=workers, policy_config=policy_config, secure=secure
+        )
         run(lambda interruptible: _train(file, run_id, lane, options, interruptible))
 
 
@@ -92,7 +97,7 @@ async def _place(
     found = record.read(state)
     if found:
         check_tokenizer(Path(found.model), Path(config.get("base", found.model)))
-        yield Place(_trainer_of(found, lane), state)
+        yield Place(ways_of(found)(_trainer_of(found, lane)), state)
         return
     if "base" not in config:
         raise FailedPrecondition("the run config names no checkpoint: write base: PATH")
@@ -104,7 +109,7 @@ async def _place(
         say(f"no stack is up: starting one for this run ({len(stack.supervisor.children)} processes) …")
 
     async with running(options, made) as stack:
-        yield Place(stack.plan.lanes["default"].trainer, state, stack)
+        yield Place(stack.way(stack.plan.lanes["default"].trainer), state, stack)
 
 
 def check_tokenizer(served: Path, base: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from farfield_cli import record
 from farfield_cli.cluster.choice import Choice
 from farfield_cli.trainer import Trainer
+from farfield_cli.ways import ways_of
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.discovery.contract import Kind
 from farfield_kernel.errors import FailedPrecondition, NotFound, Unavailable
@@ -46,7 +47,8 @@ def _of_stack(state: Path) -> Trainers:
     found = record.read(state)
     if found is None:
         raise FailedPrecondition(f"no stack runs in {state}; start one with `farfield up`")
-    return {lane: ClientConfig(address=where.trainer) for lane, where in found.lanes.items()}
+    way = ways_of(found)
+    return {lane: way(where.trainer) for lane, where in found.lanes.items()}
 
 
 async def find(known: Trainers, run_id: str) -> str:

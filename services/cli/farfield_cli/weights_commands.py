@@ -19,6 +19,7 @@ from farfield_cli.stack_commands import StateFolder
 from farfield_cli.terminal import console, run, say
 from farfield_cli.trainer import Trainer, state_of
 from farfield_cli.trainers import Trainers, find, of_cluster, trainers
+from farfield_cli.ways import ways_of
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.discovery.contract import Kind
 from farfield_kernel.errors import FarfieldError
@@ -65,8 +66,10 @@ async def _places(
     if choice is None:
         known = await stack.enter_async_context(trainers(None, state))
         found = record.read(state)
-        lanes = found.lanes.items() if found else ()
-        return known, [(lane, where.policy, ClientConfig(address=where.policy)) for lane, where in lanes]
+        if found is None:
+            return known, ()
+        way = ways_of(found)
+        return known, [(lane, at.policy, way(at.policy)) for lane, at in found.lanes.items()]
     from farfield_cli.cluster.place import connected
 
     cluster = await stack.enter_async_context(connected(choice))

@@ -98,9 +98,10 @@ class _BothStream(grpc.aio.StreamStreamClientInterceptor):
         return await continuation(_details(self._config, details), requests)
 
 
-def channel(config: ClientConfig) -> grpc.aio.Channel:
-    """An open channel; the caller closes it."""
-    options: list[tuple[str, Any]] = [*_OPTIONS, ("grpc.service_config", _service_config(config.attempts))]
+def channel(config: ClientConfig, *more: tuple[str, Any]) -> grpc.aio.Channel:
+    """An open channel, with `more` options of gRPC; the caller closes it."""
+    service_config = "grpc.service_config", _service_config(config.attempts)
+    options: list[tuple[str, Any]] = [*_OPTIONS, service_config, *more]
     interceptors = [_Unary(config), _ServerStream(config), _BothStream(config)]
     if config.tls is None:
         return grpc.aio.insecure_channel(config.address, options=options, interceptors=interceptors)

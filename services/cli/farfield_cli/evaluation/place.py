@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from farfield_cli import record
 from farfield_cli.evaluation.settings import Players
 from farfield_cli.program import Program
-from farfield_cli.stack import Maker, Plan, StackOptions
+from farfield_cli.stack import Maker, Plan
+from farfield_cli.stack_options import StackOptions
 from farfield_cli.supervisor import Supervisor
+from farfield_cli.ways import way_to, ways_of
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.discovery.contract import Directory
 from farfield_kernel.errors import InvalidArgument
@@ -44,7 +47,9 @@ async def place(
     when_made(supervisor)
     given = {"environment": players.environment, "verifier": players.verifier, "policy": players.policy}
     addresses = given | {kind: program.address for kind, program in programs.items()}
-    ways = {kind: ClientConfig(address=address) for kind, address in addresses.items()}
+    stack = record.read(players.state)
+    way = ways_of(stack) if stack else way_to
+    ways = {kind: way(address) for kind, address in addresses.items()}
     try:
         await supervisor.start()
         yield Place(ways["environment"], ways["verifier"], ways["policy"], supervisor)

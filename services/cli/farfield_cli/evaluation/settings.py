@@ -48,6 +48,8 @@ class Players(Config):
     environment: str = ""
     """host:port; empty starts one. So with the verifier."""
     verifier: str = ""
+    state: Path = Path(".farfield")
+    """Folder of the stack that may be up: services of it that are named are called as it asks for."""
     lane: str = ""
     """In a cluster: whose policy plays."""
     concurrency: int = Field(default=64, ge=1)

@@ -19,7 +19,8 @@ from farfield_cli.experiment.models import served_model
 from farfield_cli.experiment.origins import Origins
 from farfield_cli.lanes import Lanes, News
 from farfield_cli.progress import Progress
-from farfield_cli.stack import Stack, StackOptions
+from farfield_cli.stack import Stack
+from farfield_cli.stack_options import StackOptions
 from farfield_kernel.errors import FarfieldError
 
 

@@ -35,6 +35,7 @@ class Link:
             socket_connect_timeout=5,
             retry=Retry(NoBackoff(), 0),  # a command is repeated here, where its caller may know more
             protocol=2,
+            driver_info=None,  # telling the server who we are takes a right that our users do not have
         )
         self.redis: Any = Redis.from_pool(pool)  # its annotations cover every protocol at once
         self.patience_seconds = patience_seconds
