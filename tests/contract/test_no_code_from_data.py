@@ -30,6 +30,10 @@ def found(path: Path) -> Iterator[str]:
                 yield f"{line}: calls torch.load"
             case ast.Call(func=ast.Attribute(value=ast.Name(id="yaml"), attr="load" | "unsafe_load")):
                 yield f"{line}: calls yaml.load"
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="Image"), attr="open")) if "formats=" not in (
+                ast.unparse(node)
+            ):
+                yield f"{line}: opens images of any format, of which some run programs"
             case ast.keyword(arg="trust_remote_code", value=ast.Constant(value=True)):
                 yield f"{line}: trusts remote code"
             case ast.keyword(arg="shell", value=ast.Constant(value=True)):
@@ -48,8 +52,9 @@ def test_the_scan_finds_what_it_looks_for(tmp_path: Path, monkeypatch) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text(
         "import pickle\nfrom dill import loads\neval('1')\ntorch.load('x')\nf(trust_remote_code=True)\n"
+        "Image.open(x)\nImage.open(x, formats=('PNG',))\n"
     )
-    assert len(list(found(bad))) == 5
+    assert len(list(found(bad))) == 6
 
 
 def test_the_one_unpickler_knows_no_class() -> None:

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc.aio
@@ -69,10 +69,13 @@ def addresses(stack: Stack) -> dict[str, str]:
     }
 
 
-async def play(folder: Path, cases: int, number: int = 0) -> Tally:
+async def play(
+    folder: Path, cases: int, number: int = 0, when_up: Callable[[], None] = lambda: None
+) -> Tally:
     """`cases` requests over all methods. A service that died, or serves no more, is a finding too."""
     tally = Tally()
     async with running(StackOptions(folder / "state", folder / "runs", MODEL)) as stack:
+        when_up()
         where = addresses(stack)
         every = [(where[name], one) for name, service in _SERVICES.items() for one in methods(service)]
         for address, method in every:

@@ -31,9 +31,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 dns:///{{ .fullname }}.{{ .root.Release.Namespace }}.svc.{{ .root.Values.clusterDomain }}:{{ .values.port | int }}
 {{- end }}
 
-{{/* Secret with the url of Redis. */}}
+{{/* Secret with the urls of Redis. */}}
 {{- define "farfield.redisSecret" -}}
-{{- .Values.redis.existingSecret | default (printf "%s-redis" (include "farfield.fullname" .)) -}}
+{{- .Values.redis.existingSecret | default (include "farfield.redis.name" .) -}}
 {{- end }}
 
 {{/* Whether anything uses Redis. */}}

@@ -84,7 +84,7 @@ spec:
 {{- end }}
 {{- if has .kind (list "policy" "rollout" "trainer") }}
 - name: FARFIELD_{{ upper .kind }}__QUEUE_URL
-  valueFrom: {secretKeyRef: {name: {{ include "farfield.redisSecret" $root }}, key: url}}
+  valueFrom: {secretKeyRef: {name: {{ include "farfield.redisSecret" $root }}, key: {{ include "farfield.redis.urlKey" . }}}}
 {{- end }}
 {{- if $root.Values.auth.enabled }}
 {{- include "farfield.tokens" . }}
@@ -172,7 +172,7 @@ grpc: {port: {{ .values.port | int }}}
 {{- if .values.shmSize }}
 - {name: shm, mountPath: /dev/shm}
 {{- end }}
-{{- if include "farfield.tls.spoken" . }}
+{{- if include "farfield.tls.held" . }}
 - {name: tls, mountPath: /etc/farfield-tls, readOnly: true}
 {{- end }}
 {{- if eq .kind "policy" }}
@@ -200,7 +200,7 @@ grpc: {port: {{ .values.port | int }}}
 {{- with .values.shmSize }}
 - {name: shm, emptyDir: {medium: Memory, sizeLimit: {{ . }}}}
 {{- end }}
-{{- if include "farfield.tls.spoken" . }}
+{{- if include "farfield.tls.held" . }}
 - {name: tls, secret: {secretName: {{ include "farfield.tls.secret" . }}, defaultMode: 0440}}
 {{- end }}
 {{- if eq .kind "policy" }}

@@ -8,6 +8,12 @@
 {{- if and .root.Values.tls.enabled (not .values.plaintext) }}true{{ end -}}
 {{- end }}
 
+{{/* Whether a component has certificates: it speaks TLS, to callers or to our Redis. */}}
+{{- define "farfield.tls.held" -}}
+{{- if include "farfield.tls.spoken" . }}true
+{{- else if and (has .kind (list "policy" "rollout" "trainer")) (include "farfield.redis.tls" .root) }}true{{ end -}}
+{{- end }}
+
 {{/* One end of a link, as the services' configuration has it: its own certificate, and who signs the others'. */}}
 {{- define "farfield.tls.end" -}}
 {certificate: /etc/farfield-tls/tls.crt, key: /etc/farfield-tls/tls.key, ca: /etc/farfield-tls/ca.crt}
@@ -25,11 +31,14 @@
 {{- toYaml (list .fullname $service (printf "%s.%s" $service .root.Values.clusterDomain) "localhost") -}}
 {{- end }}
 
-{{/* Who has a certificate: the components that speak TLS, and a client, for `helm test` and for people. */}}
+{{/* Who has a certificate: the components that speak TLS, our Redis, and a client, for `helm test` and for people. */}}
 {{- define "farfield.tls.owners" -}}
 {{- $items := list (dict "kind" "client" "name" "client" "fullname" (printf "%s-client" (include "farfield.fullname" .))) -}}
+{{- if include "farfield.redis.tls" . -}}
+  {{- $items = append $items (dict "kind" "redis" "name" "redis" "fullname" (include "farfield.redis.name" .)) -}}
+{{- end -}}
 {{- range (include "farfield.components" . | fromYaml).items -}}
-  {{- if not .values.plaintext -}}
+  {{- if include "farfield.tls.held" (dict "root" $ "kind" .kind "values" .values) -}}
     {{- $items = append $items (omit . "values") -}}
   {{- end -}}
 {{- end -}}

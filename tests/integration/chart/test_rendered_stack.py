@@ -119,7 +119,8 @@ class Cluster:
         self.ports = {name: config(objects, name)["server"]["port"] for name in self._workloads}
         self._pods: list[Process | Container] = []
 
-    def start(self, redis_url: str) -> None:
+    def start(self, redis: dict[str, str]) -> None:
+        """`redis`: its Secret."""
         for name, workload in self._workloads.items():
             own = self._folder / name
             own.mkdir()
@@ -127,11 +128,11 @@ class Cluster:
             (own / "config.yaml").write_text(SERVICE.sub(HERE, text))
             pod = workload["spec"]["template"]
             (container,) = pod["spec"]["containers"]
-            variables = {one["name"]: one.get("value", redis_url) for one in container["env"]}
+            variables = {one["name"]: _value(one, redis) for one in container["env"]}
             self._pods.append(self._kind(pod, own, variables))
 
     async def ready(self) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             for port in self.ports.values():
                 while not await serving(f"{HERE}:{port}"):  # noqa: ASYNC110 — a process is waited for
                     await asyncio.sleep(0.1)
@@ -140,6 +141,14 @@ class Cluster:
         """The exit status of each pod that still ran."""
         pods, self._pods = self._pods, []
         return [pod.stop() for pod in reversed(pods)]
+
+
+def _value(variable: dict[str, Any], redis: dict[str, str]) -> str:
+    return variable["value"] if "value" in variable else redis[variable["valueFrom"]["secretKeyRef"]["key"]]
+
+
+def _value(variable: dict[str, Any], redis: dict[str, str]) -> str:
+    return variable["value"] if "value" in variable else redis[variable["valueFrom"]["secretKeyRef"]["key"]]
 
 
 @pytest.fixture(params=[Process, Container])
@@ -155,11 +164,14 @@ async def cluster(
     objects = template(helm, DEMO, "--values", str(file))
     request.param.check(objects)
     secret = named(objects, "Secret", "rl-redis")["data"]
-    server = make_redis("--requirepass", base64.b64decode(secret["password"]).decode())
-    url = SERVICE.sub(HERE, base64.b64decode(secret["url"]).decode()).replace(":6379", f":{server.port}")
+    told = {key: base64.b64decode(value).decode() for key, value in secret.items()}
+    users = tmp_path / "users.acl"
+    users.write_text(told["users.acl"])
+    server = make_redis("--aclfile", str(users))
+    here = {key: SERVICE.sub(HERE, value).replace(":6379", f":{server.port}") for key, value in told.items()}
     cluster = Cluster(request.param, objects, tmp_path)
     try:
-        cluster.start(url)
+        cluster.start(here)
         await cluster.ready()
         yield cluster
     finally:
@@ -183,9 +195,9 @@ def _values(folder: Path, port: Callable[[], int]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_a_run_trains_as_the_chart_configures_it(cluster: Cluster) -> None:
-    async with asyncio.timeout(90), Trainer.at(f"{HERE}:{cluster.ports['rl-trainer']}") as trainer:
+    async with asyncio.timeout(180), Trainer.at(f"{HERE}:{cluster.ports['rl-trainer']}") as trainer:
         await trainer.start("first", RUN)
         async for answer in trainer.watch("first"):
             run = answer.run

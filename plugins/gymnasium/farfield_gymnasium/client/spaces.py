@@ -10,6 +10,8 @@ from PIL import Image
 
 LONGEST = 1 << 20
 """Characters of a text: a conversation, or a response."""
+MOST_PIXELS = 1 << 24
+"""Of a picture, before it is resized; the limit of Farfield's own policies."""
 _SAMPLED = 64
 
 
@@ -38,7 +40,10 @@ def observed(image_size: tuple[int, int] | None) -> Space:
 
 
 def pixels(data: bytes, image_size: tuple[int, int]) -> np.ndarray:
-    """An image file as RGB of shape (height, width, 3)."""
+    """An image file as RGB of shape (height, width, 3). ValueError where it has too many pixels; its size is
+    looked at before it is decoded."""
     height, width = image_size
-    picture = Image.open(io.BytesIO(data)).convert("RGB")
-    return np.array(picture.resize((width, height)), np.uint8)
+    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as picture:
+        if picture.width * picture.height > MOST_PIXELS:
+            raise ValueError(f"the environment showed a picture of {picture.width} x {picture.height} pixels")
+        return np.array(picture.convert("RGB").resize((width, height)), np.uint8)

@@ -1,7 +1,7 @@
 """`farfield --context NAME …`: the cluster that a command is about."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ class Choice:
     context: str
     namespace: str = ""
     release: str = ""
-    token: str = ""
+    token: str = field(default="", repr=False)
     tls: TlsConfig | None = None
     timeout_seconds: float = 60
 

@@ -7,12 +7,13 @@ from PIL import Image
 from farfield_kernel.errors import InvalidArgument
 
 MOST_PIXELS = 16_000_000
+_FORMATS = ("PNG", "JPEG", "WEBP")
 
 
 def opened(data: bytes) -> Image.Image:
     """RGB. InvalidArgument when the bytes are no image, or one too large to be drawn."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise InvalidArgument(
                     f"a picture of {image.width} x {image.height} pixels is too large to show"

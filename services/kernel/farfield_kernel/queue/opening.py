@@ -1,7 +1,5 @@
 """From a queue's URL to the queue."""
 
-from urllib.parse import urlsplit
-
 from farfield_kernel.errors import InvalidArgument
 from farfield_kernel.queue.contract import LEASE_SECONDS, PATIENCE_SECONDS, Queue
 from farfield_kernel.queue.memory import named
@@ -18,11 +16,17 @@ def connect(
     `lease_seconds`: how long a claim stays with its worker unless renewed; the same for all workers.
     `patience_seconds`: how long a call tries to reach the store before it raises Unavailable.
     """
-    scheme = urlsplit(url).scheme
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
     if scheme == "memory":
         return named(url, lease_seconds)
     if scheme in ("redis", "rediss", "unix"):
-        return RedisQueue(url, lease_seconds, patience_seconds)
+        try:
+            return RedisQueue(url, lease_seconds, patience_seconds)
+        except ValueError:  # quotes the part that it does not understand, which may be of the password
+            raise InvalidArgument(
+                f"the queue url {scheme}://… cannot be read: give a number as its port and as options that "
+                "are numbers, and write characters like / # @ : in its password as %2F %23 %40 %3A"
+            ) from None
     raise InvalidArgument(
         f"queue url scheme '{scheme}' is not known: write redis://HOST:PORT, rediss://HOST:PORT, "
         "unix:///PATH or memory://NAME"

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from huggingface_hub import AsyncInferenceClient
@@ -26,7 +26,7 @@ _CONNECTIONS = 64
 class Access:
     """How servers are called."""
 
-    token: str = ""
+    token: str = field(default="", repr=False)
     timeout_seconds: float = 300
     retries: int = 4
     at_once: int = 64
