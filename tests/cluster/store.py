@@ -1,7 +1,6 @@
 """What the cluster holds: objects by kind, namespace and name, and every change of them in order."""
 
 import asyncio
-import copy
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +32,15 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def copied(one: Any) -> Any:
+    """A deep copy of what JSON can say, several times as fast as `copy.deepcopy`."""
+    if isinstance(one, dict):
+        return {name: copied(value) for name, value in one.items()}
+    if isinstance(one, list):
+        return [copied(value) for value in one]
+    return one
+
+
 class Store:
     """Used by one event loop. Objects that it returns are the caller's own copies."""
 
@@ -44,25 +52,25 @@ class Store:
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """Raises NotFound."""
-        return copy.deepcopy(self._stored(resource, namespace, name))
+        return copied(self._stored(resource, namespace, name))
 
     def find(self, resource: Resource, namespace: str, name: str) -> Object | None:
-        return copy.deepcopy(self._objects.get((resource, namespace, name)))
+        return copied(self._objects.get((resource, namespace, name)))
 
     def all(self, resource: Resource, namespace: str = "") -> list[Object]:
         """Of all namespaces without one; in the order of creation."""
         return [
-            copy.deepcopy(one)
+            copied(one)
             for (of, where, _), one in self._objects.items()
             if of == resource and namespace in ("", where)
         ]
 
     def everything(self) -> list[tuple[Resource, Object]]:
-        return [(resource, copy.deepcopy(one)) for (resource, _, _), one in self._objects.items()]
+        return [(resource, copied(one)) for (resource, _, _), one in self._objects.items()]
 
     def create(self, resource: Resource, one: Object) -> Object:
         """Raises AlreadyExists. Gives what an API server gives: uid, time, generation."""
-        one = copy.deepcopy(one)
+        one = copied(one)
         meta = one["metadata"]
         if "name" not in meta:
             meta["name"] = meta["generateName"] + uuid.uuid4().hex[:5]
@@ -75,7 +83,7 @@ class Store:
     def update(self, resource: Resource, one: Object) -> Object:
         """Writes a whole object. Raises NotFound, and Conflict where another write came between. An object
         whose end has been asked for is gone with its last finalizer."""
-        one = copy.deepcopy(one)
+        one = copied(one)
         before = self._stored(*self._key(resource, one))
         meta, old = one["metadata"], before["metadata"]
         if meta.get("resourceVersion") not in (None, "", old["resourceVersion"]):
@@ -136,7 +144,7 @@ class Store:
         one["metadata"]["resourceVersion"] = str(self.version)
         self._objects[self._key(resource, one)] = one
         self._tell(Change(self.version, resource, before, one))
-        return copy.deepcopy(one)
+        return copied(one)
 
     def _remove(self, resource: Resource, one: Object) -> Object:
         before = self._objects.pop(self._key(resource, one))

@@ -1,12 +1,12 @@
 """What an object must be like: Kubernetes' own schemas, strictly, and the fields that no update changes."""
 
-import copy
 from typing import Any
 
 from tests.cluster.errors import Invalid
 from tests.cluster.resources import VERSION, Resource
 from tests.cluster.schemas import SchemaNotFoundError, ValidationError, validate
 from tests.cluster.selectors import matches
+from tests.cluster.store import copied
 
 Object = dict[str, Any]
 
@@ -30,7 +30,7 @@ def check(resource: Resource, one: Object) -> None:
     """Raises Invalid. Custom resources have no schema here."""
     if not resource.schema:
         return
-    one = copy.deepcopy(one)
+    one = copied(one)
     one.pop("status", None)
     for name in ("creationTimestamp", "managedFields"):
         one["metadata"].pop(name, None)
