@@ -15,7 +15,7 @@ from farfield_cli.experiment.files import read, read_file
 from farfield_cli.experiment.folder import Choice, Folder
 from farfield_cli.experiment.jobs import Job
 from farfield_cli.experiment.runner import Means, Runner
-from farfield_cli.experiment.spec import Claim, Comparison, Fresh, Json
+from farfield_cli.experiment.spec import Claim, Comparison, Fresh, Json, Measure
 from farfield_cli.interrupts import Interruptible
 from farfield_cli.jobs_view import JobsView, plain_table
 from farfield_cli.services import services
@@ -40,13 +40,16 @@ _SHOWN = 3
 @experiment_app.command("list")
 def list_experiments() -> None:
     """The experiments of examples/experiments."""
-    table = plain_table("experiment", "title", "runs", "claims", "scales")
+    table = plain_table("experiment", "title", "runs", "scales")
+    table.columns[1].no_wrap = table.columns[3].no_wrap = False
 
     async def known() -> None:
-        for path in catalogue.all_files():
+        paths = catalogue.all_files()
+        table.columns[0].min_width = max(len(path.stem) for path in paths)  # a name is there to be typed
+        for path in paths:
             file, found = read_file(path), read(path)
             runs = str(len(found.arms) * len(found.seeds))
-            table.add_row(path.stem, file.title, runs, str(len(file.claims)), " ".join(file.scales))
+            table.add_row(path.stem, file.title, runs, " ".join(file.scales))
 
     run(lambda _: known())
     console.print(table)
@@ -251,4 +254,8 @@ def _say_claim(claim: Claim) -> None:
 
 
 def _difference(one: Comparison) -> str:
-    return f"{one.compare.arm} against {one.against.arm} on {one.compare.suite}"
+    return f"{_side(one.compare)} against {_side(one.against)} on {one.compare.suite}"
+
+
+def _side(one: Measure) -> str:
+    return f"{one.arm} at the start" if one.at == "start" else one.arm
