@@ -82,7 +82,8 @@ class Played:
         for one in curve:
             if one.update == wanted:
                 return one
-        raise NotFound(f"{run_id(arm, seed)} is not measured on {suite} at update {wanted}")
+        where, version = (self.experiment.start_of(arm) if wanted == 0 else None) or (arm, wanted)
+        raise NotFound(f"{run_id(where, seed)} is not measured on {suite} at update {version}")
 
     def within(self, arm: str, seed: int, suite: str, compute: float) -> Evaluation:
         """The last evaluation that costs no more."""
