@@ -35,16 +35,22 @@ def read(path: Path) -> Config:
 def _read(path: Path, *, here: bool) -> Config:
     if not path.is_file():
         raise NotFound(f"no run config {path}; examples are in examples/demo")
+    data = mapping(path, "a run config")
+    if here and "base" in data:
+        data["base"] = str(resolved(path.parent, str(data["base"])))
+    parent = data.pop("extends", None)
+    return overlaid(_read(path.parent / parent, here=here), data) if parent else data
+
+
+def mapping(path: Path, what: str) -> Config:
+    """The keys in a file of YAML; `what` it is, for people."""
     try:
         data = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise InvalidArgument(f"{path} is not YAML: {error}") from None
     if not isinstance(data, dict):
-        raise InvalidArgument(f"{path}: a run config is a mapping of keys, found {type(data).__name__}")
-    if here and "base" in data:
-        data["base"] = str(resolved(path.parent, str(data["base"])))
-    parent = data.pop("extends", None)
-    return overlaid(_read(path.parent / parent, here=here), data) if parent else data
+        raise InvalidArgument(f"{path}: {what} is a mapping of keys, found {type(data).__name__}")
+    return data
 
 
 def resolved(folder: Path, base: str) -> Path:

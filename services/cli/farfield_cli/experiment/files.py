@@ -4,12 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from farfield_cli.experiment.experiment import Experiment, about, check_known, measures_of
 from farfield_cli.experiment.spec import Arm, Changes, Claim, ExperimentFile, Json, Suite
 from farfield_cli.experiment.sweeps import spread
-from farfield_cli.run_file import overlaid, resolved
+from farfield_cli.run_file import mapping, overlaid, resolved
 from farfield_kernel.config import parse
 from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound
 
@@ -33,12 +31,7 @@ def read_file(path: Path) -> ExperimentFile:
 def _data(path: Path) -> Json:
     if not path.is_file():
         raise NotFound(f"no experiment {path}; `farfield experiment list` shows those that there are")
-    try:
-        data = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise InvalidArgument(f"{path} is not YAML: {error}") from None
-    if not isinstance(data, dict):
-        raise InvalidArgument(f"{path}: an experiment is a mapping of keys, found {type(data).__name__}")
+    data = mapping(path, "an experiment")
     for section in _with_bases(data):
         section["base"] = _resolved_base(section["base"], path.parent)
     parent = data.pop("extends", None)
