@@ -308,7 +308,8 @@ async def test_a_draining_service_plays_on_but_starts_nothing() -> None:
     async with hosting() as (service, channel):
         stub = Stub(channel)
         await create(stub, ref())
-        await service.sessions.drain()
+        drained = asyncio.ensure_future(service.sessions.drain())
+        await asyncio.sleep(0)
         for call in (
             stub.CreateSessions(pb.CreateSessionsRequest(environment=ref())),
             create(stub, ref(), ("b", 1)),
@@ -320,6 +321,8 @@ async def test_a_draining_service_plays_on_but_starts_nothing() -> None:
         assert restored.error.code == code_pb2.UNAVAILABLE
         (result,) = await step(stub, ("a", 0, "3"))
         assert result.outcome.success
+        await stub.CloseSessions(pb.CloseSessionsRequest(session_ids=["a"]))
+        await drained
 
 
 async def test_leases_end_and_are_renewed() -> None:
