@@ -25,6 +25,8 @@ hypothesis.settings.load_profile("untimed")
 
 
 gc.set_threshold(50_000, 20, 20)  # a pass over all that torch and transformers define takes 0.2 s
+# A shell that puts tests into the background has SIGINT ignored, and so by all that they start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # what it says of connections that tests break is no news
 
 # A test run that is killed leaves no server behind.

@@ -87,6 +87,7 @@ def test_a_run_of_both_services(start: Callable[..., Service]) -> None:
         )
         action = env_pb.Action(session_id="a", turn=0, response="I do not know.")
         (stepped,) = stub.Step(env_pb.StepRequest(actions=[action])).results
+        stub.CloseSessions(env_pb.CloseSessionsRequest(session_ids=["a"]))  # else it is waited for at the end
     with grpc.insecure_channel(verifier.address) as to_verifier:
         attempt = ver_pb.Attempt(
             response=action.response, facts_json=created.sessions[0].facts_json, state=stepped.outcome.state
