@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from farfield_kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PluginFailure, Unavailable
+from farfield_kernel.errors import (
+    DataLoss,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PluginFailure,
+    Unavailable,
+)
 from farfield_model.chat import Message
 from farfield_policy.config import TorchConfig
 from farfield_policy.embedded.engine import open_engine as open_torch
@@ -277,7 +284,7 @@ async def test_an_adapter_that_does_not_load_leaves_the_former(
     before = await drawn(engine)
     bad = shutil.copytree(adapters[1], tmp_path / "bad")
     (bad / "adapter_model.safetensors").unlink()
-    with pytest.raises(FailedPrecondition, match="no adapter that loads"):
+    with pytest.raises(DataLoss, match="bad is torn"):
         await engine.load_weights(str(bad), TWO)
     assert engine.describe().weights == ONE
     assert await drawn(engine) == before
