@@ -17,8 +17,9 @@ class Addresses(NamedTuple):
 
 @contextmanager
 def serving(kind: str, plugins: tuple[str, ...]) -> Iterator[str]:
-    """The address of a service that hosts these plugins alone."""
-    command = [sys.executable, "-m", f"farfield_{kind}", "--plugins", json.dumps(plugins)]
+    """The address of a service that hosts these plugins alone; it ends also with sessions left open."""
+    alone = ["--plugins", json.dumps(plugins), "--server.drain_seconds", "0"]
+    command = [sys.executable, "-m", f"farfield_{kind}", *alone]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         ports = (json.loads(line).get("port") for line in process.stderr)

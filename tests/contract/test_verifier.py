@@ -193,7 +193,8 @@ def documented_plans() -> list[dict[str, Any]]:
     """The plans of docs/rewards.md, as they stand in a run's YAML."""
     text = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text()
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
-    return [*(block["reward"] for block in blocks if "reward" in block), *blocks[-1]["plans"].values()]
+    rewards = [block["reward"] for block in blocks if "reward" in block]
+    return rewards + [plan for block in blocks for plan in block.get("plans", {}).values()]
 
 
 async def test_the_plans_of_the_documentation() -> None:
