@@ -32,10 +32,10 @@ from pathlib import Path
 import psutil
 
 from farfield.trainer.v1.trainer_pb2 import Report
-from farfield_cli import run_file
-from farfield_cli.program import ONE_THREAD
-from farfield_cli.stack import Stack, StackOptions, running
-from farfield_cli.trainer import Trainer, state_of
+from farfield_cli.runs import run_file
+from farfield_cli.runs.trainer import Trainer, state_of
+from farfield_cli.stack.program import ONE_THREAD
+from farfield_cli.stack.stack import Stack, StackOptions, running
 
 HERE = Path(__file__).parent
 RECIPE = HERE.parent / "examples" / "demo" / "rl.yaml"

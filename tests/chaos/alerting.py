@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from farfield_cli.stack import Stack
+from farfield_cli.stack.stack import Stack
 
 ALERTS = Path(__file__).parents[2] / "helm" / "farfield" / "alerts.yaml"
 _MINUTES = 120

@@ -11,8 +11,8 @@ from typing import Any
 
 from farfield.trainer.v1 import trainer_pb2 as pb
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
-from farfield_cli.stack import Stack, StackOptions, running
-from farfield_cli.trainer import Trainer, is_over
+from farfield_cli.runs.trainer import Trainer, is_over
+from farfield_cli.stack.stack import Stack, StackOptions, running
 from tests.chaos.alerting import Exported
 from tests.chaos.classes import RETRIES
 from tests.chaos.faulty import NAME, VARIABLE, Orders, install

@@ -22,7 +22,7 @@ from typing import Any
 from farfield.trainer.v1 import trainer_pb2
 from farfield.trajectory.v1.trajectory_pb2 import Failure, Trajectory
 from farfield.types.v1.types_pb2 import FINISH_REASON_LENGTH, STATE_TRUNCATED
-from farfield_cli.trainer import is_over
+from farfield_cli.runs.trainer import is_over
 from farfield_trainer.learning.samples import gather
 from tests.chaos.alerting import Alert, Exported, unlike
 from tests.chaos.classes import (

@@ -15,7 +15,7 @@ from typing import Any
 import redis.asyncio
 
 from farfield.trainer.v1 import trainer_pb2 as pb
-from farfield_cli.trainer import Trainer, is_over
+from farfield_cli.runs.trainer import Trainer, is_over
 from tests.chaos.faults import Fault, Fire, plan
 from tests.chaos.ledger import Injected, Ledger
 from tests.chaos.settings import SETTINGS, Setting

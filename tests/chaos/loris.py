@@ -22,9 +22,9 @@ import psutil
 
 from farfield.environment.v1 import environment_pb2 as env
 from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
-from farfield_cli.ports import free_ports
-from farfield_cli.stack import Maker, StackOptions
-from farfield_cli.supervisor import Supervisor
+from farfield_cli.stack.ports import free_ports
+from farfield_cli.stack.stack import Maker, StackOptions
+from farfield_cli.stack.supervisor import Supervisor
 from farfield_kernel.client import ClientConfig, channel
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

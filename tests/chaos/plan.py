@@ -4,10 +4,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from farfield_cli.ports import HOST, free_ports
-from farfield_cli.program import Program
-from farfield_cli.redis_program import redis_program
-from farfield_cli.stack import Maker, StackOptions
+from farfield_cli.stack.ports import HOST, free_ports
+from farfield_cli.stack.program import Program
+from farfield_cli.stack.redis_program import redis_program
+from farfield_cli.stack.stack import Maker, StackOptions
 from tests.chaos.wire import Wire, to_port, to_socket
 
 LATE_SECONDS = 0.15

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from farfield_cli.program import Program
+from farfield_cli.stack.program import Program
 from tests.chaos.plan import Plan
 
 _DIES = Path(__file__).parent / "dies.py"

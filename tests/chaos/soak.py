@@ -26,8 +26,8 @@ from farfield.environment.v1 import environment_pb2 as env
 from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.verifier.v1 import verifier_pb2 as ver
 from farfield.verifier.v1.verifier_pb2_grpc import VerifierServiceStub
-from farfield_cli.stack import Stack, StackOptions, running
-from farfield_cli.trainer import Trainer
+from farfield_cli.runs.trainer import Trainer
+from farfield_cli.stack.stack import Stack, StackOptions, running
 from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.wire import struct_from
 from tests.chaos.fire import MODEL, RUN, config

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 
-from farfield_cli.child import Child, State
-from farfield_cli.program import Program
-from farfield_cli.supervisor import Supervisor
+from farfield_cli.stack.child import Child, State
+from farfield_cli.stack.program import Program
+from farfield_cli.stack.supervisor import Supervisor
 from tests.chaos.plan import Plan
 from tests.chaos.settings import Setting, dying
 from tests.chaos.wire import Wire

@@ -15,11 +15,11 @@ from farfield.environment.v1.environment_pb2 import EnvironmentRef
 from farfield.trajectory.v1 import trajectory_pb2 as pb
 from farfield.types.v1.types_pb2 import Sampling
 from farfield.verifier.v1.verifier_pb2 import Leaf, RewardPlan
-from farfield_cli.child import Child
-from farfield_cli.ports import free_ports
-from farfield_cli.redis_program import redis_program
-from farfield_cli.stack import Maker, StackOptions
-from farfield_cli.supervisor import Supervisor
+from farfield_cli.stack.child import Child
+from farfield_cli.stack.ports import free_ports
+from farfield_cli.stack.redis_program import redis_program
+from farfield_cli.stack.stack import Maker, StackOptions
+from farfield_cli.stack.supervisor import Supervisor
 from farfield_kernel import weights
 from farfield_kernel.queue.contract import Queue
 from farfield_kernel.queue.opening import connect

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from farfield.trainer.v1 import trainer_pb2 as pb
-from farfield_cli.trainer import Trainer
+from farfield_cli.runs.trainer import Trainer
 from tests.cluster.releases import Release
 from tests.integration.chart.rendering import NAMESPACE, ROOT
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from farfield.trainer.v1 import trainer_pb2 as pb
-from farfield_cli.trainer import Trainer
+from farfield_cli.runs.trainer import Trainer
 from tests.containers.conftest import installed, needed
 from tests.containers.demo import Demo, build_image
 from tests.containers.test_training import RL

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from farfield.trainer.v1 import trainer_pb2 as pb
-from farfield_cli.trainer import Trainer
+from farfield_cli.runs.trainer import Trainer
 from farfield_kernel.errors import NotFound
 from tests.cluster.podman import faults
 from tests.containers.demo import Demo, build_plugin

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from farfield_cli import run_file
+from farfield_cli.runs import run_file
 from farfield_generalpoints import GeneralPoints
 from farfield_trainer.run_config import RunConfig
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from farfield_cli.stack import MARK
+from farfield_cli.stack.stack import MARK
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import yaml
 
-from farfield_cli.stack import MARK
+from farfield_cli.stack.stack import MARK
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

@@ -16,8 +16,8 @@ from farfield.environment.v1 import environment_pb2
 from farfield.policy.v1 import policy_pb2
 from farfield.trainer.v1 import trainer_pb2
 from farfield.verifier.v1 import verifier_pb2
-from farfield_cli.readiness import serving
-from farfield_cli.stack import Stack, StackOptions, running
+from farfield_cli.stack.readiness import serving
+from farfield_cli.stack.stack import Stack, StackOptions, running
 from tests.fuzz.wire import Method, Tally, methods, requests, send
 
 ROOT = Path(__file__).parents[2]

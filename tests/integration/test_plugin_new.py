@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from farfield_cli import run_file
+from farfield_cli.runs import run_file
 from farfield_environment.config import EnvironmentConfig
 from farfield_kernel.config import parse
 from farfield_trainer.run_config import RunConfig

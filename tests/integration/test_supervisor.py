@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from farfield_cli.child import CrashLoop, State
-from farfield_cli.program import Program
-from farfield_cli.supervisor import Supervisor, supervised
+from farfield_cli.stack.child import CrashLoop, State
+from farfield_cli.stack.program import Program
+from farfield_cli.stack.supervisor import Supervisor, supervised
 
 READY_THEN_SLEEP = "open({mark!r}, 'w').close(); import time; time.sleep(60)"
 
@@ -150,8 +150,8 @@ def test_children_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     code = f"""
 import asyncio, os, signal, sys
 from pathlib import Path
-from farfield_cli.program import Program
-from farfield_cli.supervisor import supervised
+from farfield_cli.stack.program import Program
+from farfield_cli.stack.supervisor import supervised
 async def ready(): return True
 async def main():
     command = (sys.executable, "-S", "-c", "import time; time.sleep(60)")

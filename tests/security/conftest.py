@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from farfield_cli import record
-from farfield_cli.record import StackRecord
 from farfield_cli.secure import command
 from farfield_cli.secure.authority import Authority
 from farfield_cli.secure.command import CommandKeys
 from farfield_cli.secure.keyring import Keyring
 from farfield_cli.secure.redis_program import find_tls_server
-from farfield_cli.stack import Stack, planned
-from farfield_cli.stack_options import StackOptions
+from farfield_cli.stack import record
+from farfield_cli.stack.options import StackOptions
+from farfield_cli.stack.record import StackRecord
+from farfield_cli.stack.stack import Stack, planned
 from farfield_kernel.errors import FailedPrecondition
 
 ROOT = Path(__file__).parents[2]

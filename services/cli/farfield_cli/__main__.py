@@ -2,19 +2,16 @@
 
 import typer
 
-from farfield_cli import (
-    demo_commands,
-    eval_command,
-    play_commands,
-    report_command,
-    run_commands,
-    stack_commands,
-    train_command,
-    weights_commands,
-)
 from farfield_cli.cluster import choice
+from farfield_cli.demo import commands as demo_commands
+from farfield_cli.evaluation import command as eval_command
 from farfield_cli.experiment import commands as experiment_commands
+from farfield_cli.play import commands as play_commands
 from farfield_cli.plugins import commands as plugin_commands
+from farfield_cli.report import command as report_command
+from farfield_cli.runs import commands as run_commands
+from farfield_cli.runs import train_command, weights_commands
+from farfield_cli.stack import commands as stack_commands
 
 app = typer.Typer(
     name="farfield",

@@ -10,9 +10,9 @@ from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.types.v1 import types_pb2
 from farfield.verifier.v1 import verifier_pb2 as ver
 from farfield.verifier.v1.verifier_pb2_grpc import VerifierServiceStub
-from farfield_cli import record
-from farfield_cli.stack import running
-from farfield_cli.stack_options import StackOptions
+from farfield_cli.stack import record
+from farfield_cli.stack.options import StackOptions
+from farfield_cli.stack.stack import running
 from farfield_cli.terminal import say
 from farfield_cli.ways import way_to, ways_of
 from farfield_kernel.client import ClientConfig, channel

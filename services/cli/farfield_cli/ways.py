@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from farfield_cli.record import StackRecord
 from farfield_cli.secure import command
+from farfield_cli.stack.record import StackRecord
 from farfield_kernel.client import ClientConfig
 
 

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from farfield.trainer.v1 import trainer_pb2 as pb
-from farfield_cli.readiness import serving
-from farfield_cli.trainer import Trainer
+from farfield_cli.runs.trainer import Trainer
+from farfield_cli.stack.readiness import serving
 
 sys.path.insert(0, str(Path(__file__).parent))
 

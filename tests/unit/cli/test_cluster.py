@@ -8,11 +8,11 @@ import yaml
 from aiohttp import web
 from typer.testing import CliRunner
 
-from farfield_cli import run_file
 from farfield_cli.__main__ import app
 from farfield_cli.cluster.choice import Choice
 from farfield_cli.cluster.place import connected
-from farfield_cli.trainers import choose, find
+from farfield_cli.runs import run_file
+from farfield_cli.runs.trainers import choose, find
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from farfield_cli.__main__ import app
 from farfield_cli.checkpoints import checkpoint, label
 from farfield_cli.given import pairs
-from farfield_cli.train_command import check_tokenizer
+from farfield_cli.runs.train_command import check_tokenizer
 from farfield_kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from farfield_kernel.weight_stores.remote import RemoteStore
 from farfield_kernel.weights import seal

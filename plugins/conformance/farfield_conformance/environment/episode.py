@@ -1,22 +1,20 @@
 """One session from the caller's side."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield.types.v1 import types_pb2
 from farfield_conformance.check import Failed
 from farfield_conformance.codes import named, short
 
-if TYPE_CHECKING:
-    from farfield_conformance.environment.subject import EnvironmentSubject
-
 
 class Episode:
     """Knows its next turn and all that it was shown."""
 
-    def __init__(self, subject: "EnvironmentSubject", started: pb.Started, seed: int) -> None:
-        self._subject, self.started, self.seed = subject, started, seed
+    def __init__(self, play: Callable[[pb.Action], pb.StepResult], started: pb.Started, seed: int) -> None:
+        self._play, self.started, self.seed = play, started, seed
         self.id, self.facts_json, self.digest = started.session_id, started.facts_json, started.digest
         self.outcomes: list[pb.Outcome] = []
         self.responses: list[str] = []
@@ -58,7 +56,7 @@ class Episode:
 
     def try_turn(self, turn: int, response: str) -> pb.StepResult:
         """Whatever comes of a turn; the episode does not go on."""
-        return self._subject.steps(pb.Action(session_id=self.id, turn=turn, response=response))[0]
+        return self._play(pb.Action(session_id=self.id, turn=turn, response=response))
 
     def history(self, session_id: str = "", digest: str | None = None) -> pb.History:
         given = self.digest if digest is None else digest

@@ -93,7 +93,10 @@ class EnvironmentSubject:
         answer = self.create(ref or self.ref(), sessions)
         if len(answer.sessions) != len(seeds):
             raise Failed(f"CreateSessions gave {len(answer.sessions)} sessions for {len(seeds)}")
-        return [Episode(self, one, seed) for one, seed in zip(answer.sessions, seeds, strict=True)]
+        return [Episode(self.step, one, seed) for one, seed in zip(answer.sessions, seeds, strict=True)]
+
+    def step(self, action: pb.Action) -> pb.StepResult:
+        return self.steps(action)[0]
 
     def steps(self, *actions: pb.Action, known_blobs: Sequence[str] = ()) -> list[pb.StepResult]:
         request = pb.StepRequest(actions=actions, known_blobs=known_blobs)

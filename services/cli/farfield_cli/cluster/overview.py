@@ -14,9 +14,9 @@ from farfield.trainer.v1 import trainer_pb2 as pb
 from farfield_cli.cluster.choice import Choice
 from farfield_cli.cluster.place import Cluster, connected
 from farfield_cli.evaluation.cast import described
-from farfield_cli.run_commands import table as runs_table
+from farfield_cli.runs.table import table as runs_table
+from farfield_cli.runs.trainer import Trainer, state_of
 from farfield_cli.terminal import console, say
-from farfield_cli.trainer import Trainer, state_of
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.discovery.contract import Kind, Service
 from farfield_kernel.discovery.dialing import dialed

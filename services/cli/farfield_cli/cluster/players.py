@@ -9,7 +9,7 @@ from farfield_cli.cluster.choice import Choice
 from farfield_cli.cluster.place import Cluster, connected
 from farfield_cli.evaluation.place import Place
 from farfield_cli.evaluation.settings import Players
-from farfield_cli.supervisor import Supervisor
+from farfield_cli.stack.supervisor import Supervisor
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.discovery.contract import Kind, Service
 from farfield_kernel.discovery.dialing import dialed

@@ -6,9 +6,9 @@ from pathlib import Path
 from farfield_cli.evaluation import files, wording
 from farfield_cli.evaluation.result import Json, read
 from farfield_cli.evaluation.wording import Grid
-from farfield_cli.reading import pictures, shelf
-from farfield_cli.report import Facts, Page, Row
-from farfield_cli.tokens import decoder
+from farfield_cli.report.reading import pictures, shelf
+from farfield_cli.report.report import Facts, Page, Row
+from farfield_cli.report.tokens import decoder
 
 _READ = 60
 """Most episodes of a variant on the page."""

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from farfield_cli import record
 from farfield_cli.evaluation.settings import Players
-from farfield_cli.program import Program
-from farfield_cli.stack import Maker, Plan
-from farfield_cli.stack_options import StackOptions
-from farfield_cli.supervisor import Supervisor
+from farfield_cli.stack import record
+from farfield_cli.stack.options import StackOptions
+from farfield_cli.stack.program import Program
+from farfield_cli.stack.stack import Maker, Plan
+from farfield_cli.stack.supervisor import Supervisor
 from farfield_cli.ways import way_to, ways_of
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.discovery.contract import Directory

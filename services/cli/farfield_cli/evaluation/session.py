@@ -17,7 +17,7 @@ from farfield_cli.evaluation.settings import Players, Settings
 from farfield_cli.evaluation.suites import Suite
 from farfield_cli.evaluation.view import EvalView
 from farfield_cli.services import Services
-from farfield_cli.supervisor import Supervisor
+from farfield_cli.stack.supervisor import Supervisor
 from farfield_cli.terminal import console
 from farfield_kernel.errors import FailedPrecondition, InvalidArgument
 from farfield_kernel.weights import fingerprint

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farfield_cli.experiment.played import Played
-from farfield_cli.reading import pictures, shelf
-from farfield_cli.run_folder import Json, RunFolder
+from farfield_cli.report.reading import pictures, shelf
+from farfield_cli.runs.run_folder import Json, RunFolder
 
 MOST_TEXT_BYTES = 6 << 20
 MOST_PICTURE_BYTES = 12 << 20

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from farfield_cli.demo.verdict import Status
 from farfield_cli.experiment import statistics
 from farfield_cli.experiment.experiment import run_id
 from farfield_cli.experiment.outcomes import graded, parts
 from farfield_cli.experiment.played import Evaluation, Played
 from farfield_cli.experiment.spec import Claim, Comparison, Control, Measure
 from farfield_cli.experiment.statistics import Array, Difference, Sample
-from farfield_cli.verdict import Status
 from farfield_kernel.errors import FarfieldError, NotFound
 
 LEAST = 50

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from farfield_cli import record
 from farfield_cli.experiment import catalogue, page, plan, report_commands
 from farfield_cli.experiment.checking import check_configs, check_plugins
 from farfield_cli.experiment.experiment import Experiment
@@ -17,10 +16,11 @@ from farfield_cli.experiment.jobs import Job
 from farfield_cli.experiment.runner import Means, Runner
 from farfield_cli.experiment.spec import Claim, Comparison, Fresh, Json, Measure
 from farfield_cli.interrupts import Interruptible
-from farfield_cli.jobs_view import JobsView, plain_table
+from farfield_cli.lanes.view import JobsView, plain_table
 from farfield_cli.services import services
-from farfield_cli.stack import Stack, running
-from farfield_cli.stack_commands import StateFolder
+from farfield_cli.stack import record
+from farfield_cli.stack.stack import Stack, running
+from farfield_cli.stack.state import STATE, StateFolder
 from farfield_cli.terminal import console, run, say, seconds, size
 
 experiment_app = typer.Typer(
@@ -68,7 +68,7 @@ def show(name: NameOrFile, scale: Scale = "tiny") -> None:
 @experiment_app.command("check")
 def check(
     names: Annotated[list[str], typer.Argument(metavar="NAME|FILE…")],
-    state: StateFolder = Path(".farfield"),
+    state: StateFolder = STATE,
 ) -> None:
     """Whether files are right: every key, every name, and every option, asked of the plugins themselves."""
 

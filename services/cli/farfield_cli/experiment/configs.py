@@ -1,7 +1,7 @@
 """Run configs of an experiment: what the trainer is told for one arm and one seed."""
 
 from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.run_file import Config, overlaid
+from farfield_cli.runs.run_file import Config, overlaid
 
 
 def config(experiment: Experiment, arm: str, seed: int) -> Config:

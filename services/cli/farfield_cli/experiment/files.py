@@ -7,7 +7,7 @@ from typing import Any
 from farfield_cli.experiment.experiment import Experiment, about, check_known, measures_of
 from farfield_cli.experiment.spec import Arm, Changes, Claim, ExperimentFile, Json, Suite
 from farfield_cli.experiment.sweeps import spread
-from farfield_cli.run_file import mapping, overlaid, resolved
+from farfield_cli.runs.run_file import mapping, overlaid, resolved
 from farfield_kernel.config import parse
 from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound
 

@@ -18,8 +18,8 @@ from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.jobs import Job
 from farfield_cli.experiment.result import SETTINGS
 from farfield_cli.experiment.spec import ExperimentFile
-from farfield_cli.run_folder import Json, RunFolder
-from farfield_cli.spent import Spent
+from farfield_cli.lanes.spent import Spent
+from farfield_cli.runs.run_folder import Json, RunFolder
 from farfield_kernel.config import parse
 from farfield_kernel.errors import FailedPrecondition, NotFound
 from farfield_kernel.weights import write_durably

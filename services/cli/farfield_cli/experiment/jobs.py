@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from farfield_cli.experiment.configs import config
 from farfield_cli.experiment.experiment import Experiment, run_id
-from farfield_cli.progress import work_of
-from farfield_cli.run_file import Config
+from farfield_cli.lanes.progress import work_of
+from farfield_cli.runs.run_file import Config
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.spec import Fresh
-from farfield_cli.train_command import check_tokenizer
+from farfield_cli.runs.train_command import check_tokenizer
 from farfield_kernel.errors import FailedPrecondition
 
 

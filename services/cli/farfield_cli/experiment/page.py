@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-from farfield_cli import figure, html, palette
 from farfield_cli.experiment import browser, result, table, tables, view
 from farfield_cli.experiment.browser import Shown
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.played import Played
-from farfield_cli.figure import Panel
-from farfield_cli.run_folder import Json
+from farfield_cli.report import figure, html, palette
+from farfield_cli.report.figure import Panel
+from farfield_cli.runs.run_folder import Json
 from farfield_kernel.weights import write_durably
 
 REPORT, CURVES, RESULTS = "report.html", "curves.png", "results.csv"

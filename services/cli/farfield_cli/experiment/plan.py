@@ -7,7 +7,7 @@ import yaml
 from farfield_cli.experiment.experiment import Experiment, run_id
 from farfield_cli.experiment.jobs import Job, jobs
 from farfield_cli.experiment.spec import Fresh
-from farfield_cli.run_file import Config
+from farfield_cli.runs.run_file import Config
 
 
 def write(experiment: Experiment, out: Path, runs: str) -> list[Path]:

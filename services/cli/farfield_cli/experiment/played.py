@@ -12,7 +12,7 @@ from pathlib import Path
 from farfield_cli.experiment import outcomes
 from farfield_cli.experiment.experiment import Experiment, run_id
 from farfield_cli.experiment.outcomes import Outcome
-from farfield_cli.run_folder import Json, RunFolder, trained_compute
+from farfield_cli.runs.run_folder import Json, RunFolder, trained_compute
 from farfield_kernel.errors import NotFound
 
 _FINISHED = "succeeded"

@@ -31,8 +31,8 @@ from pathlib import Path
 from farfield_cli.experiment import claims
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.played import Curve, Evaluation, Played
-from farfield_cli.points import Point, pooled
-from farfield_cli.run_folder import Json, RunFolder
+from farfield_cli.report.points import Point, pooled
+from farfield_cli.runs.run_folder import Json, RunFolder
 
 SCHEMA = 1
 FILE = "experiment.json"

@@ -11,16 +11,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from farfield_cli.board import Board, Fate
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.folder import Folder, finished_jobs, is_finished
 from farfield_cli.experiment.jobs import Job, jobs
 from farfield_cli.experiment.models import served_model
 from farfield_cli.experiment.origins import Origins
-from farfield_cli.lanes import Lanes, News
-from farfield_cli.progress import Progress
-from farfield_cli.stack import Stack
-from farfield_cli.stack_options import StackOptions
+from farfield_cli.lanes.board import Board, Fate
+from farfield_cli.lanes.lanes import Lanes, News
+from farfield_cli.lanes.progress import Progress
+from farfield_cli.stack.options import StackOptions
+from farfield_cli.stack.stack import Stack
 from farfield_kernel.errors import FarfieldError
 
 

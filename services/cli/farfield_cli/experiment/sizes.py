@@ -5,7 +5,7 @@ from typing import Any
 
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.spec import Arm, Json, Suite
-from farfield_cli.run_file import overlaid
+from farfield_cli.runs.run_file import overlaid
 
 _EPISODES, _UPDATES, _GROUPS, _BATCH = 8, 3, 4, 8
 

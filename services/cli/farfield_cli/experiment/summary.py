@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from farfield_cli.experiment import result, view
-from farfield_cli.run_folder import Json
+from farfield_cli.runs.run_folder import Json
 from farfield_kernel.errors import DataLoss, NotFound
 
 

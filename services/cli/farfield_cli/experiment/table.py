@@ -6,7 +6,7 @@ from pathlib import Path
 
 from farfield_cli.experiment.played import Played
 from farfield_cli.experiment.result import points
-from farfield_cli.run_folder import Json
+from farfield_cli.runs.run_folder import Json
 
 HEADING = ("arm", "suite", "seed", "update", "compute", "metric", "value", "stderr", "n")
 

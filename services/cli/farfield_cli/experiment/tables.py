@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from farfield_cli.experiment.view import curves, measure
-from farfield_cli.points import percent
-from farfield_cli.report import Facts, Row
-from farfield_cli.run_folder import Json
+from farfield_cli.report.points import percent
+from farfield_cli.report.report import Facts, Row
+from farfield_cli.runs.run_folder import Json
 from farfield_cli.terminal import seconds, size
 
 

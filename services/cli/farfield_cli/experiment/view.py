@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from farfield_cli.chart import Chart, chart
-from farfield_cli.points import CurvePoint, Point, percent
-from farfield_cli.run_folder import Json
+from farfield_cli.report.chart import Chart, chart
+from farfield_cli.report.points import CurvePoint, Point, percent
+from farfield_cli.runs.run_folder import Json
 
 FOREST_WIDTH = 260
 _SHORT = 12

@@ -14,9 +14,9 @@ from urllib.parse import quote, urlencode
 
 import yaml
 
-from farfield_cli import ports
 from farfield_cli.secure.authority import Authority
 from farfield_cli.secure.command import COMMAND, CommandKeys
+from farfield_cli.stack import ports
 from farfield_kernel.queue import redis_users
 from farfield_kernel.tls import TlsConfig
 

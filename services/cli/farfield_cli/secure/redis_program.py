@@ -4,11 +4,11 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from farfield_cli import ports
-from farfield_cli.program import Program
-from farfield_cli.readiness import secure_redis_answers
-from farfield_cli.redis_program import find_servers
 from farfield_cli.secure.keyring import Keyring
+from farfield_cli.stack import ports
+from farfield_cli.stack.program import Program
+from farfield_cli.stack.readiness import secure_redis_answers
+from farfield_cli.stack.redis_program import find_servers
 from farfield_kernel.errors import FailedPrecondition
 
 _LOOK_SECONDS = 30

@@ -16,7 +16,7 @@ from farfield_cli.evaluation.play import Episode
 from farfield_cli.evaluation.result import Result
 from farfield_cli.evaluation.suites import SUITES
 from farfield_cli.evaluation.view import EvalView
-from farfield_cli.report import render
+from farfield_cli.report.report import render
 
 PICTURE = b"\x89PNG as far as anyone looks"
 DIGEST = hashlib.sha256(PICTURE).hexdigest()

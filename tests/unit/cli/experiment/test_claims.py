@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from farfield_cli.demo.verdict import Status
 from farfield_cli.experiment import claims
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.played import Played
 from farfield_cli.experiment.spec import Comparison
-from farfield_cli.verdict import Status
 
 from .conftest import Play
 

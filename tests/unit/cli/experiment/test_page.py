@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from farfield_cli import palette
 from farfield_cli.experiment import browser, page, view
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.played import Played
 from farfield_cli.experiment.result import collect
+from farfield_cli.report import palette
 
 from .conftest import chromium
 

@@ -1,0 +1,1 @@
+"""`farfield demo`: the main job, with its verdict and its report."""

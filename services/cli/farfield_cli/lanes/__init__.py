@@ -1,0 +1,1 @@
+"""Several runs played on one stack: which comes next, where, and how far all are."""

@@ -1,0 +1,1 @@
+"""`farfield play` and `farfield env`: environments in the hands of a person."""

@@ -1,0 +1,1 @@
+"""`farfield report`: pages and figures of runs, and what they are drawn with."""

@@ -1,0 +1,1 @@
+"""Runs of trainers: their files, their folders, and the commands that steer them."""
