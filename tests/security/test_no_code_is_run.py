@@ -28,8 +28,8 @@ def heard(reports: Path) -> list[str]:
 
 @pytest.mark.timeout(600)
 def test_no_request_is_run(reports: Path, tmp_path: Path) -> None:
-    tally = asyncio.run(play(tmp_path, cases=520, when_up=(reports / "armed").touch))
-    assert tally.cases == 520
+    tally = asyncio.run(play(tmp_path, cases=650, when_up=(reports / "armed").touch))
+    assert tally.cases == 650
     assert heard(reports) == []
 
 
