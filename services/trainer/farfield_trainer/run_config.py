@@ -17,6 +17,7 @@ from farfield_trainer.learning.algorithm_config import (
     LearnerConfig,
     LoraConfig,
     OptimizerConfig,
+    Precision,
     PublishedDtype,
 )
 
@@ -82,8 +83,8 @@ class SftAlgorithm(Config):
     """Most tokens of one forward pass; changes memory and speed, never the result."""
     share_prefixes: bool = True
     """Compute tokens that sequences of one update begin with in common only once."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: bfloat16 arithmetic over float32 master weights."""
+    precision: Precision = "fp32"
+    """As for `kind: rl`."""
     publish_dtype: PublishedDtype = "auto"
     """Of published weights, as for `kind: rl`."""
     lora: LoraConfig | None = None

@@ -8,6 +8,7 @@ from farfield_kernel.config import Config
 
 Estimator = Literal["grpo", "rloo", "reinforce++", "ppo_token", "ppo_turn", "score"]
 Baseline = Literal["group_turns", "group_episodes", "leave_one_out"]
+Precision = Literal["fp32", "bf16", "fp64"]
 PublishedDtype = Literal["auto", "base", "float32"]
 Aggregation = Literal["token_mean", "sequence_mean", "turn_mean", "fixed_length"]
 
@@ -193,12 +194,13 @@ class LearnerConfig(Config):
     speed, never the result; small suits CPU caches, large suits GPUs."""
     share_prefixes: bool = True
     """Compute tokens that sequences of one update begin with in common only once. Same result, less work."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: bfloat16 arithmetic over float32 master weights."""
+    precision: Precision = "fp32"
+    """bf16: bfloat16 arithmetic over float32 master weights. fp64: everything in float64, slow, to tell a
+    fault from rounding."""
     publish_dtype: PublishedDtype = "auto"
-    """Of published weights. base: that of the checkpoint that the run started from. auto: float32 where the
-    trainer computes in it (else engine and trainer would disagree), the base's with precision bf16. Adapters
-    are always published as they are trained, in float32."""
+    """Of published weights. base: that of the checkpoint that the run started from. auto: the base's with
+    precision bf16, else float32, in which the engine computes too. Adapters are always published in
+    float32."""
     lora: LoraConfig | None = None
     """Absent: all weights are trained."""
     deterministic: bool = False

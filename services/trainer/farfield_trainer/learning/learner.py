@@ -136,13 +136,12 @@ class Learner:
         single = config.epochs * min(config.minibatches, len(set(batch.groups))) == 1
         if single and not penalized and not config.advantage.needs_values:
             return None
-        old = torch.zeros(flat.tokens, device=self._device)
+        old = torch.zeros(flat.tokens, dtype=self._policy.dtype, device=self._device)
         reference = torch.zeros_like(old) if self._reference else None
         values = lasts = None
         if config.advantage.needs_values:
             items = flat.turns if config.advantage.by_turn else flat.tokens
-            values = torch.zeros(items, device=self._device)
-            lasts = torch.zeros(len(ids), device=self._device)
+            values, lasts = old.new_zeros(items), old.new_zeros(len(ids))
         for one in self._passes(ids, range(len(ids))):
             want = wanted(one.micro, flat, self._device)
             scored = self._forward(one.micro, want, temperatures, album, with_lasts=True)

@@ -1,6 +1,7 @@
 """From a run's base to what is trained, and to what it is held against."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,9 +17,8 @@ from farfield_trainer.learning.reference import Reference
 def load_policy(
     config: LearnerConfig, base: Path, seed: int, device: torch.device, ranks: Alone
 ) -> tuple[Policy, lora.Shape | None]:
-    """What is trained, with float32 weights whatever the arithmetic; the shape of its adapter, if the run
-    trains one."""
-    module = load_module(base, "float32", str(ranks.loads_on(device)))
+    """What is trained, and the shape of its adapter, if the run trains one."""
+    module = _module(config, base, device, ranks)
     shape = None
     if config.lora:
         targets = lora.names_of(module, config.lora.target_modules)
@@ -43,7 +43,13 @@ def load_reference(
         return None
     if config.lora:
         return Reference.within(policy)
-    module = load_module(base, "float32", str(ranks.loads_on(device)))
+    module = _module(config, base, device, ranks)
     apart = Policy(module, with_values=False, autocast=policy.autocast, vision=policy.vision)
     ranks.spread(apart)
     return Reference.apart(apart)
+
+
+def _module(config: LearnerConfig, base: Path, device: torch.device, ranks: Alone) -> Any:
+    """With float32 weights below bfloat16 arithmetic too."""
+    dtype = "float64" if config.precision == "fp64" else "float32"
+    return load_module(base, dtype, str(ranks.loads_on(device)))

@@ -44,12 +44,17 @@ class Policy(nn.Module):
         head: nn.Module = model.get_output_embeddings()
         if with_values:
             device = next(model.parameters()).device
-            self.value = nn.Linear(self.hidden_size, 1, device=device)
+            self.value = nn.Linear(self.hidden_size, 1, device=device, dtype=self.dtype)
             nn.init.zeros_(self.value.weight)
             nn.init.zeros_(self.value.bias)
         self._wanted: Tensor | None = None
         self._hidden: Tensor | None = None
         head.register_forward_pre_hook(self._narrow)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights; that of logprobs and values is at least float32."""
+        return next(self.model.parameters()).dtype
 
     def _narrow(self, _head: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
         """[rows, width, hidden] -> [1, wanted, hidden]."""

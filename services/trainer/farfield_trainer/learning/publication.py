@@ -82,7 +82,7 @@ def _merged(weight: Tensor, layer: lora.LoraLinear, ranks: Alone) -> Tensor:
 
 
 def _dtype(config: LearnerConfig, base: Path) -> torch.dtype:
-    if config.publish_dtype == "float32" or (config.publish_dtype == "auto" and config.precision == "fp32"):
+    if config.publish_dtype == "float32" or (config.publish_dtype == "auto" and config.precision != "bf16"):
         return torch.float32
     return _base_dtype(base)
 
