@@ -19,7 +19,7 @@ CLUSTER_NEEDS := $(BIN)/python -c 'import aiohttp, jsonpatch, kubernetes, kubern
   $(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check audit redis-tls bench images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs object-store-tools base-model tiny-bases tiny-sums-base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean failures loris audit redis-tls
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check audit redis-tls bench bench-peers images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs object-store-tools base-model tiny-bases tiny-sums-base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean failures loris audit redis-tls
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,6 +118,9 @@ bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 	@for name in environment verifier trajectories generation training loop; do \
 	  echo "==> benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
+bench-peers: $(READY) ## The peers that benchmarks run beside Farfield, each with a virtual environment in .peers
+	@$(BIN)/python benchmarks/peers.py
+
 chart: chart-needs ## Render the Helm chart and check what comes out (needs helm; see chart-tools)
 	@$(BIN)/python helm/generate.py --check
 	@$(BIN)/python -m pytest -q $(CHART_TESTS)
@@ -182,4 +185,4 @@ constraints: $(READY) ## Rewrite constraints.txt from what is installed
 	  | sed 's/+cpu//; s/^torch @.*/torch==2.13.0/' | grep -vi '^farfield'; } > .constraints && mv .constraints constraints.txt
 
 clean: ## Remove the virtual environment and everything that runs have left
-	@rm -rf $(VENV) runs .farfield .helm .images .audit .redis .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) runs .farfield .helm .images .audit .redis .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
