@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
-from farfield_generalpoints.formula import Step, steps
+from farfield_generalpoints.formula import Reading, Step, read, steps
 
 PromptForm = Literal["paper", "compact"]
 
@@ -20,7 +21,7 @@ _NUMBER = re.compile(r"[0-9]{1,4}")
 _FLAT_OBJECT = re.compile(r"\{[^{}]*\}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """The left side of the equation, and what the answer names: the cards, in the compact form only where
     they were shown as an image, and what each of them counts. Empty where it names none."""
@@ -28,6 +29,11 @@ class Answer:
     formula: str
     cards: tuple[str, ...] = ()
     values: tuple[int, ...] = ()
+
+    @cached_property
+    def reading(self) -> Reading:
+        """What the formula says: read once, though it is judged by the true values and by those named."""
+        return read(self.formula)
 
 
 def parse(response: str, form: PromptForm, image: bool = False) -> Answer | None:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from farfield_generalpoints.answers import Answer, PromptForm, parse
-from farfield_generalpoints.formula import Reading, read
+from farfield_generalpoints.formula import Reading
 from farfield_sdk import Revision
 
 
@@ -98,7 +98,7 @@ def measures(problem: Problem, answer: Answer | None, faults: Sequence[Fault]) -
 
 
 def judge_formula(problem: Problem, answer: Answer) -> tuple[Fault, ...]:
-    reading = read(answer.formula)
+    reading = answer.reading
     if not reading.legal:
         return (Fault.CHARACTER,)
     faults = (Fault.SYNTAX,) * reading.syntax_faults + _number_faults(problem.values, reading)
@@ -106,6 +106,8 @@ def judge_formula(problem: Problem, answer: Answer) -> tuple[Fault, ...]:
 
 
 def _number_faults(values: tuple[int, ...], reading: Reading) -> tuple[Fault, ...]:
+    if sorted(reading.numbers) == sorted(values):
+        return ()
     used, given = Counter(reading.numbers), Counter(values)
     foreign = (Fault.FOREIGN,) if used - given else ()
     unused = (Fault.UNUSED,) if given - used else ()
