@@ -11,15 +11,18 @@ class Blobs:
     """Reference-counted: sessions that show the same image share it."""
 
     def __init__(self) -> None:
-        self._images: dict[str, types_pb2.Image] = {}
+        self._images: dict[str, tuple[str, bytes]] = {}
+        """Media type and bytes."""
         self._holders: dict[str, int] = {}
 
-    def hold(self, image: types_pb2.Image) -> None:
-        if image.sha256 not in self._images:
-            self._images[image.sha256] = types_pb2.Image()
-            self._images[image.sha256].CopyFrom(image)
+    def hold(self, image: types_pb2.Image) -> int:
+        """Until it is released as often. Returns its size in bytes."""
+        digest = image.sha256
+        if digest not in self._images:
+            self._images[digest] = image.media_type, image.data
             meters.images.inc()
-        self._holders[image.sha256] = self._holders.get(image.sha256, 0) + 1
+        self._holders[digest] = self._holders.get(digest, 0) + 1
+        return len(self._images[digest][1])
 
     def release(self, digests: Iterable[str]) -> None:
         for digest in digests:
@@ -31,7 +34,8 @@ class Blobs:
     def get(self, digest: str) -> types_pb2.Image:
         if digest not in self._images:
             raise NotFound(f"no image {digest}: images live as long as the session that showed them")
-        return self._images[digest]
+        media_type, data = self._images[digest]
+        return types_pb2.Image(media_type=media_type, sha256=digest, data=data)
 
     def __len__(self) -> int:
         return len(self._images)

@@ -86,6 +86,10 @@ _NOTHING = Outcome(State.CONTINUE).observation
 """The SDK's default, one object for all outcomes."""
 
 
+FRAMING = 128
+"""More than the tags, lengths and fields of fixed size of a message or a part."""
+MOST_PER_CHARACTER = 4
+"""Bytes of UTF-8."""
 MOST_METRICS = 64
 """Of one outcome: names become series of a run's metrics."""
 
@@ -110,28 +114,34 @@ def _fill(target: pb.Observation, observation: Observation, rules: Rules) -> Non
     """In place: a message that is put into another one is copied."""
     if observation.fresh_context:
         target.fresh_context = True
-    for message in observation.messages:
-        _add(target.messages, message, rules.modalities)
-    if target.ByteSize() > rules.max_observation_bytes:
+    most = sum(_add(target.messages, message, rules.modalities) for message in observation.messages)
+    # The exact size costs an encoding, which copies the images.
+    if most > rules.max_observation_bytes and target.ByteSize() > rules.max_observation_bytes:
         raise ValueError(f"an observation of more than {rules.max_observation_bytes} bytes")
 
 
-def _add(target: Any, message: Message, modalities: frozenset[str]) -> None:
+def _add(target: Any, message: Message, modalities: frozenset[str]) -> int:
+    """The most bytes that the message may take when it is encoded."""
     parts = target.add(role=_ROLES[message.role]).parts
+    most = FRAMING
     for part in message.parts:
         if isinstance(part, Text):
             parts.add(text=part.text)
+            most += FRAMING + MOST_PER_CHARACTER * len(part.text)
         elif "image" not in modalities:
             raise ValueError(f"an image in a message, but the plugin declares {sorted(modalities)} alone")
         else:
-            parts.add(image=_image(part))
+            _fill_image(parts.add().image, part)
+            most += FRAMING + MOST_PER_CHARACTER * len(part.media_type) + len(part.data)
+    return most
 
 
-def _image(image: Image) -> types_pb2.Image:
+def _fill_image(target: types_pb2.Image, image: Image) -> None:
     if not image.data or not image.media_type.startswith("image/"):
         raise ValueError(f"an image of {len(image.data)} bytes and media type '{image.media_type}'")
-    sha256 = hashlib.sha256(image.data).hexdigest()
-    return types_pb2.Image(media_type=image.media_type, sha256=sha256, data=image.data)
+    target.media_type = image.media_type
+    target.sha256 = hashlib.sha256(image.data).hexdigest()
+    target.data = image.data
 
 
 def demonstration(seed: int, given: Any, rules: Rules) -> pb.DemonstrateResponse:

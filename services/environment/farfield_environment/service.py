@@ -14,7 +14,7 @@ from farfield_environment.demonstrations import Demonstrations
 from farfield_environment.seats import Seats
 from farfield_environment.servicer import EnvironmentServicer, mount
 from farfield_environment.sessions import Sessions
-from farfield_kernel import plugins
+from farfield_kernel import memory, plugins
 from farfield_kernel.executors import Pools
 from farfield_kernel.server import Mount, serve
 
@@ -53,6 +53,7 @@ async def assembled(config: EnvironmentConfig, loaded: plugins.Loaded) -> AsyncI
 
 async def run(config: EnvironmentConfig, loaded: plugins.Loaded) -> None:
     """Serves until the process is told to stop."""
+    memory.keep()
     async with assembled(config, loaded) as service:
         gc.freeze()  # what is loaded by now stays: the collector need not look at it again
         drain = partial(service.drain, config.server.drain_seconds)

@@ -86,10 +86,9 @@ class Session:
     def show(self, observation: pb.Observation, blobs: Blobs, inline_bytes: int) -> None:
         """Keeps the images of an observation, and leaves out the bytes of large ones."""
         for image in images(observation):
-            blobs.hold(image)
-            self.shown.append(image.sha256)
-            if len(image.data) > inline_bytes:
+            if blobs.hold(image) > inline_bytes:
                 image.ClearField("data")
+            self.shown.append(image.sha256)
 
     def check_next(self, turn: int, action: bytes) -> None:
         """Raises for a turn that can neither be applied nor answered again."""

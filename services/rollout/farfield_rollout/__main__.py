@@ -9,8 +9,9 @@ def main(argv: list[str] | None = None) -> None:
 
     import uvloop
 
-    from farfield_kernel import logs
+    from farfield_kernel import logs, memory
 
+    memory.keep()
     logs.setup("rollout", config.log_level)
     uvloop.run(run(config))
 

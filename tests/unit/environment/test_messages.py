@@ -6,6 +6,7 @@ from farfield_environment.messages import Nonsense, Rules
 from farfield_sdk import (
     Demonstration,
     Image,
+    Message,
     Observation,
     Outcome,
     Sample,
@@ -60,6 +61,24 @@ def test_no_facts_is_not_empty_facts() -> None:
 def test_nonsense(given: object, says: str) -> None:
     with pytest.raises(Nonsense, match=says):
         messages.started(given, RULES)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        (user("x" * 500),),
+        (user("\U0001f0a1" * 100),),
+        (user(Image(b"x" * 500, "image/jpeg"), "look"), system("be brief")),
+        tuple(user("") for _ in range(200)),
+        (user(*[Image(b"x")] * 20),),
+    ],
+)
+def test_an_observation_may_have_the_largest_size_and_no_byte_more(shown: tuple[Message, ...]) -> None:
+    given = Start(Observation(shown))
+    size = messages.started(given, Rules(RULES.modalities, 10**6, 100)).observation.ByteSize()
+    messages.started(given, Rules(RULES.modalities, size, 100))
+    with pytest.raises(Nonsense, match="an observation of more than"):
+        messages.started(given, Rules(RULES.modalities, size - 1, 100))
 
 
 def test_known_images_are_left_out_of_a_copy() -> None:
