@@ -187,3 +187,32 @@ async def test_a_task_that_collects_can_always_be_cancelled(open_queue, redis_ur
         collecting.cancel()
         done, _ = await asyncio.wait({collecting}, timeout=10)
         assert done
+
+
+async def xpending_calls(client: Redis) -> int:
+    return (await client.info("commandstats")).get("cmdstat_xpending", {"calls": 0})["calls"]
+
+
+async def test_claims_pass_over_claimed_work_once_in_a_while(open_queue, redis_url) -> None:
+    """A look at every claimed entry with every claim would grow with workers times episodes."""
+    queue = open_queue(redis_url, lease_seconds=60)
+    async with Redis.from_url(redis_url) as client:
+        await queue.drop("looks")
+        await queue.plan("looks", specs(20))
+        before = await xpending_calls(client)
+        for number in range(20):
+            assert len(await queue.claim("looks", f"w{number}", 1, 0)) == 1
+        assert await xpending_calls(client) - before == 1
+
+
+async def test_an_expired_lease_is_found_after_the_pause(open_queue, redis_url) -> None:
+    queue = open_queue(redis_url, lease_seconds=10)
+    async with Redis.from_url(redis_url) as client:
+        await queue.drop("pauses")
+        await queue.plan("pauses", specs(1))
+        (claim,) = await queue.claim("pauses", "dead", 1, 0)
+        work = "farfield:{pauses}:work"
+        await client.xclaim(work, "workers", "dead", 0, [claim.entry_id], idle=20_000, justid=True)
+        assert await queue.claim("pauses", "other", 1, 0) == []
+        (again,) = await queue.claim("pauses", "other", 1, 5)
+        assert (again.entry_id, again.attempt) == (claim.entry_id, 2)

@@ -40,6 +40,8 @@ WORKERS, TRAINER = "workers", "trainer"
 
 _SLICE_SECONDS = 1.0
 """Longest single blocking read; a longer wait is several, so that expired leases are seen."""
+_LOOK_SHARE = 0.1
+"""Of a lease, in whole seconds: the pause of all workers together between looks for leases that ran out."""
 _FOREVER_IDLE_MS = 10_000_000_000
 _PLAN_BATCH = 500
 _ACKNOWLEDGE_BATCH = 1000
@@ -82,14 +84,17 @@ class RedisQueue:
         return new
 
     async def claim(self, run_id: str, worker: str, count: int, block_seconds: float) -> list[Claim]:
-        key = Keys.of(run_id).work
+        keys = Keys.of(run_id)
+        told = [WORKERS, worker, self._lease_ms, count, int(self._lease_seconds * _LOOK_SHARE)]
 
         async def look(seconds: float) -> list[Claim]:
-            found = await _or_no_group(self._claim([key], [WORKERS, worker, self._lease_ms, count]))
+            found = await _or_no_group(self._claim([keys.work, keys.looked], told))
             claims = [Claim(e.decode(), EpisodeSpec.FromString(data), n) for e, data, n in found or ()]
             if claims or not seconds:
                 return claims
-            entries = await self._link.run(lambda: self._read(key, WORKERS, worker, count, ">", seconds))
+            entries = await self._link.run(
+                lambda: self._read(keys.work, WORKERS, worker, count, ">", seconds)
+            )
             return [Claim(entry, EpisodeSpec.FromString(fields[b"spec"]), 1) for entry, fields in entries]
 
         return await self._wait(look, block_seconds)
@@ -103,7 +108,8 @@ class RedisQueue:
     async def _idle_for(self, run_id: str, worker: str, entry_ids: Sequence[str], idle_ms: int) -> list[str]:
         if not entry_ids:
             return []
-        call = self._set_idle([Keys.of(run_id).work], [WORKERS, worker, idle_ms, *entry_ids])
+        keys = Keys.of(run_id)
+        call = self._set_idle([keys.work, keys.looked], [WORKERS, worker, idle_ms, *entry_ids])
         lost = await _or_no_group(call)
         return list(entry_ids) if lost is None else [entry.decode() for entry in lost]
 

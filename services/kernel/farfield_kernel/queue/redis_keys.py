@@ -12,12 +12,15 @@ class Keys:
     episodes: str
     blobs: str
     references: str
+    looked: str
+    """There while nobody need look for leases that ran out; goes by itself."""
 
     @classmethod
     def of(cls, run_id: str) -> "Keys":
         return cls(*(f"farfield:{{{run_id}}}:{name}" for name in cls.__slots__))
 
     def all(self) -> list[str]:
+        """What holds the run."""
         return [self.work, self.trajectories, self.episodes, self.blobs, self.references]
 
 

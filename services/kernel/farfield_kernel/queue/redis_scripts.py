@@ -31,17 +31,24 @@ return new
 """
 
 CLAIM = """
--- KEYS work; ARGV group, worker, lease in milliseconds, count
+-- KEYS work, looked; ARGV group, worker, lease in milliseconds, count, pause in seconds
 -- Entries whose lease ran out, then new ones: {entry, spec, times delivered}. XAUTOCLAIM would not say
--- how often an entry was delivered before.
-local claimed = {}
-local idle = redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', ARGV[4])
+-- how often an entry was delivered before. XPENDING looks at every claimed entry to find them, so between two
+-- looks of whatever worker there is a pause (0: none), unless there may be more of them, or one is released.
+local claimed, idle = {}, {}
+local pause = tonumber(ARGV[5])
+local due = pause == 0 or redis.pcall('HSETNX', KEYS[2], 'by', ARGV[2]) ~= 0
+if due then
+  if pause > 0 then redis.call('EXPIRE', KEYS[2], pause) end
+  idle = redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', ARGV[4])
+end
 for _, entry in ipairs(idle) do
   local got = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], entry[1])
   if got[1] and got[1][2] then
     claimed[#claimed + 1] = {got[1][1], got[1][2][2], entry[4] + 1}
   end
 end
+if #idle == tonumber(ARGV[4]) then redis.call('EXPIRE', KEYS[2], 0) end
 local room = ARGV[4] - #claimed
 if room > 0 then
   local read = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', room, 'STREAMS', KEYS[1], '>')
@@ -55,8 +62,9 @@ return claimed
 """
 
 SET_IDLE = """
--- KEYS work; ARGV group, worker, idle in milliseconds, entries …
--- Sets how long the worker's own entries have been idle. Returns those that are not its own.
+-- KEYS work, looked; ARGV group, worker, idle in milliseconds, entries …
+-- Sets how long the worker's own entries have been idle; for those that now are, the next claim looks at
+-- once. Returns those that are not its own.
 local lost = {}
 for i = 4, #ARGV do
   if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1, ARGV[2]) == 0 then
@@ -65,6 +73,7 @@ for i = 4, #ARGV do
     redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'IDLE', ARGV[3], 'JUSTID')
   end
 end
+if tonumber(ARGV[3]) > 0 then redis.call('EXPIRE', KEYS[2], 0) end
 return lost
 """
 
