@@ -59,6 +59,8 @@ class ScriptedConfig(Config):
     """Given in turn, over and over."""
     latency_seconds: float = Field(default=0, ge=0)
     """How long each response takes."""
+    rows: int = Field(default=64, ge=1)
+    """Responses that are given together; further prompts wait."""
 
 
 def _kind(engine: Any) -> str:

@@ -96,7 +96,8 @@ def _doors(config: PolicyConfig, engine: Engine) -> tuple[Door, ...]:
 
 async def open_engine(config: PolicyConfig) -> Engine:
     if isinstance(config.engine, ScriptedConfig):
-        return ScriptedEngine(config.engine.responses, latency_seconds=config.engine.latency_seconds)
+        script = config.engine
+        return ScriptedEngine(script.responses, latency_seconds=script.latency_seconds, rows=script.rows)
     if isinstance(config.engine, TgiConfig):
         from farfield_policy.tgi.engine import open_engine as open_tgi_engine
 
