@@ -148,17 +148,21 @@ class Session:
         shown = list(images_of(observation.messages))
         if not shown:
             return
+        bare = []
         for image in shown:
-            if image.sha256 not in self.images and (data := self._cache.get(image.sha256) or image.data):
+            data = image.data  # a copy, whenever it is asked for
+            if not data:
+                bare.append(image)
+            if image.sha256 not in self.images and (data := self._cache.get(image.sha256) or data):
                 self._keep(image.sha256, data)
         missing = sorted({image.sha256 for image in shown} - self.images.keys())
-        came = sum(bool(image.data) for image in shown) + len(missing)
+        came = len(shown) - len(bare) + len(missing)
         meters.images_fetched.inc(came)
         meters.images_held.inc(len(shown) - came)
         if missing:
             await retried(lambda: self._fetch(missing), Stage.ENVIRONMENT, self._retry)
-        for image in shown:
-            image.data = image.data or self.images[image.sha256]
+        for image in bare:
+            image.data = self.images[image.sha256]
 
     def _keep(self, digest: str, data: bytes) -> None:
         """The cache's copy where it has one: an image belongs to all episodes that show it. That is why a
