@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from farfield_environment.sessions import Sessions
 from farfield_kernel import memory, plugins
 from farfield_kernel.executors import Pools
 from farfield_kernel.server import Mount, serve
+
+SWITCH_SECONDS = 0.0005
+"""After which a thread that computes lets the event loop go on, where that waits for it. Python's own is ten
+times as long, and every plugin that computes on threads makes all others wait as often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ async def assembled(config: EnvironmentConfig, loaded: plugins.Loaded) -> AsyncI
 async def run(config: EnvironmentConfig, loaded: plugins.Loaded) -> None:
     """Serves until the process is told to stop."""
     memory.keep()
+    sys.setswitchinterval(SWITCH_SECONDS)
     async with assembled(config, loaded) as service:
         gc.freeze()  # what is loaded by now stays: the collector need not look at it again
         drain = partial(service.drain, config.server.drain_seconds)
