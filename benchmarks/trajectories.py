@@ -6,6 +6,8 @@ it: serialization of both ends, an atomic commit that also marks the episode and
 The claims that the commits need are made outside the clock, and timed on their own. With images, each is
 shown by a group of four: redis-py sends it inside every trajectory, the queue once for the group. CPU time,
 of client and server together, tells more than the clock where the machine does other things as well.
+Atropos, where `make bench-peers` has put it, moves as many bytes of token ids through its own server
+(`atropos_side.py`), an eighth as many trajectories a round.
 
     python benchmarks/trajectories.py [--rounds 5] [--output benchmarks/results/trajectories.json]
 """
@@ -17,12 +19,18 @@ import importlib.util
 import json
 import os
 import statistics
+import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import peers
 import psutil
 from redis.asyncio import Redis
 
@@ -39,6 +47,9 @@ WITHOUT = "queue without images"
 IMAGE_BYTES, GROUP = 60_000, 4
 BATCH = 32
 RUN = "bench"
+ATROPOS = Path(__file__).parent / "atropos_side.py"
+FEWER = 8
+"""Times as few trajectories in a round of Atropos."""
 
 
 def redis_server():
@@ -88,6 +99,8 @@ class Clock:
         self._server = server
         self.seconds: dict[str, float] = {}
         self.cpu = 0.0
+        self.fewer = 1
+        """Times as few trajectories that the round moved."""
 
     async def time(self, part: str, work: Awaitable, counts: bool = True) -> Any:
         wall, cpu = time.perf_counter(), self._cpu()
@@ -158,22 +171,63 @@ async def queue_round(queue: Queue, trajectories: list[Trajectory], blobs: dict,
     await queue.drop(RUN)
 
 
+class Atropos:
+    """Its server and a player, in processes of their own."""
+
+    def __init__(self, server: psutil.Process, player: subprocess.Popen[str]) -> None:
+        self._server, self._player = server, player
+
+    async def round(self, size: int, count: int, clock: Clock) -> None:
+        before = self._server.cpu_times()
+        assert self._player.stdin is not None
+        assert self._player.stdout is not None
+        self._player.stdin.write(f"{size} {count // FEWER}\n")
+        self._player.stdin.flush()
+        told = json.loads(self._player.stdout.readline())
+        after = self._server.cpu_times()
+        clock.fewer = FEWER
+        clock.cpu = told.pop("cpu") + after.user + after.system - before.user - before.system
+        clock.seconds = {**told, "through": told["in"] + told["out"]}
+
+
+@contextmanager
+def atropos() -> Iterator[Atropos | None]:
+    """None where it is absent."""
+    python = peers.interpreter("atropos")
+    if python is None:
+        yield None
+        return
+    command = [python, str(ATROPOS)]
+    with subprocess.Popen([*command, "serve"], stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        port = next(json.loads(line)["port"] for line in server.stderr if line.startswith("{"))
+        threading.Thread(target=deque, args=(server.stderr, 0), daemon=True).start()
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        try:
+            with subprocess.Popen([*command, "play", str(port)], text=True, **pipes) as player:
+                yield Atropos(psutil.Process(server.pid), player)
+        finally:
+            server.terminate()
+
+
 Ways = dict[str, Callable[[Clock], Awaitable[None]]]
 
 
-async def measure(url: str, server: psutil.Process, rounds: int) -> dict[str, dict]:
+async def measure(url: str, server: psutil.Process, rounds: int, peer: Atropos | None) -> dict[str, dict]:
     client, queue = Redis.from_url(url, socket_timeout=60), connect(url)
     results = {}
     for name, (size, count) in SIZES.items():
         plain = [episode(number, size) for number in range(count)]
         ways = {"redis-py": bare(client, plain, {}), "queue": through(queue, plain, {})}
-        results[name] = await compared(name, ways, server, rounds, count)
+        if peer:
+            ways["atropos"] = partial(peer.round, size, count)
+        results[name] = await compared(name, ways, server, rounds, count, size)
     size, count = SIZES[PLAIN]
     plain, shown = ([episode(number, size) for number in range(count)] for _ in range(2))
     blobs = shown_in_groups(shown)
     ways = {"redis-py": bare(client, shown, blobs), "queue": through(queue, shown, blobs)}
     ways[WITHOUT] = through(queue, plain, {})
-    results[PICTURED] = await compared(PICTURED, ways, server, rounds, count)
+    results[PICTURED] = await compared(PICTURED, ways, server, rounds, count, size)
     await queue.close()
     await client.aclose()
     return results
@@ -187,36 +241,48 @@ def through(queue: Queue, trajectories: list[Trajectory], blobs: dict[str, bytes
     return lambda clock: queue_round(queue, trajectories, blobs, clock)
 
 
-async def compared(name: str, ways: Ways, server: psutil.Process, rounds: int, count: int) -> dict:
+async def compared(name: str, ways: Ways, server: psutil.Process, rounds: int, count: int, size: int) -> dict:
     clocks: dict[str, list[Clock]] = {way: [] for way in ways}
     for _ in range(rounds + 1):
         for way, taken in clocks.items():
             taken.append(Clock(server))
             await ways[way](taken[-1])
     # the first round of each only warms up
-    result = summary({way: taken[1:] for way, taken in clocks.items()}, count)
+    result = summary({way: taken[1:] for way, taken in clocks.items()}, count, size)
     print(f"{name}: {json.dumps(result)}", flush=True)
     return result
 
 
-def summary(clocks: dict[str, list[Clock]], count: int) -> dict:
-    """Medians as trajectories per second, CPU per trajectory, and the queue's share of what redis-py
-    reaches."""
+def summary(clocks: dict[str, list[Clock]], count: int, size: int) -> dict:
+    """Medians as trajectories and megabytes per second, CPU per trajectory, and the queue's share of what
+    redis-py reaches."""
     rates = {
         way: {
-            part: round(count / statistics.median(clock.seconds[part] for clock in taken))
+            part: round(count / taken[0].fewer / statistics.median(clock.seconds[part] for clock in taken), 1)
             for part in taken[0].seconds
         }
         for way, taken in clocks.items()
     }
-    cpu = {way: sum(clock.cpu for clock in taken) / len(taken) / count * 1e6 for way, taken in clocks.items()}
+    cpu = {
+        way: sum(clock.cpu for clock in taken) / len(taken) / count * taken[0].fewer * 1e6
+        for way, taken in clocks.items()
+    }
     share = {part: round(rates["queue"][part] / rate, 2) for part, rate in rates["redis-py"].items()}
     return {
         "trajectories_per_second": rates,
+        "megabytes_per_second": {way: round(rate["through"] * size / 1e6, 1) for way, rate in rates.items()},
         "cpu_us_per_trajectory": {way: round(value) for way, value in cpu.items()},
         "share_of_redis_py": share,
+        "share_of_redis_py_by_round": spread(clocks["queue"], clocks["redis-py"]),
         "share_of_redis_py_by_cpu": round(cpu["redis-py"] / cpu["queue"], 2),
     }
+
+
+def spread(own: list[Clock], reference: list[Clock]) -> list[float]:
+    """Median, least and most of the rounds' ratios."""
+    pairs = zip(own, reference, strict=True)
+    ratios = [other.seconds["through"] / one.seconds["through"] for one, other in pairs]
+    return [round(value, 2) for value in (statistics.median(ratios), min(ratios), max(ratios))]
 
 
 def main() -> None:
@@ -229,7 +295,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         server = redis_server()(Path(folder))
         try:
-            results = asyncio.run(measure(server.url, psutil.Process(server.pid), arguments.rounds))
+            with atropos() as peer:
+                process = psutil.Process(server.pid)
+                results = asyncio.run(measure(server.url, process, arguments.rounds, peer))
         finally:
             server.kill()
     shares = ("share_of_redis_py_by_cpu", "share_of_redis_py")

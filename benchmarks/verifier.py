@@ -99,9 +99,9 @@ def serve(executor: str) -> None:
 
 
 @contextmanager
-def serving(executor: str) -> Iterator[str]:
-    """Address of the service in a process of its own."""
-    command = [sys.executable, __file__, "--serve", executor]
+def serving(executor: str, script: str = __file__) -> Iterator[str]:
+    """Address of the service that a script serves, in a process of its own."""
+    command = [sys.executable, script, "--serve", executor]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert server.stderr is not None
     port = next(line["port"] for line in map(json.loads, server.stderr) if "port" in line)
