@@ -1,11 +1,11 @@
 """GeneralPoints through the facade for OpenEnv, beside our own gRPC stream: graded steps per second, with
 services, facade and client in processes of their own.
 
-    python benchmarks/openenv_facade.py [--sessions 32] [--seconds 3] [--trials 3] [--openenv PYTHON]
+    python benchmarks/openenv_facade.py [--sessions 32] [--seconds 3] [--trials 3]
 
 `stream` is a rollout worker's clients: steps on one stream, verdicts in batches. `facade` is the same work
 behind OpenEnv's protocol, asked over one WebSocket per session by a bare client; `facade, its client` by
-OpenEnv's own, where an interpreter that has it is named. Sessions begin anew before their episodes end.
+OpenEnv's own, where `make bench-peers` has put it. Sessions begin anew before their episodes end.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import peers
 import uvloop
 from websockets.asyncio.client import connect
 
@@ -155,9 +156,9 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a trial")
     parser.add_argument("--trials", type=int, default=3)
-    parser.add_argument("--openenv", default="", metavar="PYTHON", help="interpreter that has openenv")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "openenv_facade.json")
     args = parser.parse_args()
+    args.openenv = peers.interpreter("openenv")
     with ExitStack() as stack:
         environment = f"127.0.0.1:{started(stack, 'port', 'farfield_environment')}"
         verifier = f"127.0.0.1:{started(stack, 'port', 'farfield_verifier')}"

@@ -13,8 +13,14 @@ from pathlib import Path
 
 PEERS = Path(__file__).parents[1] / ".peers"
 REQUIREMENTS = {
-    "openenv": ("openenv-core==0.3.0", "uvloop==0.23.0"),
-    "dm_env_rpc": ("dm-env-rpc==1.1.7", "grpcio==1.85.1", "protobuf==7.36.2", "uvloop==0.23.0"),
+    "openenv": ("openenv==0.10.0", "uvloop==0.23.0"),
+    "dm_env_rpc": (
+        "dm-env-rpc==1.1.7",
+        "grpcio==1.85.1",
+        "protobuf==7.36.2",
+        "pydantic==2.14.4",
+        "pillow==13.0.0",
+    ),
     "atropos": ("atroposlib==0.4.0",),
 }
 

@@ -1,5 +1,5 @@
 """OpenEnv's echo environment as an object in this process. Run by an interpreter that has `openenv`, with the
-adapter, the SDK and `benchmarks` on its path."""
+adapter and the SDK on its path."""
 
 import asyncio
 import json

@@ -2,8 +2,8 @@
 
 OpenEnv brings a hundred packages with it, so it lives in an interpreter of its own:
 
-    python3 -m venv .openenv && .openenv/bin/pip install openenv uvloop
-    FARFIELD_OPENENV_PYTHON=.openenv/bin/python python -m pytest tests/integration/test_openenv.py
+    python benchmarks/peers.py openenv
+    FARFIELD_OPENENV_PYTHON=.peers/openenv/bin/python python -m pytest tests/integration/test_openenv.py
 """
 
 import json
@@ -26,7 +26,7 @@ from farfield_kernel.wire import struct_from
 
 OPENENV = os.environ.get("FARFIELD_OPENENV_PYTHON", "")
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
-ECHO = ROOT / "benchmarks" / "openenv_echo.py"
+ECHO = HERE / "openenv_echo.py"
 
 pytestmark = pytest.mark.skipif(
     not OPENENV, reason="needs an interpreter with openenv: set FARFIELD_OPENENV_PYTHON (see the docstring)"
@@ -79,7 +79,7 @@ def test_its_client_plays_our_environment(start: Start) -> None:
 
 
 def test_our_services_play_its_environment(start: Start) -> None:
-    port = start("port", OPENENV, str(ECHO), "serve")
+    port = start("port", OPENENV, str(ECHO))
     options = {
         "url": f"http://127.0.0.1:{port}",
         "action_field": "response",
@@ -111,7 +111,7 @@ def test_our_services_play_its_environment(start: Start) -> None:
 
 def test_its_environment_runs_in_our_process() -> None:
     """The adapter in OpenEnv's interpreter: all it needs beside is the SDK."""
-    path = os.pathsep.join(str(ROOT / folder) for folder in ("plugins/openenv", "plugins/sdk", "benchmarks"))
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("plugins/openenv", "plugins/sdk"))
     command = [OPENENV, str(HERE / "openenv_local.py")]
     played = subprocess.run(
         command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": path}

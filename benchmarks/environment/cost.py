@@ -1,127 +1,40 @@
-"""Environment service: GeneralPoints in process, and steps per second over gRPC with the client in a process
-of its own. Validation, digests, metrics and logging are on, as in production.
+"""What the environment service costs: GeneralPoints in process, and steps over gRPC beside a bare server.
 
-    python benchmarks/environment.py [--sessions 32] [--seconds 1] [--trials 3] [--openenv PYTHON]
+    python -m benchmarks.environment.cost [--sessions 32] [--seconds 1] [--trials 3]
 
-Ways to step: `batched` sends one `Step` for all sessions (lockstep); `stream` sends one message per action on
-one `Rollout` stream; `stream, joined` puts the actions that are ready together in one message; `unary` is one
+Validation, digests, metrics and logging are on, as in production; the client has a process of its own. Ways
+to step: `batched` sends one `Step` for all sessions (lockstep); `stream` sends one message per action on one
+`Rollout` stream; `stream, joined` puts the actions that are ready together in one message; `unary` is one
 `Step` per session, all at once; `episodes` plays whole GeneralPoints episodes in lockstep, creating and
 closing sessions included. `on threads` steps each session on a thread, `one object` all of them in one call
-of a batched environment. `(bare)` is a server that answers with the same bytes and does nothing. OpenEnv,
-where an interpreter that has it is named, runs the same echo environment behind its own server and client.
+of a batched environment. `(bare)` is a server that answers with the same bytes and does nothing. The worker's
+own client, and peers, are in `beside.py`.
 """
 
 import argparse
 import asyncio
 import json
-import os
 import statistics
-import subprocess
 import sys
-import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import ExitStack
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import grpc.aio
-import psutil
 import uvloop
 
+from benchmarks.environment.games import OPTIONS, RESPONSE
+from benchmarks.environment.processes import Server, command, machine
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield.environment.v1 import environment_pb2_grpc
 from farfield.types.v1 import types_pb2
 from farfield_generalpoints import GeneralPoints
 from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.wire import struct_from
-from farfield_sdk import (
-    BatchedEnvironment,
-    Environment,
-    Image,
-    Observation,
-    Options,
-    Outcome,
-    Start,
-    State,
-    user,
-)
 
 Stub = environment_pb2_grpc.EnvironmentServiceStub
-IMAGE_BYTES = 60 * 1024
-OPENENV = Path(__file__).parent / "openenv_echo.py"
-RESPONSE = "11 7 9 12 : ( 11 - 7 ) * 9 - 12 = 24"
-
-
-class Echo(Environment[Options]):
-    """Answers with a short text, for ever."""
-
-    name = "echo"
-    version = "1.0.0"
-    Options = Options
-    executor = "inline"
-
-    def reset(self, seed: int) -> Start:
-        return Start(Observation((user(f"episode {seed}"),)), {"seed": seed})
-
-    def step(self, response: str) -> Outcome:
-        return Outcome(State.CONTINUE, observation=Observation((user(f"you said {len(response)}"),)))
-
-
-class Threaded(Echo):
-    """The same, on threads."""
-
-    name = "threaded"
-    executor = "thread"
-
-
-class Together(BatchedEnvironment[Options]):
-    """The same, all sessions in one object on a thread."""
-
-    name = "together"
-    version = "1.0.0"
-    Options = Options
-    executor = "thread"
-
-    def reset_many(self, slots: Sequence[int], seeds: Sequence[int]) -> Sequence[Start]:
-        return [Start(Observation((user(f"episode {seed}"),)), {"seed": seed}) for seed in seeds]
-
-    def step_many(self, slots: Sequence[int], responses: Sequence[str]) -> Sequence[Outcome]:
-        shown = [Observation((user(f"you said {len(response)}"),)) for response in responses]
-        return [Outcome(State.CONTINUE, observation=one) for one in shown]
-
-
-class Picture(Echo):
-    """Answers with a new image of 60 KB each time."""
-
-    name = "picture"
-    modalities = frozenset({"text", "image"})
-
-    def reset(self, seed: int) -> Start:
-        self.image = bytearray(os.urandom(IMAGE_BYTES))
-        return super().reset(seed)
-
-    def step(self, response: str) -> Outcome:
-        self.image[0] = (self.image[0] + 1) % 256
-        shown = user("look", Image(bytes(self.image)))
-        return Outcome(State.CONTINUE, observation=Observation((shown,)))
-
-
-PLUGINS = (Echo, Threaded, Together, Picture, GeneralPoints)
-
-
-def serve() -> None:
-    """The service as its own process runs it, with the plugins of this benchmark."""
-    from farfield_environment.config import EnvironmentConfig
-    from farfield_environment.service import run
-    from farfield_kernel import logs
-    from farfield_kernel.plugins import Loaded, Plugin
-    from farfield_kernel.server import ServerConfig
-
-    logs.setup("environment")
-    config = EnvironmentConfig(server=ServerConfig(metrics_port=0, drain_seconds=0))
-    classes = {cls.name: Plugin(cls, "benchmark") for cls in PLUGINS}
-    uvloop.run(run(config, Loaded("benchmark", classes, {})))
+RESULTS = Path(__file__).parents[1] / "results" / "environment_cost.json"
 
 
 class Bare(environment_pb2_grpc.EnvironmentServiceServicer):
@@ -162,32 +75,6 @@ def serve_bare() -> None:
         await server.wait_for_termination()
 
     uvloop.run(run())
-
-
-class Server:
-    """A server in a process of its own."""
-
-    def __init__(self, *command: str) -> None:
-        self._command = command
-
-    def __enter__(self) -> "Server":
-        self._process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True)
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            if line.startswith("{") and (port := json.loads(line).get("port")):
-                self.port, self.address = port, f"127.0.0.1:{port}"
-                # Its log goes on, and a full pipe would stop it.
-                threading.Thread(target=deque, args=(self._process.stderr, 0), daemon=True).start()
-                return self
-        raise RuntimeError("the service did not start")
-
-    def cpu_seconds(self) -> float:
-        times = psutil.Process(self._process.pid).cpu_times()
-        return times.user + times.system
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait()
 
 
 Play = Callable[[Stub, int, float], Awaitable[int]]
@@ -265,7 +152,7 @@ def unary(plugin: str) -> Play:
 
 async def episodes(stub: Stub, sessions: int, seconds: float) -> int:
     steps, end = 0, time.perf_counter() + seconds
-    options = struct_from({"prompt": "compact"})
+    options = struct_from(OPTIONS["generalpoints"])
     while time.perf_counter() < end:
         alive = await create(stub, sessions, name="generalpoints", variant="id", options=options)
         turn = 0
@@ -295,7 +182,7 @@ ON_SERVICE_ALONE: dict[str, Play] = {
 }
 
 
-async def trial(server: "Server", play: Play, sessions: int, seconds: float) -> tuple[float, float]:
+async def trial(server: Server, play: Play, sessions: int, seconds: float) -> tuple[float, float]:
     """Steps per second, and the server's CPU microseconds per step."""
     async with channel(ClientConfig(address=server.address)) as opened:
         await play(Stub(opened), sessions, 0.1)
@@ -304,27 +191,11 @@ async def trial(server: "Server", play: Play, sessions: int, seconds: float) -> 
         return steps / (time.perf_counter() - began), (server.cpu_seconds() - cpu) / steps * 1e6
 
 
-def openenv_trial(
-    server: "Server", python: str, sessions: int, seconds: float, image: int
-) -> tuple[float, float]:
-    """The same of OpenEnv, with its own client in its own process."""
-    command = [python, str(OPENENV), "play", *map(str, (server.port, sessions, seconds, image))]
-    cpu = server.cpu_seconds()
-    rate = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return rate, (server.cpu_seconds() - cpu) / (rate * seconds) * 1e6
-
-
-async def over_grpc(sessions: int, seconds: float, trials: int, openenv: str) -> dict[str, dict]:
+async def over_grpc(sessions: int, seconds: float, trials: int) -> dict[str, dict]:
     """Trials of all ways and servers take turns, so that a busy machine is busy for all of them."""
     measured: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    with ExitStack() as stack:
-        service = stack.enter_context(Server(sys.executable, __file__, "--serve", "service"))
-        bare = stack.enter_context(Server(sys.executable, __file__, "--serve", "bare"))
-        if openenv:
-            reference = stack.enter_context(Server(openenv, str(OPENENV), "serve"))
+    with Server(command("farfield_side", "serve")) as service, Server(command("cost", "serve-bare")) as bare:
         for _ in range(trials):
-            for way, image in {"openenv": 0, "openenv, 60 KB image": IMAGE_BYTES}.items() if openenv else ():
-                measured[way].append(openenv_trial(reference, openenv, sessions, seconds, image))
             for way, play in WAYS.items():
                 measured[way].append(await trial(service, play, sessions, seconds))
                 measured[f"{way} (bare)"].append(await trial(bare, play, sessions, seconds))
@@ -363,6 +234,15 @@ def timed(call: Callable[[], object], seconds: float) -> float:
     return statistics.median(batches)
 
 
+def show(remote: dict[str, dict]) -> None:
+    print(f"  {'way':<22} {'steps/s':>9} {'server µs/step':>15} {'of bare gRPC':>13}")
+    for way, row in remote.items():
+        bare = remote.get(f"{way} (bare)")
+        share = f"{row['steps_per_second'] / bare['steps_per_second']:13.0%}" if bare else ""
+        cost = row["server_cpu_microseconds_per_step"]
+        print(f"  {way:<22} {row['steps_per_second']:9.0f} {cost:15.1f} {share}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -370,36 +250,20 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a trial")
     parser.add_argument("--trials", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "environment.json")
-    parser.add_argument(
-        "--openenv", default="", metavar="PYTHON", help="interpreter that has openenv-core and uvloop"
-    )
-    parser.add_argument("--serve", choices=("service", "bare"), help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
-    if args.serve:
-        serve() if args.serve == "service" else serve_bare()
-        return
+    report = {"machine": machine(), "sessions": args.sessions, "seconds": args.seconds, "trials": args.trials}
     local = in_process(args.seconds)
     print("GeneralPoints in process (budget: 100 µs each)")
     for name, value in local.items():
         print(f"  {name.removesuffix('_microseconds'):<22} {value:9.1f} µs")
-    remote = uvloop.run(over_grpc(args.sessions, args.seconds, args.trials, args.openenv))
     print(f"over gRPC, {args.sessions} sessions, client and server in two processes")
-    print(f"  {'way':<22} {'steps/s':>9} {'server µs/step':>15} {'of bare gRPC':>13} {'of OpenEnv':>11}")
-    for way, row in remote.items():
-        bare = remote.get(f"{way} (bare)")
-        rate, cost = row["steps_per_second"], row["server_cpu_microseconds_per_step"]
-        share = f"{rate / bare['steps_per_second']:13.0%}" if bare else " " * 13
-        of = remote.get("openenv, 60 KB image" if "image" in way else "openenv")
-        times = f"{rate / of['steps_per_second']:10.1f}x" if of else ""
-        print(f"  {way:<22} {rate:9.0f} {cost:15.1f} {share} {times}")
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    settings = {"sessions": args.sessions, "seconds": args.seconds, "trials": args.trials}
-    load = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0]}
-    document = {"settings": settings, "machine": load, "in_process": local, "grpc": remote}
-    args.out.write_text(json.dumps(document, indent=2) + "\n")
+    remote = uvloop.run(over_grpc(args.sessions, args.seconds, args.trials))
+    show(remote)
+    report |= {"in_process": local, "grpc": remote}
+    args.out.write_text(json.dumps(report, indent=1) + "\n")
     print(f"written to {args.out}")
 
 
 if __name__ == "__main__":
-    main()
+    serve_bare() if sys.argv[1:] == ["serve-bare"] else main()
