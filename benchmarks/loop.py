@@ -41,6 +41,8 @@ HERE = Path(__file__).parent
 RECIPE = HERE.parent / "examples" / "demo" / "rl.yaml"
 RUN = "loop"
 WARM, BUDGET = 2, 0.15
+ROWS = 64
+"""Responses that are decoded together, on both sides."""
 SIDES = ("one process", "services")
 COUNTS = ("episodes", "episodes_failed", "turns", "response_tokens")
 PHASES = {
@@ -93,6 +95,10 @@ class Taken:
         }
 
 
+def stack_options(folder: Path, config: Mapping) -> StackOptions:
+    return StackOptions(folder / "state", folder / "runs", Path(config["base"]), rows=ROWS)
+
+
 def in_one_process(config: Mapping, options: StackOptions) -> Taken:
     taken, run = Taken(), options.runs.with_suffix(".json")
     run.write_text(json.dumps(config))
@@ -118,7 +124,7 @@ async def _watched(stack: Stack, config: Mapping) -> Taken:
         await trainer.start(RUN, config)
         async for answer in trainer.watch(RUN):
             if answer.HasField("report") and answer.report.kind == "update":
-                taken.updates.append(_update(answer.report, _cpu(stack)))
+                taken.updates.append(_update(answer.report, cpu_seconds(stack)))
         end = await trainer.get(RUN)
     assert state_of(end) == "succeeded", end.error
     assert not stack.restarts(), stack.restarts()
@@ -132,7 +138,7 @@ def _update(report: Report, cpu: dict[str, float]) -> Update:
     return Update(report.time, counts, phases, cpu, sum(psutil.cpu_times()[:3]))
 
 
-def _cpu(stack: Stack) -> dict[str, float]:
+def cpu_seconds(stack: Stack) -> dict[str, float]:
     times = {one.program.name: psutil.Process(one.pid).cpu_times() for one in stack.supervisor.children}
     return {name: one.user + one.system for name, one in times.items()} | {"farfield": time.process_time()}
 
@@ -216,8 +222,7 @@ def measure(config: Mapping, repeats: int) -> dict[str, list[dict]]:
     for repeat in range(repeats):
         for side, take in zip(SIDES, (in_one_process, through_services), strict=True):
             with tempfile.TemporaryDirectory(prefix="farfield-") as folder:
-                options = StackOptions(Path(folder) / "state", Path(folder) / "runs", Path(config["base"]))
-                found = take(config, options).figures()
+                found = take(config, stack_options(Path(folder), config)).figures()
             figures[side].append(found)
             shown = f"{found['seconds_per_update']:.2f} s per update, {found['turns_per_second']:.0f} turns/s"
             others = f"{max(0.0, found['cores_busy_with_other_work']):.1f} cores busy with other work"

@@ -57,7 +57,7 @@ class Episode:
 
     def prompt(self) -> Prompt:
         seed = turn_seed(self.trajectory.spec.sampling_seed, len(self.trajectory.turns))
-        return Prompt(self._sampling, self._past, self._new, seed)
+        return Prompt(self._sampling, prefix_ids=self._past, messages=self._new, seed=seed)
 
     def take(self, said: Completion) -> bool:
         """Whether the episode goes on after this response."""
