@@ -23,8 +23,10 @@ from typing import Any
 
 import psutil
 import torch
+from models import write
 from torch import Tensor
-from training import checkpoint, equal_lengths
+from training_data import equal_lengths
+from training_ways import trajectories
 
 from farfield_trainer.learning.algorithm_config import LearnerConfig
 from farfield_trainer.learning.learner import Learner
@@ -56,7 +58,7 @@ def together(
 
 def measured(ranks: Alone, base: Path, rounds: int) -> dict[str, float]:
     """Medians over the updates, the first left out."""
-    episodes = equal_lengths()[:EPISODES]
+    episodes = trajectories(equal_lengths()[:EPISODES])
     before = psutil.Process().memory_info().rss
     learner = Learner(LearnerConfig(), base, seed=0, ranks=ranks)
     walls, cpus = [], []
@@ -127,7 +129,9 @@ def main() -> None:
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
-        base = checkpoint(Path(folder), arguments.hidden, arguments.layers)
+        hidden = arguments.hidden
+        shape = {"hidden_size": hidden, "intermediate_size": 3 * hidden, "num_attention_heads": 4}
+        base = write(Path(folder), shape | {"num_hidden_layers": arguments.layers})
         ways = {kind: list(started(base, arguments.rounds, kind)) for kind in ("alone", "ddp", "fsdp2")}
     report = {
         "parameters": int(ways["alone"][0]["parameters"]),

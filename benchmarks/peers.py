@@ -22,6 +22,7 @@ REQUIREMENTS = {
         "pillow==13.0.0",
     ),
     "atropos": ("atroposlib==0.4.0",),
+    "trl": ("torch==2.13.0", "transformers==5.24.0", "trl==1.16.0"),
 }
 
 

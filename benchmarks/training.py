@@ -1,171 +1,129 @@
-"""What one GRPO update costs: the learner beside a plain torch loop and one that takes a sample at a time.
+"""What one update costs: the learner beside TRL, a plain torch loop, and one sample at a time.
 
-A 1.1M-parameter Llama, 256 episodes in groups of 8, one thread, CPU-seconds; all ways take turns (A B A B) in
-one process. Two data sets: one turn of 32 + 32 tokens, and revision episodes of 1 to 5 turns and 20 to 200
-tokens. The plain loops are what one writes without this package: padded batches of 32, or one by one, full
-logits, one optimizer step; they train on merged conversations as well.
+A 1.1M-parameter Llama, 256 episodes in groups of 8, one thread, float32; each way is a process of its own,
+and they take turns (A B A B …). Two data sets: one turn of 32 + 32 tokens, and revision episodes of 1 to 5
+turns and 20 to 200 tokens. `training_ways.py` and `training_trl.py` say what each way does; all that do the
+same GRPO update have to find the same gradient, or nothing is reported. TRL runs where it is installed
+(`python benchmarks/peers.py trl`); its release has no PPO trainer. Memory is the most that the process had
+above what it had with the model loaded. Slow ways run once.
 
-    python benchmarks/training.py [--rounds 3] [--output training.json]
+    python benchmarks/training.py [--rounds 3] [--data equal_32_32 …] [--ways farfield trl …] [--output FILE]
+    python benchmarks/training.py --device cuda --precision bf16 --size SmolLM2-135M --ways farfield trl
+
+On a GPU (written for it, not run on one yet) look at tokens per second, and at the share of what the device
+reaches in a plain matrix product: 6 operations per parameter and token.
 """
 
 import argparse
 import json
-import random
-import statistics
+import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from alternating import Way, circumstances, ratios, spread
+from models import SIZES, build, checkpoint
+from packing import packing
+from peak import matmul_flops
+from peers import interpreter
+from training_data import DATA, Episode, Turn, write
+from training_ways import WAYS
+from transformers import LlamaForCausalLM
 
-from farfield.trajectory.v1.trajectory_pb2 import Trajectory
-from farfield.types.v1.types_pb2 import STATE_TERMINATED
-from farfield_kernel.wire import floats_from_bytes, floats_to_bytes, ids_from_bytes, ids_to_bytes
-from farfield_trainer.learning.algorithm_config import LearnerConfig
-from farfield_trainer.learning.learner import Learner
-
-VOCABULARY, GROUPS, GROUP = 512, 32, 8
-
-
-def checkpoint(folder: Path, hidden: int = 128, layers: int = 5) -> Path:
-    from tokenizers import Tokenizer, models
-
-    words = Tokenizer(models.WordLevel({f"w{index}": index for index in range(VOCABULARY)}, unk_token="w0"))
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="w1", pad_token="w0")
-    tokenizer.chat_template = "{% for message in messages %}{{ message.content }}{% endfor %}"
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=hidden,
-        intermediate_size=3 * hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
+HERE = Path(__file__).parent
+TOLERANCE = 1.02  # bfloat16 rounds; in float32 they agree to a few parts in 10,000
+PPO = ("farfield_paper", "paper")
+Cost = dict[str, float]
+SLOW = ("one_by_one", "turn_by_turn", "paper")
 
 
-def episode(
-    draw: random.Random, group: int, name: str, turns: Sequence[tuple[list[int], list[int]]]
-) -> Trajectory:
-    """Turns of (new prompt ids, response ids)."""
-    trajectory = Trajectory(end=STATE_TERMINATED)
-    trajectory.spec.episode_id, trajectory.spec.group = name, str(group)
-    trajectory.spec.sampling.temperature = 1.0
-    before: list[int] = []
-    for new, response in turns:
-        turn = trajectory.turns.add(
-            prompt_ids=ids_to_bytes(before + new),
-            response_ids=ids_to_bytes(response),
-            logprobs=floats_to_bytes([-6.2] * len(response)),
-            continues=bool(before),
+def sampled(folder: Path, played: Sequence[Episode]) -> list[Episode]:
+    """The episodes with the logprobs that the checkpoint gives their responses, as an engine would."""
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return [replace(one, turns=scored(model, one)) for one in played]
+
+
+@torch.inference_mode()
+def scored(model: LlamaForCausalLM, played: Episode) -> list[Turn]:
+    ids = torch.tensor([played.merged().ids])
+    logprobs = model(ids).logits[0, :-1].log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0].tolist()
+    turns, at = [], 0
+    for turn in played.turns:
+        start = at + len(turn.new)
+        at = start + len(turn.response)
+        turns.append(replace(turn, logprobs=logprobs[start - 1 : at - 1]))
+    return turns
+
+
+def command(way: str, setup: Sequence[str | Path]) -> list[str | Path] | None:
+    if way != "trl":
+        return [sys.executable, HERE / "training_ways.py", way, *setup]
+    python = interpreter("trl")
+    return [python, HERE / "training_trl.py", *setup] if python else None
+
+
+def compare(setup: Sequence[str | Path], names: Sequence[str], rounds: int) -> dict[str, list[Cost]]:
+    """What each round cost each way. The first round of those that are not slow warms up, and is left out."""
+    commands = {name: command(name, setup) for name in names}
+    ways = {name: Way(parts) for name, parts in commands.items() if parts}
+    costs: dict[str, list[Cost]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            if number and name in SLOW:
+                continue
+            costs[name].append(way.round())
+            print(f"  {name:<34}{costs[name][-1]['cpu_seconds']:>8.2f} CPU-s", file=sys.stderr, flush=True)
+        if not number:
+            check_same_gradient(costs)
+    for way in ways.values():
+        way.close()
+    return {name: rounds[len(rounds) > 1 :] for name, rounds in costs.items()}
+
+
+def check_same_gradient(costs: dict[str, list[Cost]]) -> None:
+    norms = {name: rounds[0]["grad_norm"] for name, rounds in costs.items() if name not in PPO}
+    if max(norms.values(), default=1) > TOLERANCE * min(norms.values(), default=1):
+        raise SystemExit(f"these are not the same update: {norms}")
+
+
+def report(played: Sequence[Episode], costs: dict[str, list[Cost]]) -> dict[str, Any]:
+    tokens = sum(len(one.merged().ids) for one in played)
+    cpu = {name: [cost["cpu_seconds"] for cost in rounds] for name, rounds in costs.items()}
+    walls = {name: [cost["wall_seconds"] for cost in rounds] for name, rounds in costs.items()}
+    found: dict[str, Any] = {"tokens": tokens, "turns": sum(len(one.turns) for one in played)}
+    for name, seconds in cpu.items():
+        own = "farfield_paper" if name in PPO else "farfield"
+        found[name] = {
+            "cpu_seconds": spread(seconds),
+            "tokens_per_cpu_second": round(tokens / spread(seconds)["median"]),
+            "tokens_per_second": round(tokens / spread(walls[name])["median"]),
+            "peak_mib": round(max(cost["peak_mib"] for cost in costs[name]), 1),
+        }
+        if own in cpu and own != name:
+            found[name][f"over_{own}"] = ratios(seconds, cpu[own])
+    return found | {"packing": packing(played)}
+
+
+def show(name: str, found: dict[str, Any]) -> None:
+    print(f"\n{name}: {found['tokens']} tokens in {found['turns']} turns")
+    print(f"{'':34}{'CPU-s':>8}{'least–most':>16}{'tokens/CPU-s':>14}{'MiB':>8}   against Farfield")
+    for way in [*WAYS, "trl"]:
+        if way not in found:
+            continue
+        cost = found[way]
+        seconds = cost["cpu_seconds"]
+        ratio = cost.get("over_farfield") or cost.get("over_farfield_paper")
+        beside = f"{ratio['median']:.2f} × ({ratio['least']}–{ratio['most']})" if ratio else ""
+        between = f"{seconds['least']:.2f}–{seconds['most']:.2f}"
+        print(
+            f"{way:<34}{seconds['median']:>8.2f}{between:>16}{cost['tokens_per_cpu_second']:>14}"
+            f"{cost['peak_mib']:>8.0f}   {beside}"
         )
-        turn.verdict.reward = draw.random()
-        before = before + new + response
-    return trajectory
-
-
-def equal_lengths() -> list[Trajectory]:
-    draw = random.Random(0)
-    episodes = []
-    for group in range(GROUPS):
-        prompt = ids(draw, 32)
-        episodes += [episode(draw, group, f"{group}/{i}", [(prompt, ids(draw, 32))]) for i in range(GROUP)]
-    return episodes
-
-
-def real_lengths() -> list[Trajectory]:
-    """First prompt 20 to 28 tokens, responses 8 to 20, feedback 8 to 14, up to 5 turns."""
-    draw = random.Random(1)
-    episodes = []
-    for group in range(GROUPS):
-        prompt = ids(draw, draw.randint(20, 28))
-        for i in range(GROUP):
-            turns = [(prompt, ids(draw, draw.randint(8, 20)))]
-            for _ in range(draw.choice([0, 0, 1, 2, 4, 4])):
-                turns += [(ids(draw, draw.randint(8, 14)), ids(draw, draw.randint(8, 20)))]
-            episodes.append(episode(draw, group, f"{group}/{i}", turns))
-    return episodes
-
-
-def ids(draw: random.Random, count: int) -> list[int]:
-    return [draw.randrange(2, VOCABULARY) for _ in range(count)]
-
-
-class PlainLoop:
-    """Padded batches in the given order, full logits, the same clipped surrogate, one AdamW step."""
-
-    def __init__(self, folder: Path, batch: int) -> None:
-        self.model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).train()
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, weight_decay=0.0)
-        self.batch = batch
-
-    def update(self, episodes: Sequence[Trajectory]) -> None:
-        rows = [self.row(item) for item in episodes]
-        total = sum(sum(mask) for _, mask, _ in rows)
-        for start in range(0, len(rows), self.batch):
-            self.accumulate(rows[start : start + self.batch], total)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
-    def row(self, item: Trajectory) -> tuple[list[int], list[int], list[float]]:
-        tokens: list[int] = []
-        mask: list[int] = []
-        old: list[float] = []
-        for turn in item.turns:
-            prompt, response = ids_from_bytes(turn.prompt_ids), ids_from_bytes(turn.response_ids)
-            new = len(prompt) - len(tokens)
-            tokens = prompt + response
-            mask += [0] * new + [1] * len(response)
-            old += [0.0] * new + floats_from_bytes(turn.logprobs)
-        return tokens, mask, old
-
-    def accumulate(self, rows: list[tuple[list[int], list[int], list[float]]], total: int) -> None:
-        width = max(len(tokens) for tokens, _, _ in rows)
-        tokens, mask, old = (
-            torch.tensor([row[part] + [0] * (width - len(row[part])) for row in rows]) for part in range(3)
-        )
-        attention = (torch.arange(width) < torch.tensor([[len(row[0])] for row in rows])).long()
-        logits = self.model(tokens, attention_mask=attention).logits[:, :-1]
-        logprobs = logits.log_softmax(-1).gather(-1, tokens[:, 1:, None]).squeeze(-1)
-        ratio = (logprobs - logprobs.detach()).exp()
-        advantage = 0.5 + 0 * old[:, 1:]
-        terms = -torch.min(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage)
-        ((terms * mask[:, 1:]).sum() / total).backward()
-
-
-def learner(folder: Path, **settings: object) -> Callable[[Sequence[Trajectory]], object]:
-    return Learner(LearnerConfig.model_validate(settings), folder, seed=0).update
-
-
-def cpu_seconds(update: Callable[[Sequence[Trajectory]], object], episodes: Sequence[Trajectory]) -> float:
-    started = time.process_time()
-    update(episodes)
-    return time.process_time() - started
-
-
-def compare(folder: Path, episodes: Sequence[Trajectory], rounds: int) -> dict[str, float]:
-    """Median CPU-seconds of one update; the one-by-one loop is measured once."""
-    ways = {
-        "farfield": learner(folder),
-        "farfield_without_shared_prefixes": learner(folder, share_prefixes=False),
-        "plain_loop_32": PlainLoop(folder, 32).update,
-    }
-    for update in ways.values():
-        update(episodes[:GROUP])
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, update in ways.items():
-            times[name].append(cpu_seconds(update, episodes))
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    return medians | {"one_by_one": cpu_seconds(PlainLoop(folder, 1).update, episodes)}
+    for way, share in found["packing"].items():
+        print(f"  positions of {way}: {share}")
 
 
 def main() -> None:
@@ -173,30 +131,44 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
+    parser.add_argument("--ways", nargs="+", default=[*WAYS, "trl"], choices=[*WAYS, "trl"])
+    parser.add_argument("--size", default="1.1M", choices=SIZES)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
+    parser.add_argument("--output", type=Path, default=HERE / "results" / "training.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        base = checkpoint(Path(folder))
-        results = {
-            name: compare(base, episodes, arguments.rounds)
-            for name, episodes in (("equal_32_32", equal_lengths()), ("real_20_200", real_lengths()))
+    chosen = {name: getattr(arguments, name) for name in ("size", "device", "precision")}
+    record: dict[str, Any] = {"unit": "CPU-seconds per update"} | chosen | circumstances()
+    for name in arguments.data:
+        with tempfile.TemporaryDirectory() as folder:
+            base, data = checkpoint(Path(folder, "model"), arguments.size), Path(folder, "episodes.json")
+            played = sampled(base, DATA[name]())
+            write(data, played)
+            setup = (base, data, arguments.device, arguments.precision)
+            record[name] = report(played, compare(setup, arguments.ways, arguments.rounds))
+        show(name, record[name])
+    if arguments.device != "cpu":
+        record |= shares(record, arguments)
+    arguments.output.write_text(json.dumps(record | {"load_after": circumstances()["load"]}, indent=1) + "\n")
+
+
+def shares(record: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
+    """Of the device's own peak, by data and way."""
+    dtype = torch.bfloat16 if arguments.precision == "bf16" else torch.float32
+    peak = matmul_flops(arguments.device, dtype)
+    parameters = sum(item.numel() for item in build(arguments.size).parameters())
+    found = {
+        name: {
+            way: round(6 * parameters * record[name][way]["tokens_per_second"] / peak, 4)
+            for way in arguments.ways
+            if way in record[name] and way not in PPO
         }
-    report = {
-        "unit": "CPU-seconds per update",
-        **{
-            name: {
-                **{way: round(seconds, 3) for way, seconds in result.items()},
-                "plain_loop_over_farfield": round(result["plain_loop_32"] / result["farfield"], 2),
-                "one_by_one_over_farfield": round(result["one_by_one"] / result["farfield"], 2),
-            }
-            for name, result in results.items()
-        },
+        for name in arguments.data
     }
-    text = json.dumps(report, indent=2)
-    print(text)
-    if arguments.output:
-        arguments.output.write_text(text + "\n")
+    print(f"\nshare of {peak / 1e12:.0f} TFLOP/s, what a plain product reaches: {found}")
+    return {"matmul_tflops": round(peak / 1e12, 1), "share_of_matmul": found}
 
 
 if __name__ == "__main__":
