@@ -53,7 +53,7 @@ def stacked(ax: Any, names: Sequence[str], parts: Mapping[str, Sequence[float]])
     """A bar for each name, made of the parts from the bottom up."""
     bottoms = [0.0] * len(names)
     for place, (part, values) in enumerate(parts.items()):
-        ax.bar(names, values, bottom=bottoms, width=0.62, color=COLOURS[place], label=part, edgecolor="white")
+        ax.bar(names, values, bottom=bottoms, width=0.62, color=COLOURS[place], label=part)
         bottoms = [bottom + value for bottom, value in zip(bottoms, values, strict=True)]
 
 
