@@ -1,12 +1,12 @@
 """Atropos's server of trajectories, and rounds through it. Run by `.peers/atropos/bin/python`.
 
     python benchmarks/atropos_side.py serve
-    python benchmarks/atropos_side.py play PORT
+    python benchmarks/atropos_side.py play PORT BATCH
 
 A player reads `BYTES COUNT` from stdin, a line a round, and answers with the seconds that so many sequences
 took in and out, and its CPU seconds. A sequence is BYTES long as int32: one half token ids, one half their
-mask. They go in by groups of four, several at once, and come out in batches of 32, as its environments and
-its trainer do it: JSON over HTTP.
+mask. They go in by groups of four, several at once, and come out in batches, as its environments and its
+trainer do it: JSON over HTTP.
 """
 
 import asyncio
@@ -21,12 +21,11 @@ import aiohttp
 import uvicorn
 from atroposlib.api.server import app
 
-GROUP, BATCH, AT_ONCE = 4, 32, 8
+GROUP, AT_ONCE = 4, 8
 VOCABULARY = 150_000
 REGISTRATION = {
     "wandb_group": "",
     "wandb_project": "",
-    "batch_size": BATCH,
     "max_token_len": 1 << 20,
     "checkpoint_dir": "",
     "save_checkpoint_interval": 0,
@@ -65,9 +64,10 @@ async def pull(session: aiohttp.ClientSession, count: int) -> None:
         count -= sum(len(one["tokens"]) for one in batch)
 
 
-async def play(port: int) -> None:
+async def play(port: int, batch: int) -> None:
     url = f"http://127.0.0.1:{port}"
-    async with aiohttp.ClientSession(url) as session, session.post("/register", json=REGISTRATION) as answer:
+    registration = {**REGISTRATION, "batch_size": batch}
+    async with aiohttp.ClientSession(url) as session, session.post("/register", json=registration) as answer:
         assert answer.ok
     while line := await asyncio.to_thread(sys.stdin.readline):
         size, count = map(int, line.split())
@@ -83,4 +83,4 @@ async def play(port: int) -> None:
 
 
 if __name__ == "__main__":
-    serve() if sys.argv[1] == "serve" else asyncio.run(play(int(sys.argv[2])))
+    serve() if sys.argv[1] == "serve" else asyncio.run(play(*map(int, sys.argv[2:])))

@@ -191,8 +191,8 @@ class Atropos:
 
 
 @contextmanager
-def atropos() -> Iterator[Atropos | None]:
-    """None where it is absent."""
+def atropos(batch: int) -> Iterator[Atropos | None]:
+    """One that gives so many trajectories at once; None where it is absent."""
     python = peers.interpreter("atropos")
     if python is None:
         yield None
@@ -204,7 +204,7 @@ def atropos() -> Iterator[Atropos | None]:
         threading.Thread(target=deque, args=(server.stderr, 0), daemon=True).start()
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         try:
-            with subprocess.Popen([*command, "play", str(port)], text=True, **pipes) as player:
+            with subprocess.Popen([*command, "play", str(port), str(batch)], text=True, **pipes) as player:
                 yield Atropos(psutil.Process(server.pid), player)
         finally:
             server.terminate()
@@ -213,15 +213,16 @@ def atropos() -> Iterator[Atropos | None]:
 Ways = dict[str, Callable[[Clock], Awaitable[None]]]
 
 
-async def measure(url: str, server: psutil.Process, rounds: int, peer: Atropos | None) -> dict[str, dict]:
+async def measure(url: str, server: psutil.Process, rounds: int) -> dict[str, dict]:
     client, queue = Redis.from_url(url, socket_timeout=60), connect(url)
     results = {}
     for name, (size, count) in SIZES.items():
         plain = [episode(number, size) for number in range(count)]
         ways = {"redis-py": bare(client, plain, {}), "queue": through(queue, plain, {})}
-        if peer:
-            ways["atropos"] = partial(peer.round, size, count)
-        results[name] = await compared(name, ways, server, rounds, count, size)
+        with atropos(min(BATCH, count // FEWER)) as peer:
+            if peer:
+                ways["atropos"] = partial(peer.round, size, count)
+            results[name] = await compared(name, ways, server, rounds, count, size)
     size, count = SIZES[PLAIN]
     plain, shown = ([episode(number, size) for number in range(count)] for _ in range(2))
     blobs = shown_in_groups(shown)
@@ -254,8 +255,8 @@ async def compared(name: str, ways: Ways, server: psutil.Process, rounds: int, c
 
 
 def summary(clocks: dict[str, list[Clock]], count: int, size: int) -> dict:
-    """Medians as trajectories and megabytes per second, CPU per trajectory, and the queue's share of what
-    redis-py reaches."""
+    """Medians as trajectories and megabytes per second (payload alone, without images), CPU per trajectory,
+    and the queue's share of what redis-py reaches."""
     rates = {
         way: {
             part: round(count / taken[0].fewer / statistics.median(clock.seconds[part] for clock in taken), 1)
@@ -295,9 +296,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         server = redis_server()(Path(folder))
         try:
-            with atropos() as peer:
-                process = psutil.Process(server.pid)
-                results = asyncio.run(measure(server.url, process, arguments.rounds, peer))
+            results = asyncio.run(measure(server.url, psutil.Process(server.pid), arguments.rounds))
         finally:
             server.kill()
     shares = ("share_of_redis_py_by_cpu", "share_of_redis_py")

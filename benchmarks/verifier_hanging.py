@@ -121,9 +121,10 @@ def main() -> None:
     args = parser.parse_args()
     machine = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0]}
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
-    for beside, executor in list(BESIDE.items()) * args.trials:
-        with serving(executor, __file__) as address:
-            found[beside].append(uvloop.run(trial(address, beside, args.seconds)))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        for beside, executor in list(BESIDE.items()) * args.trials:
+            with serving(executor, __file__) as address:
+                found[beside].append(runner.run(trial(address, beside, args.seconds)))
     print(f"good verdicts of {CALLERS} callers: medians of {args.trials} trials (least to most)")
     for beside, trials in found.items():
         columns = {key: sorted(one[key] for one in trials) for key in ("p50_ms", "p99_ms")}

@@ -13,6 +13,7 @@ computes.
 import argparse
 import json
 import statistics
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import peers
-from benchmarks.environment.processes import Server, command, machine, played
+from benchmarks.environment.processes import Player, Server, command, machine, played
 
 ENVIRONMENTS = ("echo", "generalpoints", "picture")
 OURS = ("worker", "stream", "unary", "batched")
@@ -48,15 +49,12 @@ class Way:
 
     name: str
     server: Server
-    module: str
-    python: dict[str, str]
+    players: list[Player]
     arguments: tuple[str, ...] = ()
 
     def trial(self, setting: Setting, seconds: float) -> dict[str, float]:
-        share = setting.sessions // setting.clients
-        given = (self.server.port, share, seconds, setting.environment, *self.arguments)
-        started = command(self.module, "play", *given, **self.python)
-        players, server = played(self.server, [started] * setting.clients)
+        given = (setting.sessions // setting.clients, seconds, setting.environment, *self.arguments)
+        players, server = played(self.server, self.players[: setting.clients], *given)
         steps = sum(one["steps"] for one in players)
         return {
             "steps_per_second": sum(one["steps"] / one["seconds"] for one in players),
@@ -65,21 +63,28 @@ class Way:
         }
 
 
-def ways(stack: ExitStack, environment: str) -> Iterator[Way]:
-    """Every server that there is, with the environment behind it."""
-    ours = stack.enter_context(Server(command("farfield_side", "serve")))
+def ways(stack: ExitStack, environment: str, clients: int) -> Iterator[Way]:
+    """Every server that there is, with the environment behind it and so many players before it."""
+    ours, players = opened(stack, "farfield_side", clients)
     for name in OURS:
-        yield Way(name, ours, "farfield_side", {}, (name,))
+        yield Way(name, ours, players, (name,))
     for name in THEIRS:
         if python := peers.interpreter(name):
-            theirs = command(f"{name}_side", "serve", environment, python=python)
-            yield Way(name, stack.enter_context(Server(theirs)), f"{name}_side", {"python": python})
+            yield Way(name, *opened(stack, f"{name}_side", clients, environment, python=python))
+
+
+def opened(
+    stack: ExitStack, module: str, clients: int, *arguments: str, python: str = sys.executable
+) -> tuple[Server, list[Player]]:
+    server = stack.enter_context(Server(command(module, "serve", *arguments, python=python)))
+    started = command(module, "play", server.port, python=python)
+    return server, [stack.enter_context(Player(started)) for _ in range(clients)]
 
 
 def measured(settings: list[Setting], seconds: float, trials: int) -> dict[str, dict[str, Any]]:
     """By setting and way."""
     with ExitStack() as stack:
-        there = list(ways(stack, settings[0].environment))
+        there = list(ways(stack, settings[0].environment, max(one.clients for one in settings)))
         found: dict[Setting, dict[str, list]] = {one: {way.name: [] for way in there} for one in settings}
         for _ in range(trials):
             for setting, way in product(settings, there):

@@ -23,7 +23,7 @@ import uvloop
 
 from benchmarks.environment.farfield_side import reference
 from benchmarks.environment.games import RESPONSE
-from benchmarks.environment.processes import Server, begin, command, machine, player
+from benchmarks.environment.processes import Player, Server, command, machine
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield_kernel.client import ClientConfig
 from farfield_rollout.environment import EnvironmentClient
@@ -57,14 +57,15 @@ async def echoes(address: str, seconds: float) -> list[float]:
     return list(chain.from_iterable(taken))
 
 
-def trial(beside: str, seconds: float) -> dict[str, float]:
+def trial(runner: asyncio.Runner, beside: str, seconds: float) -> dict[str, float]:
     with Server(command("farfield_side", "serve")) as server, ExitStack() as stack:
-        uvloop.run(echoes(server.address, 0.2))
+        runner.run(echoes(server.address, 0.2))
         if beside != ALONE:
-            given = (server.port, SESSIONS, seconds + 0.5, beside, "worker")
-            slow = stack.enter_context(player(command("farfield_side", "play", *given)))
-            begin(slow)
-        taken = sorted(uvloop.run(echoes(server.address, seconds)))
+            slow = stack.enter_context(Player(command("farfield_side", "play", server.port)))
+            slow.say(SESSIONS, seconds + 0.5, beside, "worker")
+            slow.hear()
+            slow.say("go")
+        taken = sorted(runner.run(echoes(server.address, seconds)))
         found = {"p50_ms": taken[len(taken) // 2] * 1e3, "p99_ms": taken[len(taken) * 99 // 100] * 1e3}
         return found | {"steps_per_second": len(taken) / seconds}
 
@@ -79,8 +80,9 @@ def main() -> None:
     args = parser.parse_args()
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
     before = machine()
-    for beside in BESIDE * args.trials:
-        found[beside].append(trial(beside, args.seconds))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        for beside in BESIDE * args.trials:
+            found[beside].append(trial(runner, beside, args.seconds))
     print(f"steps of {SESSIONS} echoes: medians of {args.trials} trials (least to most)")
     for beside, trials in found.items():
         columns = {key: sorted(one[key] for one in trials) for key in ("p50_ms", "p99_ms")}

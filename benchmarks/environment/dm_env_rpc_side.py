@@ -1,10 +1,10 @@
 """The same environments behind dm_env_rpc and its client. Run by `.peers/dm_env_rpc/bin/python`.
 
     python -m benchmarks.environment.dm_env_rpc_side serve ENVIRONMENT
-    python -m benchmarks.environment.dm_env_rpc_side play PORT SESSIONS SECONDS ENVIRONMENT
+    python -m benchmarks.environment.dm_env_rpc_side play PORT
 
-Its server and its client are of gRPC's synchronous kind: every session has a stream, and a thread at both
-ends.
+A round's arguments are SESSIONS SECONDS ENVIRONMENT (`player.py`). Its server and its client are of gRPC's
+synchronous kind: every session has a stream, and a thread at both ends.
 """
 
 import json
@@ -21,7 +21,7 @@ from dm_env_rpc.v1 import dm_env_adaptor, dm_env_rpc_pb2, dm_env_rpc_pb2_grpc, t
 from dm_env_rpc.v1.connection import Connection
 
 from benchmarks.environment.games import IMAGE_BYTES, RESPONSE, length, made
-from benchmarks.environment.player import when_all_are_ready
+from benchmarks.environment.player import rounds, when_all_are_ready
 from farfield_sdk import Image, State
 
 MOST = 1000
@@ -138,6 +138,7 @@ def play(port: int, sessions: int, seconds: float, environment: str) -> dict[str
     found = when_all_are_ready()(going(seconds))
     for env in envs:
         env.close()
+    channel.close()
     return found
 
 
@@ -145,5 +146,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(sys.argv[2])
     else:
-        port, sessions, seconds, environment = sys.argv[2:]
-        print(json.dumps(play(int(port), int(sessions), float(seconds), environment)))
+        port = int(sys.argv[2])
+        rounds(lambda *given: play(port, *given))

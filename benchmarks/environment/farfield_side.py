@@ -1,15 +1,15 @@
 """The environment service with the environments of these benchmarks, and those who play there.
 
     python -m benchmarks.environment.farfield_side serve
-    python -m benchmarks.environment.farfield_side play PORT SESSIONS SECONDS ENVIRONMENT WAY
+    python -m benchmarks.environment.farfield_side play PORT
 
-Ways to play: `worker` is the rollout worker's own session, whose client sends the actions of one pass of its
-event loop in one message of a `Rollout` stream; `stream` sends a message for each action; `unary` is a `Step`
-for each action; `batched` one `Step` for all sessions, in lockstep.
+A round's arguments are SESSIONS SECONDS ENVIRONMENT WAY (`player.py`). Ways to play: `worker` is the rollout
+worker's own session, whose client sends the actions of one pass of its event loop in one message of a
+`Rollout` stream; `stream` sends a message for each action; `unary` is a `Step` for each action; `batched` one
+`Step` for all sessions, in lockstep.
 """
 
 import asyncio
-import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ from typing import Any
 import uvloop
 
 from benchmarks.environment.games import OPTIONS, PLUGINS, RESPONSE, length
-from benchmarks.environment.player import when_all_are_ready
+from benchmarks.environment.player import rounds, when_all_are_ready
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield.environment.v1 import environment_pb2_grpc
 from farfield_environment.config import EnvironmentConfig
@@ -196,6 +196,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve()
     else:
-        port, sessions, seconds, environment, way = sys.argv[2:]
+        port = int(sys.argv[2])
         memory.keep()
-        print(json.dumps(uvloop.run(play(int(port), int(sessions), float(seconds), environment, way))))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            rounds(lambda *given: runner.run(play(port, *given)))

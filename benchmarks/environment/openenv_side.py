@@ -1,7 +1,9 @@
 """The same environments behind OpenEnv, its server and its client. Run by `.peers/openenv/bin/python`.
 
-python -m benchmarks.environment.openenv_side serve ENVIRONMENT
-python -m benchmarks.environment.openenv_side play PORT SESSIONS SECONDS ENVIRONMENT
+    python -m benchmarks.environment.openenv_side serve ENVIRONMENT
+    python -m benchmarks.environment.openenv_side play PORT
+
+A round's arguments are SESSIONS SECONDS ENVIRONMENT (`player.py`).
 """
 
 import asyncio
@@ -21,7 +23,7 @@ from openenv.core.env_server.types import Action, Observation, State
 from openenv.core.generic_client import GenericEnvClient
 
 from benchmarks.environment.games import IMAGE_BYTES, RESPONSE, length, made
-from benchmarks.environment.player import when_all_are_ready
+from benchmarks.environment.player import rounds, when_all_are_ready
 from farfield_sdk import Image
 from farfield_sdk import State as Played
 
@@ -115,5 +117,5 @@ if __name__ == "__main__":
         os.environ[ENVIRONMENT] = sys.argv[2]
         serve()
     else:
-        port, sessions, seconds, environment = sys.argv[2:]
-        print(json.dumps(uvloop.run(play(int(port), int(sessions), float(seconds), environment))))
+        port = int(sys.argv[2])
+        rounds(lambda *given: uvloop.run(play(port, *given)))

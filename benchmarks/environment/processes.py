@@ -7,7 +7,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -57,33 +56,45 @@ class Server:
         self._process.wait()
 
 
-def played(server: Server, commands: Sequence[Sequence[str]]) -> tuple[list[dict[str, Any]], float]:
-    """What players say when they are done, and the CPU seconds of the server since they began: all at once,
-    when all are ready."""
-    with ExitStack() as stack:
-        players = [stack.enter_context(player(one)) for one in commands]
-        cpu = server.cpu_seconds()
-        for one in players:
-            begin(one)
-        found = [json.loads(one.communicate()[0]) for one in players]
-        return found, server.cpu_seconds() - cpu
+class Player:
+    """One who plays rounds (`player.py`), for the length of a block."""
+
+    def __init__(self, started: Sequence[str]) -> None:
+        self._started = started
+
+    def __enter__(self) -> "Player":
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._process = subprocess.Popen(self._started, text=True, cwd=ROOT, env=surroundings(), **pipes)
+        return self
+
+    def say(self, *words: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(" ".join(map(str, words)) + "\n")
+        self._process.stdin.flush()
+
+    def hear(self) -> str:
+        assert self._process.stdout is not None
+        if line := self._process.stdout.readline():
+            return line.strip()
+        raise RuntimeError(f"{self._started} ended")
+
+    def __exit__(self, *_: object) -> None:
+        """When its round is over."""
+        self._process.communicate()
 
 
-def player(started: Sequence[str]) -> subprocess.Popen[str]:
-    """One that is ready."""
-    process = subprocess.Popen(
-        started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings()
-    )
-    assert process.stdout is not None
-    if process.stdout.readline() != "ready\n":
-        raise RuntimeError(f"{started} ended before it was ready")
-    return process
-
-
-def begin(ready: subprocess.Popen[str]) -> None:
-    assert ready.stdin is not None
-    ready.stdin.write("go\n")
-    ready.stdin.flush()
+def played(server: Server, players: Sequence[Player], *given: object) -> tuple[list[dict[str, Any]], float]:
+    """What players say of a round, and the CPU seconds of the server since they began: all at once, when all
+    are ready."""
+    for player in players:
+        player.say(*given)
+    for player in players:
+        player.hear()
+    cpu = server.cpu_seconds()
+    for player in players:
+        player.say("go")
+    found = [json.loads(player.hear()) for player in players]
+    return found, server.cpu_seconds() - cpu
 
 
 def machine() -> dict[str, Any]:
