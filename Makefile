@@ -116,7 +116,7 @@ fuzz: $(READY) ## A million inputs to what reads files and answers, and 20,000 r
 
 bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 	@echo "==> benchmarks/environment/cost.py"; $(BIN)/python -m benchmarks.environment.cost
-	@for name in verifier trajectories generation training loop phases growth scale_model; do \
+	@for name in verifier trajectories generation weight_swap training loop phases growth scale_model; do \
 	  echo "==> benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 bench-peers: $(READY) ## The peers that benchmarks run beside Farfield, each with a virtual environment in .peers

@@ -40,15 +40,15 @@ Cost = dict[str, float]
 SLOW = ("one_by_one", "turn_by_turn", "paper")
 
 
-def sampled(folder: Path, played: Sequence[Episode]) -> list[Episode]:
+def sampled(folder: Path, played: Sequence[Episode], device: str) -> list[Episode]:
     """The episodes with the logprobs that the checkpoint gives their responses, as an engine would."""
-    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).to(device)
     return [replace(one, turns=scored(model, one)) for one in played]
 
 
 @torch.inference_mode()
 def scored(model: LlamaForCausalLM, played: Episode) -> list[Turn]:
-    ids = torch.tensor([played.merged().ids])
+    ids = torch.tensor([played.merged().ids], device=model.device)
     logprobs = model(ids).logits[0, :-1].log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0].tolist()
     turns, at = [], 0
     for turn in played.turns:
@@ -139,19 +139,20 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE / "results" / "training.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    chosen = {name: getattr(arguments, name) for name in ("size", "device", "precision")}
+    chosen = {name: getattr(arguments, name) for name in ("size", "device", "precision", "rounds")}
     record: dict[str, Any] = {"unit": "CPU-seconds per update"} | chosen | circumstances()
     for name in arguments.data:
         with tempfile.TemporaryDirectory() as folder:
             base, data = checkpoint(Path(folder, "model"), arguments.size), Path(folder, "episodes.json")
-            played = sampled(base, DATA[name]())
+            played = sampled(base, DATA[name](), arguments.device)
             write(data, played)
             setup = (base, data, arguments.device, arguments.precision)
-            record[name] = report(played, compare(setup, arguments.ways, arguments.rounds))
+            costs = compare(setup, arguments.ways, arguments.rounds)
+            record[name] = {"load_after": circumstances()["load"]} | report(played, costs)
         show(name, record[name])
     if arguments.device != "cpu":
         record |= shares(record, arguments)
-    arguments.output.write_text(json.dumps(record | {"load_after": circumstances()["load"]}, indent=1) + "\n")
+    arguments.output.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def shares(record: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:

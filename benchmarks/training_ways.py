@@ -74,7 +74,9 @@ class Setup:
         return LlamaForCausalLM.from_pretrained(self.folder, dtype=torch.float32).to(self.device)
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
+        return torch.autocast(
+            torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bf16"
+        )
 
     def synchronize(self) -> None:
         if self.device != "cpu":
