@@ -102,7 +102,8 @@ class KlConfig(Config):
     """Divergence from the frozen checkpoint that the run started from."""
 
     coefficient: float = Field(default=0.0, ge=0)
-    """On every trainable token. Where this and the next are 0, no reference model is loaded."""
+    """On every trainable token: with token_mean, rewards are weighed against this times the divergence summed
+    over a turn's tokens. Where this and the next are 0, no reference model is loaded."""
     first_turn_coefficient: float = Field(default=0.0, ge=0)
     """Added to it on the tokens of an episode's first turn."""
     placement: Literal["loss", "reward"] = "loss"
