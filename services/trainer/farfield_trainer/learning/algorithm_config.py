@@ -20,7 +20,8 @@ class ScoreConfig(Config):
     """1: later attempts earn, the first one nothing; kl.first_turn_coefficient holds it to the base.
     2: every attempt earns, later ones also what they gained over the one before."""
     alpha: float = Field(default=10.0, ge=0)
-    """Stage 2: weight of that gain. 0: multi-turn REINFORCE, each attempt for itself."""
+    """Stage 2: weight of that gain; in expectation later attempts weigh 1 + alpha times the first.
+    0: multi-turn REINFORCE, each attempt for itself."""
 
 
 class AdvantageConfig(Config):

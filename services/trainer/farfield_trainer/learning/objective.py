@@ -217,8 +217,8 @@ def _corrected(
     """[turns] SCoRe's advantages; a KL penalty in the reward stays with the attempt that it is of."""
     owners = np.array([turn.episode for turn in batch.turns])
     attempts = np.array([turn.index for turn in batch.turns])
-    shaped = score.shaped_rewards(rewards, owners, attempts, config)
-    whole = adv.turn_rewards_with_tokens(shaped, penalties, flat.token_counts)
+    own = score.own_rewards(rewards, attempts, config)
+    whole = adv.turn_rewards_with_tokens(own, penalties, flat.token_counts)
     return score.leave_one_out(whole, np.array(batch.groups)[owners], attempts)
 
 

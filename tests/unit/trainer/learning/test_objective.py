@@ -292,7 +292,7 @@ def test_score_against_a_second_writing(policy: Policy, batch: Batch, stage: int
             if t == 0:
                 worth[episode, t] = 0.0 if stage == 1 else reward
             else:
-                worth[episode, t] = reward if stage == 1 else reward + 3.0 * (reward - own[t - 1])
+                worth[episode, t] = reward if stage == 1 else 4.0 * reward
     scores, terms, at = scores_of(batch, by_turn=False), [], 0
     for turn in batch.turns:
         t = turn.index
