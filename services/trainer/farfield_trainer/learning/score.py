@@ -8,8 +8,8 @@ Kumar et al. 2024, arXiv 2409.12917. Attempts y_1, y_2, … at one task, r(y_t) 
 A_t = r'_t minus the mean of r'_t over the other episodes of the group (REINFORCE, leave-one-out), without
 - alpha r(y_t-1), which y_t has no part in: a baseline may hold anything that is known before y_t. The
 expected gradient is the same, its variance less (by 45 % where it was measured, docs/results.md). So stage 2
-weighs later attempts by 1 + alpha. The KL terms are `KlConfig`'s: `coefficient` is beta_1, `first_turn_coefficient`
-is beta_2, which holds the first attempt to the base in stage 1.
+weighs later attempts by 1 + alpha. The KL terms are `KlConfig`'s: `coefficient` is beta_1, and
+`first_turn_coefficient` is beta_2, which holds the first attempt to the base in stage 1.
 
 Deviations. Any number of attempts, where the paper has two. An attempt is credited with its own r'_t alone,
 not with those after it: through a discounted return the bonus would pay for a worse first attempt. The
