@@ -9,6 +9,8 @@ DISTRIBUTIONS := proto plugins/sdk services/kernel services/model services/envir
                  plugins/gymnasium
 EDITABLE := $(foreach dist,$(DISTRIBUTIONS),-e ./$(dist))
 CODE := services plugins proto/generate.py tests benchmarks examples helm
+BENCHMARKS := environment.cost verifier.speed queue.trajectories generation.speed generation.weight_swap training.update loop.loop \
+              loop.phases growth.growth growth.scale_model
 DEMO ?=
 TORCH_UNITS := tests/unit/policy tests/unit/trainer
 CHART_TESTS := tests/integration/chart tests/integration/simulator
@@ -115,12 +117,10 @@ fuzz: $(READY) ## A million inputs to what reads files and answers, and 20,000 r
 	@$(BIN)/python -m tests.fuzz.services
 
 bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
-	@echo "==> benchmarks/environment/cost.py"; $(BIN)/python -m benchmarks.environment.cost
-	@for name in verifier trajectories generation weight_swap training loop phases growth scale_model; do \
-	  echo "==> benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in $(BENCHMARKS); do echo "==> benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 bench-peers: $(READY) ## The peers that benchmarks run beside Farfield, each with a virtual environment in .peers
-	@$(BIN)/python benchmarks/peers.py
+	@$(BIN)/python -m benchmarks.peers
 
 chart: chart-needs ## Render the Helm chart and check what comes out (needs helm; see chart-tools)
 	@$(BIN)/python helm/generate.py --check

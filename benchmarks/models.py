@@ -7,7 +7,9 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-SMOLLM2 = Path(__file__).parents[1] / "examples" / "smollm2" / "checkpoint"
+from benchmarks.places import EXAMPLES
+
+SMOLLM2 = EXAMPLES / "smollm2" / "checkpoint"
 SHAPES = {
     "1M": {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 4},
     "1.1M": {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 5, "num_attention_heads": 4},

@@ -1,6 +1,6 @@
 """Virtual environments of the peers that benchmarks run beside Farfield, one each in `.peers/NAME`.
 
-    python benchmarks/peers.py [NAME ...]
+    python -m benchmarks.peers [NAME ...]
 
 makes those that are named (all, without a name) and are not there yet. What both sides use (grpcio, protobuf,
 uvloop) has the version of constraints.txt, so that a ratio tells of the peer's own code.
@@ -9,9 +9,10 @@ uvloop) has the version of constraints.txt, so that a ratio tells of the peer's 
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-PEERS = Path(__file__).parents[1] / ".peers"
+from benchmarks.places import ROOT
+
+PEERS = ROOT / ".peers"
 REQUIREMENTS = {
     "openenv": ("openenv==0.10.0", "uvloop==0.23.0"),
     "dm_env_rpc": (
@@ -29,7 +30,7 @@ REQUIREMENTS = {
 def interpreter(name: str) -> str | None:
     """The peer's Python; where it is absent, None, and a line that says how to get it."""
     if not is_ready(name):
-        print(f"without {name}: make it with `python benchmarks/peers.py {name}`", file=sys.stderr)
+        print(f"without {name}: make it with `python -m benchmarks.peers {name}`", file=sys.stderr)
         return None
     return str(PEERS / name / "bin" / "python")
 

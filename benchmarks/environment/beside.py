@@ -23,6 +23,7 @@ from typing import Any
 
 from benchmarks import peers
 from benchmarks.environment.processes import Player, Server, command, machine, played
+from benchmarks.places import RESULTS
 
 ENVIRONMENTS = ("echo", "generalpoints", "picture")
 OURS = ("worker", "stream", "unary", "batched")
@@ -30,7 +31,6 @@ THEIRS = ("openenv", "dm_env_rpc")
 REFERENCE = "openenv"
 FEWEST = 32
 """Sessions of each of several clients."""
-RESULTS = Path(__file__).parents[1] / "results" / "environment_beside.json"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a trial")
     parser.add_argument("--trials", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=RESULTS / "environment_beside.json")
     args = parser.parse_args()
     report: dict[str, Any] = {"machine": machine(), "seconds": args.seconds, "trials": args.trials}
     for environment in args.environments:

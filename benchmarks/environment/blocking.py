@@ -24,6 +24,7 @@ import uvloop
 from benchmarks.environment.farfield_side import reference
 from benchmarks.environment.games import RESPONSE
 from benchmarks.environment.processes import Player, Server, command, machine
+from benchmarks.places import RESULTS
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield_kernel.client import ClientConfig
 from farfield_rollout.environment import EnvironmentClient
@@ -32,7 +33,6 @@ SESSIONS = 8
 EVERY_SECONDS = 0.005
 ALONE = "alone"
 BESIDE = (ALONE, "sleeping", "computing", "apart", "lying")
-RESULTS = Path(__file__).parents[1] / "results" / "environment_blocking.json"
 
 
 async def steps(client: EnvironmentClient, name: str, end: float) -> list[float]:
@@ -76,7 +76,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a trial")
     parser.add_argument("--trials", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=RESULTS / "environment_blocking.json")
     args = parser.parse_args()
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
     before = machine()

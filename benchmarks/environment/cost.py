@@ -26,6 +26,7 @@ import uvloop
 
 from benchmarks.environment.games import OPTIONS, RESPONSE
 from benchmarks.environment.processes import Server, command, machine
+from benchmarks.places import RESULTS
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield.environment.v1 import environment_pb2_grpc
 from farfield.types.v1 import types_pb2
@@ -34,7 +35,6 @@ from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.wire import struct_from
 
 Stub = environment_pb2_grpc.EnvironmentServiceStub
-RESULTS = Path(__file__).parents[1] / "results" / "environment_cost.json"
 
 
 class Bare(environment_pb2_grpc.EnvironmentServiceServicer):
@@ -250,7 +250,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a trial")
     parser.add_argument("--trials", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=RESULTS / "environment_cost.json")
     args = parser.parse_args()
     report = {"machine": machine(), "sessions": args.sessions, "seconds": args.seconds, "trials": args.trials}
     local = in_process(args.seconds)

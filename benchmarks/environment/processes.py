@@ -12,7 +12,8 @@ from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).parents[2]
+from benchmarks.places import ROOT
+
 PLUGIN_PATHS = ("plugins/sdk", "plugins/generalpoints")
 """What a peer's interpreter is shown of Farfield."""
 

@@ -2,7 +2,7 @@
 
 OpenEnv brings a hundred packages with it, so it lives in an interpreter of its own:
 
-    python benchmarks/peers.py openenv
+    python -m benchmarks.peers openenv
     FARFIELD_OPENENV_PYTHON=.peers/openenv/bin/python python -m pytest tests/integration/test_openenv.py
 """
 

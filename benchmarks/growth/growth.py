@@ -8,7 +8,7 @@ cores of the machine, divided by the CPU that an episode took there: what other 
 `idle` is what workers ask of Redis when nothing is planned; `claims` is what one look for work costs Redis
 while so many episodes are being played.
 
-    python benchmarks/growth.py [--full] [--axes workers turns …] [--seconds 5] [--repeats 1]
+    python -m benchmarks.growth.growth [--full] [--axes workers turns …] [--seconds 5] [--repeats 1]
 """
 
 import argparse
@@ -21,11 +21,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import figures
-import machine
 from redis.asyncio import Redis
-from scripted_stack import GROUP, RUN, Shape, Window, playing
 
+from benchmarks import figures, machine
+from benchmarks.growth.scripted_stack import GROUP, RUN, Shape, Window, playing
+from benchmarks.places import IMAGES, RESULTS
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec
 from farfield_cli.stack.options import StackOptions
 from farfield_cli.stack.stack import Maker
@@ -34,8 +34,7 @@ from farfield_kernel.queue.contract import Queue
 from farfield_kernel.queue.opening import connect
 from farfield_kernel.queue.redis_keys import Keys
 
-HERE = Path(__file__).parent
-FIGURE = HERE.parent / "docs" / "images" / "growth.png"
+FIGURE = IMAGES / "growth.png"
 SHORT = {"workers": (1, 16), "turns": (1, 5, 20), "image_bytes": (0, 500_000)}
 FULL = {
     "workers": (1, 2, 4, 8, 16),
@@ -253,7 +252,7 @@ def main() -> None:
     parser.add_argument("--axes", nargs="+", choices=FULL)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "growth.json")
+    parser.add_argument("--output", type=Path, default=RESULTS / "growth.json")
     arguments = parser.parse_args()
     axes = FULL if arguments.full or arguments.axes else SHORT
     chosen = {name: axes[name] for name in arguments.axes or axes}

@@ -1,6 +1,6 @@
 """The environment or the verifier service with copies of GeneralPoints under own names, for `growth.py`.
 
-    python benchmarks/copies.py {environment,verifier} COPIES IMAGE_BYTES [--server.port PORT …]
+    python -m benchmarks.growth.copies {environment,verifier} COPIES IMAGE_BYTES [--server.port PORT …]
 
 With IMAGE_BYTES an environment shows so many bytes with each hand: the same for a seed, and no picture.
 """

@@ -1,7 +1,7 @@
 """Atropos's server of trajectories, and rounds through it. Run by `.peers/atropos/bin/python`.
 
-    python benchmarks/atropos_side.py serve
-    python benchmarks/atropos_side.py play PORT BATCH
+    python -m benchmarks.queue.atropos_side serve
+    python -m benchmarks.queue.atropos_side play PORT BATCH
 
 A player reads `BYTES COUNT` from stdin, a line a round, and answers with the seconds that so many sequences
 took in and out, and its CPU seconds. A sequence is BYTES long as int32: one half token ids, one half their

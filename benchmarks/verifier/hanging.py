@@ -1,7 +1,7 @@
 """Does a verifier that hangs slow the others? Time of good verdicts, alone and beside eight callers of one
 that never answers.
 
-    python benchmarks/verifier_hanging.py [--seconds 2] [--trials 5]
+    python -m benchmarks.verifier.hanging [--seconds 2] [--trials 5]
 
 Four callers ask for GeneralPoints verdicts one by one, with a pause of 5 ms. The verifier that hangs runs in
 child processes, each of which is killed after half a second and started anew, or on threads, which cannot be
@@ -21,8 +21,9 @@ from itertools import chain
 from pathlib import Path
 
 import uvloop
-from verifier import attempts, check, leaf, serving
 
+from benchmarks.places import RESULTS, ROOT
+from benchmarks.verifier.speed import attempts, check, leaf, serving
 from farfield.verifier.v1 import verifier_pb2 as pb
 from farfield.verifier.v1 import verifier_pb2_grpc
 from farfield_generalpoints import GeneralPointsVerifier
@@ -40,7 +41,6 @@ BESIDE = {ALONE: "process", "hanging in processes": "process", "hanging on threa
 CALLERS, HUNG_CALLERS = 4, 8
 EVERY_SECONDS = 0.005
 TIMEOUT_SECONDS = 0.5
-RESULTS = Path(__file__).parent / "results" / "verifier_hanging.json"
 Verify = Callable[[pb.VerifyRequest], Awaitable[pb.VerifyResponse]]
 
 
@@ -58,8 +58,8 @@ class Hanging(Verifier[Options]):
 
 def serve(executor: str) -> None:
     # Child processes import the class by its module's name, which is not that of a script.
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
-    from verifier_hanging import Hanging
+    os.environ["PYTHONPATH"] = str(ROOT)
+    from benchmarks.verifier.hanging import Hanging
 
     logs.setup("verifier")
     config = VerifierConfig(
@@ -117,13 +117,13 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a trial")
     parser.add_argument("--trials", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=RESULTS / "verifier_hanging.json")
     args = parser.parse_args()
     machine = {"cpus": os.cpu_count(), "load_average": os.getloadavg()[0]}
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for beside, executor in list(BESIDE.items()) * args.trials:
-            with serving(executor, __file__) as address:
+            with serving(executor, "benchmarks.verifier.hanging") as address:
                 found[beside].append(runner.run(trial(address, beside, args.seconds)))
     print(f"good verdicts of {CALLERS} callers: medians of {args.trials} trials (least to most)")
     for beside, trials in found.items():

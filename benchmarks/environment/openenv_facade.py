@@ -1,7 +1,7 @@
 """GeneralPoints through the facade for OpenEnv, beside our own gRPC stream: graded steps per second, with
 services, facade and client in processes of their own.
 
-    python benchmarks/openenv_facade.py [--sessions 32] [--seconds 3] [--trials 3]
+    python -m benchmarks.environment.openenv_facade [--sessions 32] [--seconds 3] [--trials 3]
 
 `stream` is a rollout worker's clients: steps on one stream, verdicts in batches. `facade` is the same work
 behind OpenEnv's protocol, asked over one WebSocket per session by a bare client; `facade, its client` by
@@ -21,10 +21,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import peers
 import uvloop
 from websockets.asyncio.client import connect
 
+from benchmarks import peers
+from benchmarks.places import RESULTS
 from farfield.environment.v1.environment_pb2 import EnvironmentRef
 from farfield.types.v1.types_pb2 import STATE_CONTINUE
 from farfield.verifier.v1.verifier_pb2 import Attempt, Leaf, RewardPlan
@@ -156,7 +157,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a trial")
     parser.add_argument("--trials", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "openenv_facade.json")
+    parser.add_argument("--out", type=Path, default=RESULTS / "openenv_facade.json")
     args = parser.parse_args()
     args.openenv = peers.interpreter("openenv")
     with ExitStack() as stack:

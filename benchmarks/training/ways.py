@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from alternating import serve
 from torch import Tensor, nn
-from training_data import Episode, Sample, read
 from transformers import LlamaForCausalLM
 
+from benchmarks.alternating import serve
+from benchmarks.training.data import Episode, Sample, read
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
 from farfield.types.v1.types_pb2 import STATE_TERMINATED
 from farfield_kernel.wire import floats_to_bytes, ids_to_bytes

@@ -1,7 +1,7 @@
 """Tokens per CPU-second: the embedded engine beside `generate()` of transformers and its continuous batching.
 
-    python benchmarks/generation.py [--sizes 1M 10M SmolLM2-135M] [--batches 1 16 64] [--loads equal …]
-    python benchmarks/generation.py --device cuda --dtype bfloat16 --sizes SmolLM2-135M 1B --batches 64 256
+    python -m benchmarks.generation.speed [--sizes 1M 10M SmolLM2-135M] [--batches 1 16 64] [--loads equal …]
+    python -m benchmarks.generation.speed --device cuda --dtype bfloat16 --sizes SmolLM2-135M 1B
 
 All draw from the same weights in float32 on one thread, the same prompts, temperature 1 without filters, in
 turn (A B A B …); the first round warms up. `generation_requests.py` says what is asked for. A rate counts the
@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from alternating import circumstances, ratios, spread
-from generation_requests import LOADS, Load
-from generation_ways import WAYS, Way, play
-from models import SIZES, build
-from peak import copied_bytes, matmul_flops, synchronize
 from transformers import LlamaForCausalLM
+
+from benchmarks.alternating import circumstances, ratios, spread
+from benchmarks.generation.requests import LOADS, Load
+from benchmarks.generation.ways import WAYS, Way, play
+from benchmarks.models import SIZES, build
+from benchmarks.peak import copied_bytes, matmul_flops, synchronize
+from benchmarks.places import RESULTS
 
 Costs = dict[str, list[dict[str, float]]]
 
@@ -95,7 +97,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "generation.json")
+    parser.add_argument("--output", type=Path, default=RESULTS / "generation.json")
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
 """The loop without services, for `loop.py`: engine, games, verifier and learner as objects in one process.
 
-    python benchmarks/one_process.py RUN.json ROWS OPEN
+    python -m benchmarks.loop.one_process RUN.json ROWS OPEN
 
 RUN.json is a run config of GeneralPoints; the engine decodes ROWS responses together, and OPEN episodes are
 played at once. Writes a JSON list with a record of each update.

@@ -9,7 +9,7 @@ of client and server together, tells more than the clock where the machine does 
 Atropos, where `make bench-peers` has put it, moves as many bytes of token ids through its own server
 (`atropos_side.py`), an eighth as many trajectories a round.
 
-    python benchmarks/trajectories.py [--rounds 5] [--output benchmarks/results/trajectories.json]
+    python -m benchmarks.queue.trajectories [--rounds 5] [--output benchmarks/results/trajectories.json]
 """
 
 import argparse
@@ -30,10 +30,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import peers
 import psutil
 from redis.asyncio import Redis
 
+from benchmarks import peers
+from benchmarks.places import RESULTS, ROOT
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory, Turn
 from farfield.types.v1.types_pb2 import Image, Message, Part
 from farfield_kernel.images import images_in
@@ -47,14 +48,13 @@ WITHOUT = "queue without images"
 IMAGE_BYTES, GROUP = 60_000, 4
 BATCH = 32
 RUN = "bench"
-ATROPOS = Path(__file__).parent / "atropos_side.py"
 FEWER = 8
 """Times as few trajectories in a round of Atropos."""
 
 
 def redis_server():
     """The tests' server, with the same search for a binary."""
-    path = Path(__file__).parents[1] / "tests" / "conftest.py"
+    path = ROOT / "tests" / "conftest.py"
     spec = importlib.util.spec_from_file_location("conftest", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -197,7 +197,7 @@ def atropos(batch: int) -> Iterator[Atropos | None]:
     if python is None:
         yield None
         return
-    command = [python, str(ATROPOS)]
+    command = [python, "-m", "benchmarks.queue.atropos_side"]
     with subprocess.Popen([*command, "serve"], stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         port = next(json.loads(line)["port"] for line in server.stderr if line.startswith("{"))
@@ -289,9 +289,7 @@ def spread(own: list[Clock], reference: list[Clock]) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--output", type=Path, default=Path(__file__).parent / "results" / "trajectories.json"
-    )
+    parser.add_argument("--output", type=Path, default=RESULTS / "trajectories.json")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         server = redis_server()(Path(folder))

@@ -10,7 +10,7 @@ An update's wall time is cut by the trainer's own report. While it waits for epi
 episodes at hand are doing, in equal parts (trajectories say how long each call took); with none at hand it is
 the queue's: announcing, planning, claiming, collecting. `idle` is the rest: the trainer between its phases.
 
-    python benchmarks/phases.py [--updates 6] [--groups 32] [--group-size 4] [--repeats 1] [--staleness 0 1 2]
+    python -m benchmarks.loop.phases [--updates 6] [--groups 32] [--repeats 1] [--staleness 0 1 2] [--figure]
 """
 
 import argparse
@@ -23,19 +23,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import figures
-import machine
 import psutil
-from loop import HERE, RUN, WARM, cpu_seconds, in_one_process, recipe, stack_options
 from redis.asyncio import Redis
 
+from benchmarks import figures, machine
+from benchmarks.loop.loop import RUN, WARM, cpu_seconds, in_one_process, recipe, stack_options
+from benchmarks.places import IMAGES, RESULTS
 from farfield.trainer.v1.trainer_pb2 import Report
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
 from farfield_cli.runs.trainer import Trainer, state_of
 from farfield_cli.stack.stack import Stack, StackOptions, running
 
 FLOOR = "one process"
-FIGURE = HERE.parent / "docs" / "images" / "phases.png"
+FIGURE = IMAGES / "phases.png"
 PHASES = ("generate", "environment", "verifier", "queue", "train", "publish", "idle")
 FIGURES = ("staleness_mean", "mismatch_k1", "mismatch_k3", "mismatch_ratio_max", "correction_mean")
 """Of an update's report: how old its tokens are, and how far the policy that drew them is from the one that
@@ -304,7 +304,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--staleness", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--figure", action="store_true", help=f"draw {FIGURE.name} anew")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "phases.json")
+    parser.add_argument("--output", type=Path, default=RESULTS / "phases.json")
     arguments = parser.parse_args()
     if arguments.updates <= WARM or 0 not in arguments.staleness:
         parser.error(

@@ -17,10 +17,10 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-import copies
 import psutil
 from redis.asyncio import Redis
 
+from benchmarks.growth import copies
 from farfield.environment.v1.environment_pb2 import EnvironmentRef
 from farfield.trajectory.v1.trajectory_pb2 import PURPOSE_TRAIN, EpisodeSpec, Trajectory
 from farfield.types.v1.types_pb2 import Sampling
@@ -90,7 +90,7 @@ def _copied(maker: Maker, kind: str, shape: Shape) -> Program:
     program = maker.service(kind)
     words = program.command[3:]  # behind `python -m farfield_KIND`
     sizes = map(str, (shape.plugins, shape.image_bytes))
-    return replace(program, command=(sys.executable, copies.__file__, kind, *sizes, *words))
+    return replace(program, command=(sys.executable, "-m", copies.__name__, kind, *sizes, *words))
 
 
 def _script(shape: Shape) -> list[tuple[str, object]]:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from training_data import Episode
 
+from benchmarks.training.data import Episode
 from farfield_trainer.learning.algorithm_config import LearnerConfig
 from farfield_trainer.learning.learner import PAIRS
 from farfield_trainer.learning.packing import pack

@@ -1,6 +1,6 @@
 """Verifier service: attempts judged per second, in process and over gRPC from another process.
 
-    python benchmarks/verifier.py [--batch 64] [--seconds 1] [--trials 3] [--out FILE]
+    python -m benchmarks.verifier.speed [--batch 64] [--seconds 1] [--trials 3] [--out FILE]
 
 Every row judges wrong GeneralPoints answers with their facts. `plugin` calls the verifier alone, `core` the
 whole service without gRPC, the rest goes over the wire: under a single leaf, a plan of five nodes, or with
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.places import RESULTS
 from farfield.types.v1 import types_pb2
 from farfield.verifier.v1 import verifier_pb2 as pb
 from farfield.verifier.v1 import verifier_pb2_grpc
@@ -99,9 +100,9 @@ def serve(executor: str) -> None:
 
 
 @contextmanager
-def serving(executor: str, script: str = __file__) -> Iterator[str]:
-    """Address of the service that a script serves, in a process of its own."""
-    command = [sys.executable, script, "--serve", executor]
+def serving(executor: str, module: str = "benchmarks.verifier.speed") -> Iterator[str]:
+    """Address of the service that a module serves, in a process of its own."""
+    command = [sys.executable, "-m", module, "--serve", executor]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert server.stderr is not None
     port = next(line["port"] for line in map(json.loads, server.stderr) if "port" in line)
@@ -178,7 +179,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a trial")
     parser.add_argument("--trials", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "verifier.json")
+    parser.add_argument("--out", type=Path, default=RESULTS / "verifier.json")
     parser.add_argument("--serve", choices=EXECUTORS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:

@@ -4,7 +4,7 @@ Real processes play GeneralPoints against the scripted policy, which answers at 
 measured is service. CPU time does not depend on what else the machine does; with the time that generation
 takes per turn it gives the services' share of the wall time of a run.
 
-    python benchmarks/rollout.py [--episodes 400] [--concurrency 64] [--output FILE]
+    python -m benchmarks.loop.rollout [--episodes 400] [--concurrency 64] [--output FILE]
 """
 
 import argparse
@@ -19,10 +19,11 @@ from types import ModuleType
 
 import psutil
 
+from benchmarks.places import RESULTS, ROOT
 from farfield_kernel import weights
 from farfield_kernel.queue.opening import connect
 
-TESTS = Path(__file__).parents[1] / "tests"
+TESTS = ROOT / "tests"
 
 
 def module(path: Path) -> ModuleType:
@@ -95,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--episodes", type=int, default=400)
     parser.add_argument("--concurrency", type=int, default=64)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "rollout.json")
+    parser.add_argument("--output", type=Path, default=RESULTS / "rollout.json")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report = asyncio.run(play(Path(folder), arguments.episodes, arguments.concurrency))

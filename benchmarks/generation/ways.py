@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
-from generation_requests import Load, reply
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.generation import ContinuousBatchingConfig
 
+from benchmarks.generation.requests import Load, reply
 from farfield_model.chat import Chat
 from farfield_policy.config import TorchConfig
 from farfield_policy.embedded.engine import TorchEngine

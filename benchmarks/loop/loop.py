@@ -8,7 +8,7 @@ handed over by a folder that is neither summed nor fsynced; no gRPC, no Redis, n
 same hands with the same seeds, one torch thread per process, and take turns (A B A B), each time from the
 base checkpoint in fresh processes. The first updates only warm up.
 
-    python benchmarks/loop.py [--updates 4] [--groups 64] [--group-size 4] [--repeats 3] [--output FILE]
+    python -m benchmarks.loop.loop [--updates 4] [--groups 64] [--group-size 4] [--repeats 3] [--output FILE]
 
 Cost of the services = wall seconds per update through them / in one process - 1. Sampling and so training may
 come out a little different on each side (other batches, other roundings), hence the same per turn as well.
@@ -31,14 +31,14 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.places import EXAMPLES, RESULTS
 from farfield.trainer.v1.trainer_pb2 import Report
 from farfield_cli.runs import run_file
 from farfield_cli.runs.trainer import Trainer, state_of
 from farfield_cli.stack.program import ONE_THREAD
 from farfield_cli.stack.stack import Stack, StackOptions, running
 
-HERE = Path(__file__).parent
-RECIPE = HERE.parent / "examples" / "demo" / "rl.yaml"
+RECIPE = EXAMPLES / "demo" / "rl.yaml"
 RUN = "loop"
 WARM, BUDGET = 2, 0.15
 ROWS = 64
@@ -102,8 +102,8 @@ def stack_options(folder: Path, config: Mapping) -> StackOptions:
 def in_one_process(config: Mapping, options: StackOptions) -> Taken:
     taken, run = Taken(), options.runs.with_suffix(".json")
     run.write_text(json.dumps(config))
-    settings = map(str, (HERE / "one_process.py", run, options.rows, options.concurrency))
-    command = [sys.executable, *settings]
+    settings = map(str, (run, options.rows, options.concurrency))
+    command = [sys.executable, "-m", "benchmarks.loop.one_process", *settings]
     done = subprocess.run(command, stdout=subprocess.PIPE, env={**os.environ, **ONE_THREAD}, check=True)
     taken.updates += [Update(**one) for one in json.loads(done.stdout)]
     return taken
@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--group-size", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "loop.json")
+    parser.add_argument("--output", type=Path, default=RESULTS / "loop.json")
     arguments = parser.parse_args()
     if arguments.updates <= WARM:
         parser.error(f"--updates: more than {WARM}, which only warm up")

@@ -6,7 +6,7 @@ nothing else running, beside what was measured there. *Scale*: arithmetic says w
 only one of ends (the utilization law: CPU per episode times episodes per second), and what other assumptions
 do to it; the simulation says how old the policy of a turn is when it is trained on.
 
-    python benchmarks/scale_model.py [--measured benchmarks/results/growth.json] [--figure]
+    python -m benchmarks.growth.scale_model [--measured benchmarks/results/growth.json] [--figure]
 
 Assumed, and not measured: a response lasts 2 s, spread as the logarithm of a normal variable (σ = 0.5); a
 replica answers 64 prompts at once; a core of a cluster is as fast as the measured one; a link carries 10
@@ -23,15 +23,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import figures
-import machine
 import numpy as np
-from growth import median
-from scale_simulation import Cost, Costs, System, Training, World
-from scripted_stack import Shape
 
-HERE = Path(__file__).parent
-FIGURE = HERE.parent / "docs" / "images" / "scale.png"
+from benchmarks import figures, machine
+from benchmarks.growth.growth import median
+from benchmarks.growth.scale_simulation import Cost, Costs, System, Training, World
+from benchmarks.growth.scripted_stack import Shape
+from benchmarks.places import EXAMPLES, IMAGES, RESULTS
+
+FIGURE = IMAGES / "scale.png"
 CHECKED, WAYS = ("workers", "plugins"), ("bytes_in", "bytes_out")
 LINK_BYTES = 1.25e9
 """A second, of 10 Gbit/s."""
@@ -41,7 +41,7 @@ UPDATES, WARM = 8, 4
 PARTS = 8
 WEIGHTS = {"7 billion parameters in bfloat16": 14e9, "an adapter of 100 MB": 1e8}
 """Bytes."""
-TINY = HERE.parent / "examples" / "tiny" / "checkpoint"
+TINY = EXAMPLES / "tiny" / "checkpoint"
 BOUNDS, TRAIN_SHARES = (0, 1, 2, 4), (0.5, 1.0, 2.0)
 
 
@@ -287,9 +287,9 @@ def _draw_ceilings(ax, found: Mapping) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--measured", type=Path, default=HERE / "results" / "growth.json")
+    parser.add_argument("--measured", type=Path, default=RESULTS / "growth.json")
     parser.add_argument("--figure", action="store_true", help=f"draw {FIGURE.name} anew")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "scale_model.json")
+    parser.add_argument("--output", type=Path, default=RESULTS / "scale_model.json")
     arguments = parser.parse_args()
     found = report(json.loads(arguments.measured.read_text()))
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

@@ -4,11 +4,11 @@ A 1.1M-parameter Llama, 256 episodes in groups of 8, one thread, float32; each w
 and they take turns (A B A B …). Two data sets: one turn of 32 + 32 tokens, and revision episodes of 1 to 5
 turns and 20 to 200 tokens. `training_ways.py` and `training_trl.py` say what each way does; all that do the
 same GRPO update have to find the same gradient, or nothing is reported. TRL runs where it is installed
-(`python benchmarks/peers.py trl`); its release has no PPO trainer. Memory is the most that the process had
+(`python -m benchmarks.peers trl`); its release has no PPO trainer. Memory is the most that the process had
 above what it had with the model loaded. Slow ways run once.
 
-    python benchmarks/training.py [--rounds 3] [--data equal_32_32 …] [--ways farfield trl …] [--output FILE]
-    python benchmarks/training.py --device cuda --precision bf16 --size SmolLM2-135M --ways farfield trl
+    python -m benchmarks.training.update [--rounds 3] [--data equal_32_32 …] [--ways farfield trl …]
+    python -m benchmarks.training.update --device cuda --precision bf16 --size SmolLM2-135M
 
 On a GPU (written for it, not run on one yet) look at tokens per second, and at the share of what the device
 reaches in a plain matrix product: 6 operations per parameter and token.
@@ -24,16 +24,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from alternating import Way, circumstances, ratios, spread
-from models import SIZES, build, checkpoint
-from packing import packing
-from peak import matmul_flops
-from peers import interpreter
-from training_data import DATA, Episode, Turn, write
-from training_ways import WAYS
 from transformers import LlamaForCausalLM
 
-HERE = Path(__file__).parent
+from benchmarks.alternating import Way, circumstances, ratios, spread
+from benchmarks.models import SIZES, build, checkpoint
+from benchmarks.peak import matmul_flops
+from benchmarks.peers import interpreter
+from benchmarks.places import RESULTS
+from benchmarks.training.data import DATA, Episode, Turn, write
+from benchmarks.training.packing import packing
+from benchmarks.training.ways import WAYS
+
 TOLERANCE = 1.02  # bfloat16 rounds; in float32 they agree to a few parts in 10,000
 PPO = ("farfield_paper", "paper")
 Cost = dict[str, float]
@@ -60,9 +61,9 @@ def scored(model: LlamaForCausalLM, played: Episode) -> list[Turn]:
 
 def command(way: str, setup: Sequence[str | Path]) -> list[str | Path] | None:
     if way != "trl":
-        return [sys.executable, HERE / "training_ways.py", way, *setup]
+        return [sys.executable, "-m", "benchmarks.training.ways", way, *setup]
     python = interpreter("trl")
-    return [python, HERE / "training_trl.py", *setup] if python else None
+    return [python, "-m", "benchmarks.training.trl_side", *setup] if python else None
 
 
 def compare(setup: Sequence[str | Path], names: Sequence[str], rounds: int) -> dict[str, list[Cost]]:
@@ -136,7 +137,7 @@ def main() -> None:
     parser.add_argument("--size", default="1.1M", choices=SIZES)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "training.json")
+    parser.add_argument("--output", type=Path, default=RESULTS / "training.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     chosen = {name: getattr(arguments, name) for name in ("size", "device", "precision", "rounds")}

@@ -1,6 +1,6 @@
 """What a change of weights costs the embedded engine: the time to load, and how long decoding stands still.
 
-    python benchmarks/weight_swap.py [--sizes 1M 10M SmolLM2-135M] [--rows 16] [--swaps 8] [--output FILE]
+    python -m benchmarks.generation.weight_swap [--sizes 1M 10M SmolLM2-135M] [--rows 16] [--swaps 8]
 
 A full batch decodes; a version is loaded beside it and swapped in between two steps, over and over, as
 `LoadWeights` does. `stall` is what the engine says of the swap itself; `gap` is the longest time between two
@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from alternating import circumstances, spread
-from generation_requests import equal
-from generation_ways import CONTEXT, Engine
-from models import SIZES, build
 
+from benchmarks.alternating import circumstances, spread
+from benchmarks.generation.requests import equal
+from benchmarks.generation.ways import CONTEXT, Engine
+from benchmarks.models import SIZES, build
+from benchmarks.places import RESULTS
 from farfield_policy.engine import Prompt, Version
 
 
@@ -91,7 +92,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["1M", "10M"], choices=SIZES)
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--swaps", type=int, default=8)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "weight_swap.json")
+    parser.add_argument("--output", type=Path, default=RESULTS / "weight_swap.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
     record: dict[str, Any] = {"unit": "ms", "rows": options.rows} | circumstances()

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from alternating import Stopwatch
 from datasets import Dataset
-from training_data import GROUP, Sample, read
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
+
+from benchmarks.alternating import Stopwatch
+from benchmarks.training.data import GROUP, Sample, read
 
 BATCH = 32
 

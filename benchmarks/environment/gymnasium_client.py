@@ -1,7 +1,7 @@
 """GeneralPoints through Gymnasium's interface: graded steps of one episode, and of many in lockstep, with
 services and client in processes of their own.
 
-    python benchmarks/gymnasium_client.py [--counts 1 8 32 128] [--seconds 3] [--trials 3]
+    python -m benchmarks.environment.gymnasium_client [--counts 1 8 32 128] [--seconds 3] [--trials 3]
 
 `FarfieldEnv` steps one episode; `FarfieldVectorEnv` so many, in one call to each service a step. Steps per
 second are by the clock, and hang on who else computes; the client's own CPU time of a step does not.
@@ -15,11 +15,9 @@ from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 
-from openenv_facade import EACH, OPTIONS, RESPONSE, started
-
+from benchmarks.environment.openenv_facade import EACH, OPTIONS, RESPONSE, started
+from benchmarks.places import RESULTS
 from farfield_gymnasium.client import FarfieldEnv, FarfieldVectorEnv
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def measured(env: FarfieldEnv | FarfieldVectorEnv, seconds: float) -> dict[str, float]:

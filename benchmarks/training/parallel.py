@@ -5,7 +5,7 @@ share its cores and its memory bandwidth: two ranks on two cores that others use
 mechanism costs, not what a second GPU gives. `held` counts the bytes of weights, gradients and moments;
 `resident` is what the process grew by from before the model was loaded to after the last update.
 
-    python benchmarks/parallel.py [--rounds 3] [--hidden 256] [--layers 4] [--output parallel.json]
+    python -m benchmarks.training.parallel [--rounds 3] [--hidden 256] [--layers 4] [--output parallel.json]
 """
 
 import argparse
@@ -23,11 +23,11 @@ from typing import Any
 
 import psutil
 import torch
-from models import write
 from torch import Tensor
-from training_data import equal_lengths
-from training_ways import trajectories
 
+from benchmarks.models import write
+from benchmarks.training.data import equal_lengths
+from benchmarks.training.ways import trajectories
 from farfield_trainer.learning.algorithm_config import LearnerConfig
 from farfield_trainer.learning.learner import Learner
 from farfield_trainer.learning.ranks import Alone
