@@ -20,8 +20,11 @@ TWO_AT_A_TIME := $(MAKE) --no-print-directory --keep-going -j2 $(if $(filter out
 CLUSTER_NEEDS := $(BIN)/python -c 'import aiohttp, jsonpatch, kubernetes, kubernetes_validate' 2>/dev/null || \
   $(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
 
+# What was fetched and not installed (monitoring-tools).
+export PATH := $(CURDIR)/.prometheus/usr/bin:$(PATH)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check audit redis-tls bench bench-peers images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs object-store-tools base-model tiny-bases tiny-sums-base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean failures loris audit redis-tls
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check audit redis-tls bench bench-peers images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs monitoring-tools object-store-tools base-model tiny-bases tiny-sums-base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean failures loris
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -140,11 +143,14 @@ metrics-docs: $(READY) ## Write docs/metrics.md from the services' metrics and t
 dashboards: monitoring-needs ## Write the Grafana dashboards from helm/monitoring/dashboards.py
 	@$(BIN)/python helm/monitoring/dashboards.py
 
-monitoring: monitoring-needs ## Check alerts (needs promtool and prometheus), dashboards and the table of metrics
+monitoring: monitoring-needs ## Check alerts (needs promtool and prometheus; see monitoring-tools), dashboards and the table of metrics
 	@$(BIN)/python -m pytest -q tests/integration/monitoring
 
 monitoring-needs: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r helm/monitoring/requirements.txt
+
+monitoring-tools: ## Prometheus and promtool into .prometheus, from Debian, where there is no promtool
+	@helm/fetch_prometheus.sh .prometheus
 
 object-store-tools: ## moto, which stands in for a server of S3, to test weights in a bucket
 	@$(PYTHON) -m venv .moto && .moto/bin/python -m pip install --quiet --disable-pip-version-check "moto[server]==5.2.5"
