@@ -200,7 +200,8 @@ class RedisQueue:
         return await redis_figures.footprint(self._link)
 
     async def drop(self, run_id: str) -> None:
-        await self._link.run(lambda: self._redis.unlink(*Keys.of(run_id).all()))
+        keys = Keys.of(run_id)
+        await self._link.run(lambda: self._redis.unlink(*keys.all(), keys.looked))
 
     # Lanes
 

@@ -37,10 +37,12 @@ CLAIM = """
 -- looks of whatever worker there is a pause (0: none), unless there may be more of them, or one is released.
 local claimed, idle = {}, {}
 local pause = tonumber(ARGV[5])
-local due = pause == 0 or redis.pcall('HSETNX', KEYS[2], 'by', ARGV[2]) ~= 0
-if due then
-  if pause > 0 then redis.call('EXPIRE', KEYS[2], pause) end
+if pause == 0 or redis.call('EXISTS', KEYS[2]) == 0 then
   idle = redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[3], '-', '+', ARGV[4])
+  if pause > 0 then
+    redis.call('HSETNX', KEYS[2], 'by', ARGV[2])
+    redis.call('EXPIRE', KEYS[2], pause)
+  end
 end
 for _, entry in ipairs(idle) do
   local got = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], entry[1])
