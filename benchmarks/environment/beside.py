@@ -21,8 +21,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peers
-from benchmarks.environment.processes import Player, Server, command, machine, played
+from benchmarks import machine, peers
+from benchmarks.environment.processes import Player, Server, command, played
 from benchmarks.places import RESULTS
 
 ENVIRONMENTS = ("echo", "generalpoints", "picture")
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--out", type=Path, default=RESULTS / "environment_beside.json")
     args = parser.parse_args()
-    report: dict[str, Any] = {"machine": machine(), "seconds": args.seconds, "trials": args.trials}
+    report: dict[str, Any] = {"machine": machine.about(), "seconds": args.seconds, "trials": args.trials}
     for environment in args.environments:
         pairs = [(n, k) for n, k in product(args.sessions, args.clients) if k == 1 or n >= FEWEST * k]
         settings = [Setting(environment, *pair) for pair in pairs]
@@ -138,7 +138,7 @@ def main() -> None:
             report[setting] = found
             show(setting, found)
         args.out.write_text(json.dumps(report, indent=1) + "\n")
-    report["load_average_after"] = machine()["load_average"]
+    report["load_average_after"] = machine.about()["load"]
     args.out.write_text(json.dumps(report, indent=1) + "\n")
     print(f"written to {args.out}")
 

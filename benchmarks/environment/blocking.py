@@ -21,9 +21,10 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks import machine
 from benchmarks.environment.farfield_side import reference
 from benchmarks.environment.games import RESPONSE
-from benchmarks.environment.processes import Player, Server, command, machine
+from benchmarks.environment.processes import Player, Server, command
 from benchmarks.places import RESULTS
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield_kernel.client import ClientConfig
@@ -79,7 +80,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "environment_blocking.json")
     args = parser.parse_args()
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
-    before = machine()
+    before = machine.about()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for beside in BESIDE * args.trials:
             found[beside].append(trial(runner, beside, args.seconds))

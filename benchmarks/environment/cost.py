@@ -24,8 +24,9 @@ from pathlib import Path
 import grpc.aio
 import uvloop
 
+from benchmarks import machine
 from benchmarks.environment.games import OPTIONS, RESPONSE
-from benchmarks.environment.processes import Server, command, machine
+from benchmarks.environment.processes import Server, command
 from benchmarks.places import RESULTS
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield.environment.v1 import environment_pb2_grpc
@@ -252,7 +253,12 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS / "environment_cost.json")
     args = parser.parse_args()
-    report = {"machine": machine(), "sessions": args.sessions, "seconds": args.seconds, "trials": args.trials}
+    report = {
+        "machine": machine.about(),
+        "sessions": args.sessions,
+        "seconds": args.seconds,
+        "trials": args.trials,
+    }
     local = in_process(args.seconds)
     print("GeneralPoints in process (budget: 100 µs each)")
     for name, value in local.items():

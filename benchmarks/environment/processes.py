@@ -7,7 +7,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -96,13 +95,3 @@ def played(server: Server, players: Sequence[Player], *given: object) -> tuple[l
         player.say("go")
     found = [json.loads(player.hear()) for player in players]
     return found, server.cpu_seconds() - cpu
-
-
-def machine() -> dict[str, Any]:
-    """What a figure hangs on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return {
-        "cpu": next((line.partition(": ")[2] for line in lines if line.startswith("model name")), ""),
-        "cpus": os.cpu_count(),
-        "load_average": round(os.getloadavg()[0], 1),
-    }

@@ -25,9 +25,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psutil
 
@@ -38,6 +39,7 @@ from farfield_cli.runs.trainer import Trainer, state_of
 from farfield_cli.stack.program import ONE_THREAD
 from farfield_cli.stack.stack import Stack, StackOptions, running
 
+T = TypeVar("T")
 RECIPE = EXAMPLES / "demo" / "rl.yaml"
 RUN = "loop"
 WARM, BUDGET = 2, 0.15
@@ -110,9 +112,15 @@ def in_one_process(config: Mapping, options: StackOptions) -> Taken:
 
 
 def through_services(config: Mapping, options: StackOptions) -> Taken:
-    async def run() -> Taken:
+    return on_a_stack(options, lambda stack: _watched(stack, config))
+
+
+def on_a_stack(options: StackOptions, watched: Callable[[Stack], Coroutine[Any, Any, T]]) -> T:
+    """What `watched` returns, beside a stack that has to stay up meanwhile."""
+
+    async def run() -> T:
         async with running(options) as stack:
-            return await stack.beside(_watched(stack, config))
+            return await stack.beside(watched(stack))
 
     return asyncio.run(run())
 

@@ -27,12 +27,12 @@ import psutil
 from redis.asyncio import Redis
 
 from benchmarks import figures, machine
-from benchmarks.loop.loop import RUN, WARM, cpu_seconds, in_one_process, recipe, stack_options
+from benchmarks.loop.loop import RUN, WARM, cpu_seconds, in_one_process, on_a_stack, recipe, stack_options
 from benchmarks.places import IMAGES, RESULTS
 from farfield.trainer.v1.trainer_pb2 import Report
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
 from farfield_cli.runs.trainer import Trainer, state_of
-from farfield_cli.stack.stack import Stack, StackOptions, running
+from farfield_cli.stack.stack import Stack, StackOptions
 
 FLOOR = "one process"
 FIGURE = IMAGES / "phases.png"
@@ -152,14 +152,6 @@ def doings(trajectory: Trajectory, committed: float) -> Iterator[Interval]:
         at += seconds
 
 
-def through_services(config: Mapping, options: StackOptions) -> Taken:
-    async def run() -> Taken:
-        async with running(options) as stack:
-            return await stack.beside(_watched(stack, config))
-
-    return asyncio.run(run())
-
-
 async def _watched(stack: Stack, config: Mapping) -> Taken:
     taken = Taken()
     (lane,) = stack.plan.lanes.values()
@@ -215,7 +207,7 @@ def taken(config: Mapping, staleness: int | None) -> dict[str, object]:
             return floor(config, options)
         updates = config["updates"] + staleness
         ahead = {"updates": updates, "max_staleness": staleness, "checkpoint": {"every": updates + 1}}
-        return through_services({**config, **ahead}, options).figures(staleness)
+        return on_a_stack(options, lambda stack: _watched(stack, {**config, **ahead})).figures(staleness)
 
 
 def measure(config: Mapping, sides: Sequence[int | None], repeats: int) -> Iterator[dict[str, list[dict]]]:
