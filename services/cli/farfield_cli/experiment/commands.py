@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from farfield_cli.experiment import catalogue, page, plan, report_commands
+from farfield_cli.experiment import catalogue, page, plan, report_commands, sharing
 from farfield_cli.experiment.checking import check_configs, check_plugins
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.files import read, read_file
@@ -122,6 +122,9 @@ def run_experiment(
         bool,
         typer.Option("--deterministic", help="The same seed gives the same weights bit for bit; slower."),
     ] = False,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Play every run, also those that an experiment beside --out has.")
+    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Remove what this experiment left in --out, and start over.")
     ] = False,
@@ -135,6 +138,7 @@ def run_experiment(
             Choice(catalogue.find(name), scale, seeds, _names(arms), quick, deterministic),
             out,
             Means(lanes, workers),
+            alone,
             fresh,
             interruptible,
         )
@@ -142,7 +146,7 @@ def run_experiment(
 
 
 async def _run(
-    choice: Choice, out: Path | None, means: Means, fresh: bool, interruptible: Interruptible
+    choice: Choice, out: Path | None, means: Means, alone: bool, fresh: bool, interruptible: Interruptible
 ) -> None:
     file = read_file(choice.path)
     experiment = choice.of(file)
@@ -152,6 +156,8 @@ async def _run(
     if fresh:
         folder.forget()
     resumed = folder.take(choice, file)
+    for other, names in ({} if alone else sharing.take_over(experiment, folder)).items():
+        say(f"already played in {other}: {', '.join(names)}")
     runner = Runner(experiment, folder, means, lambda: page.write(experiment, folder.path))
     try:
         if not runner.is_finished:

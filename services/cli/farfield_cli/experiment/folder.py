@@ -2,6 +2,7 @@
 
 settings.json     the file's text, what was chosen of it, and costs
 runs/<lane>/…     the trainers' folders of runs
+runs/taken/…      runs that another experiment has played
 bases/…           fresh weights
 .farfield/        the stack, while it is up
 """
@@ -53,9 +54,19 @@ class Folder:
         self.path = path
         self.spent = Spent()
 
+    @staticmethod
+    def is_one(path: Path) -> bool:
+        """Whether an experiment has made it its own."""
+        return (path / SETTINGS).exists()
+
     @property
     def runs(self) -> Path:
         return self.path / "runs"
+
+    @property
+    def taken(self) -> Path:
+        """Runs that another experiment has played."""
+        return self.runs / result.TAKEN
 
     @property
     def state(self) -> Path:
@@ -64,7 +75,7 @@ class Folder:
     def take(self, choice: Choice, file: ExperimentFile) -> bool:
         """Makes the folder the experiment's; whether it was so before. FailedPrecondition where it holds runs
         that this experiment would play otherwise."""
-        resumed = (self.path / SETTINGS).exists()
+        resumed = self.is_one(self.path)
         if resumed:
             self.spent = Spent(**self._settings()["spent"])
             self._check_same(self.opened(), choice.of(file))
@@ -88,7 +99,7 @@ class Folder:
 
     def forget(self) -> None:
         """Removes what an experiment has made here, and nothing else."""
-        if not (self.path / SETTINGS).exists():
+        if not self.is_one(self.path):
             return
         for name in ("runs", "bases", ".farfield"):
             shutil.rmtree(self.path / name, ignore_errors=True)
@@ -102,7 +113,7 @@ class Folder:
 
     def _settings(self) -> Json:
         path = self.path / SETTINGS
-        if not path.exists():
+        if not self.is_one(self.path):
             raise NotFound(f"{self.path} holds no experiment: it has no {SETTINGS}")
         return dict(json.loads(path.read_text()))
 

@@ -15,8 +15,9 @@ arms          by name:
     by_seed   by seed: run, state, compute (FLOPs since the base), seconds, ledger, failures by class
 claims        text, compare, against, at_least, at, status, why, estimate, interval, stderr, spread, by_seed,
               episodes, controlled, control (the same of the control), no_control
-costs         seconds, episodes and turns of all runs; of one played on one machine also wall_seconds,
-              peak_bytes (most memory resident) and restarts
+costs         seconds, episodes and turns of all runs, and how many of them were taken over from other
+              experiments; of one played on one machine also wall_seconds, peak_bytes (most memory resident)
+              and restarts
 """
 
 import json
@@ -38,6 +39,8 @@ SCHEMA = 1
 FILE = "experiment.json"
 SETTINGS = "settings.json"
 """Where whoever plays an experiment writes what that has cost."""
+TAKEN = "taken"
+"""In place of a lane: runs that another experiment has played."""
 _COUNTED = ("trained", "failed", "evaluated", "evaluated_failed")
 
 
@@ -149,14 +152,15 @@ def _audit(summary: Json) -> Json:
 
 
 def _costs(played: Played) -> Json:
-    summaries = [
-        run.summary for arm in played.experiment.arms for run in played.seeds(arm).values() if run.summary
-    ]
+    begun = [run for arm in played.experiment.arms for run in played.seeds(arm).values()]
+    over = [run for run in begun if run.summary]
+    summaries = [run.summary for run in over]
     return {
         "seconds": round(sum(sum(one["seconds"].values()) for one in summaries), 1),
         "episodes": sum(one["episodes"][name] for one in summaries for name in _COUNTED),
         "turns": sum(one["turns"][name] for one in summaries for name in ("trained", "evaluated")),
-        "runs": len(summaries),
+        "runs": len(over),
+        "taken": sum(run.path.parent.name == TAKEN for run in over),
     }
 
 

@@ -118,7 +118,7 @@ def provenance(data: Json) -> list[tuple[str, str]]:
     return [
         ("experiment", f"{data['name']}, scale {data['scale']}, seeds {', '.join(map(str, data['seeds']))}"),
         ("model", ", ".join(f"{size / 1e6:.2f} M parameters" for size in sizes) or "–"),
-        ("time of all runs", f"{seconds(costs['seconds'])} in {costs['runs']} runs"),
+        ("time of all runs", f"{seconds(costs['seconds'])} in {costs['runs']} runs{_taken(costs)}"),
         *_machine(costs),
         ("episodes and turns played", f"{costs['episodes']:,} and {costs['turns']:,}"),
         ("machine", f"{machine['cpus']} CPUs, {machine['system']}"),
@@ -128,6 +128,11 @@ def provenance(data: Json) -> list[tuple[str, str]]:
         ),
         ("compared with", f"{data['paper']['source']}" if data["paper"] else "–"),
     ]
+
+
+def _taken(costs: Json) -> str:
+    count = costs.get("taken", 0)
+    return f", {count} of them taken over from other experiments" if count else ""
 
 
 def _machine(costs: Json) -> list[tuple[str, str]]:

@@ -34,16 +34,16 @@ J = TypeVar("J", bound=Job)
 def work_of(config: Mapping[str, Any]) -> float:
     """A run's size, in played episodes."""
     played = sum(suite["episodes"] for suite in config["evaluation"]["suites"].values())
-    return float(config["updates"] * _update_work(config) + evaluated_versions(config) * played)
+    return float(config["updates"] * _update_work(config) + len(evaluated_versions(config)) * played)
 
 
-def evaluated_versions(config: Mapping[str, Any]) -> int:
-    """How many versions a run evaluates."""
+def evaluated_versions(config: Mapping[str, Any]) -> set[int]:
+    """Which versions a run evaluates."""
     chosen, updates = config.get("evaluation", {}), config["updates"]
     every, versions = chosen.get("every", 0), {0} if chosen.get("at_start", True) else set()
     versions |= set(range(every, updates + 1, every)) if every else set()
     versions |= {updates} if chosen.get("at_end", True) else set()
-    return len(versions)
+    return versions
 
 
 def _update_work(config: Mapping[str, Any]) -> float:

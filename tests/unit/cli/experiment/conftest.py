@@ -43,7 +43,7 @@ suites:
 common: {base: BASE, environment: {name: game}, evaluation: {at_start: false, every: 5}}
 arms:
   base: {label: base, algorithm: {kind: rl}, updates: 0, evaluation: {at_start: true}}
-  sft: {label: SFT, algorithm: {kind: sft}, updates: 20}
+  sft: {label: SFT, algorithm: {kind: sft}, updates: 20, demonstrations: {batch_size: 8}}
   rl: {label: RL, algorithm: {kind: rl}, updates: 10}
   rl_after: {label: RL after SFT, from: {arm: sft, update: 5}, algorithm: {kind: rl}, updates: 10}
 claims:
