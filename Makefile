@@ -11,6 +11,8 @@ EDITABLE := $(foreach dist,$(DISTRIBUTIONS),-e ./$(dist))
 CODE := services plugins proto/generate.py tests benchmarks examples helm
 BENCHMARKS := environment.cost verifier.speed queue.trajectories generation.speed generation.weight_swap training.update loop.loop \
               loop.phases growth.growth growth.scale_model
+# The first plays arms that others take over.
+EXPERIMENTS ?= gp-l iterations diversity suboptimal chain-of-thought overfit recovery no-init rates score-gp score-gym virl-l virl-vl gp-vl
 DEMO ?=
 TORCH_UNITS := tests/unit/policy tests/unit/trainer
 CHART_TESTS := tests/integration/chart tests/integration/simulator
@@ -24,7 +26,7 @@ CLUSTER_NEEDS := $(BIN)/python -c 'import aiohttp, jsonpatch, kubernetes, kubern
 export PATH := $(CURDIR)/.prometheus/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check audit redis-tls bench bench-peers images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs monitoring-tools object-store-tools base-model tiny-bases tiny-sums-base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean failures loris
+.PHONY: help setup demo test unit unit-torch unit-others contract integration e2e check lint format types imports proto proto-check audit redis-tls bench bench-peers images images-check images-ci cluster chaos soak fuzz chart chart-docs chart-needs chart-tools metrics-docs dashboards monitoring monitoring-needs monitoring-tools object-store-tools base-model tiny-bases tiny-sums-base-model tiny-vl-base-model virl-base-model virl-vl-base-model smollm2-model constraints clean experiments failures loris
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,6 +120,10 @@ fuzz: $(READY) ## A million inputs to what reads files and answers, and 20,000 r
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "atheris==3.0.0"
 	@$(BIN)/python -m tests.fuzz.run
 	@$(BIN)/python -m tests.fuzz.services
+
+experiments: $(READY) ## The papers' experiments on tiny models into runs/experiments; goes on where it was stopped
+	@for name in $(EXPERIMENTS); do echo "==> $$name"; $(BIN)/farfield experiment run $$name || exit 1; done
+	@$(BIN)/farfield experiment summary runs/experiments
 
 bench: $(READY) ## The short set of benchmarks, into benchmarks/results/
 	@for name in $(BENCHMARKS); do echo "==> benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done

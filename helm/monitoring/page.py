@@ -3,6 +3,7 @@
 `--check` writes nothing and fails when the page is not what it should be.
 """
 
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,8 +21,8 @@ _HEAD = """# Metrics and alerts
 
 <!-- Written by `make metrics-docs` from the code and from helm/farfield/alerts.yaml. -->
 
-Every service serves these at `/metrics` on `server.metrics_port`, and beside them `process_*` (memory, CPU
-time, open files). A histogram is three series: `_bucket`, `_sum` and `_count`.
+Every service with a `server.metrics_port` serves these there at `/metrics`, and beside them
+`process_*` (memory, CPU time, open files). A histogram is three series: `_bucket`, `_sum` and `_count`.
 [monitoring.md](monitoring.md) says how they are collected, alerted on and shown, and
 [operations.md](operations.md) what to do.
 """
@@ -44,12 +45,18 @@ def _metrics() -> Iterator[str]:
 
 
 def _alerts() -> Iterator[str]:
-    yield "## Alerts\n\n| alert | severity | after | what to do |\n|---|---|---|---|"
+    yield "## Alerts\n\n| alert | severity | after | says | what to do |\n|---|---|---|---|---|"
     for rule in rules():
         after = rule.get("for", "at once")
-        does = rule["annotations"]["description"]
-        yield f"| `{rule['alert']}` | {rule['labels']['severity']} | {after} | {does} |"
+        says, does = _readable(rule["annotations"]["summary"]), rule["annotations"]["description"]
+        yield f"| `{rule['alert']}` | {rule['labels']['severity']} | {after} | {says} | {does} |"
     yield ""
+
+
+def _readable(summary: str) -> str:
+    """A label by its name; a figure as …."""
+    shown = r"{{ \$(?:labels\.(?:farfield_dev_)?(\w+)|value[^}]*) }}"
+    return re.sub(shown, lambda one: (one[1] or "…").upper(), summary)
 
 
 def rules() -> list[dict[str, Any]]:

@@ -84,7 +84,7 @@ def choose(
         raise typer.Exit(2)
     needed = ("aiohttp",) if name == IN_CLUSTER else ("aiohttp", "kubernetes")
     if missing := [one for one in needed if find_spec(one) is None]:
-        fail(f"clusters need {' and '.join(missing)}: pip install 'farfield[kubernetes]'")
+        fail(f"clusters need {' and '.join(missing)}: pip install {' '.join(missing)}")
         raise typer.Exit(1)
     # Errors of this command are said by itself.
     logging.getLogger("farfield_kernel").addHandler(logging.NullHandler())

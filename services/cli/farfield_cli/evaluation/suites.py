@@ -81,7 +81,7 @@ SUITES = {
         ),
         Suite(
             "virl-vl",
-            "V-IRL navigation in street views; left and right, and other cities",
+            "V-IRL navigation in street views; left and right, and cities of another look",
             "virl",
             (Part("id_views", "id"), Part("ood_rule_views", "rule"), Part("ood_look", "look")),
             _ROUTES,

@@ -30,7 +30,7 @@ experiment_app.command("report")(report_commands.report)
 experiment_app.command("summary")(report_commands.summary)
 NameOrFile = Annotated[str, typer.Argument(metavar="NAME|FILE", help="See `farfield experiment list`.")]
 Scale = Annotated[str, typer.Option(help="One of the file's scales.")]
-Seeds = Annotated[int, typer.Option(min=0, help="How many.  [default: the file's]")]
+Seeds = Annotated[int, typer.Option(min=0, show_default=False, help="How many.  [default: the file's]")]
 Arms = Annotated[str, typer.Option(metavar="A,B", help="Only these, and what they start from.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A few episodes and updates of everything; no claim.")]
 _SHOWN = 3
@@ -92,7 +92,9 @@ def plan_runs(
     scale: Scale = "paper",
     seeds: Seeds = 0,
     arms: Arms = "",
-    runs: Annotated[str, typer.Option(help="The trainer's folder of runs, as its pods see it.")] = "/runs",
+    runs: Annotated[
+        str, typer.Option(help="The trainer's folder of runs, as its pods see it.")
+    ] = "/var/lib/farfield/runs",
 ) -> None:
     """Write every run's config, for `farfield --context C run submit` on a cluster."""
 

@@ -30,7 +30,7 @@ def submit(
 ) -> None:
     """Start what RUN.yaml says, and return. A run that was interrupted goes on.
 
-    In a cluster `base` is a path of the trainer's pods, e.g. /runs/base.
+    In a cluster `base` is a path of the trainer's pods, e.g. /models/base.
     """
     choice = chosen(context)
 

@@ -22,7 +22,7 @@ def read_for_pods(path: Path) -> Config:
     if base and not base.startswith("/"):
         raise InvalidArgument(
             f"base: {base} is a path of this machine; in a cluster write where the trainer's pods have it, "
-            "e.g. /runs/base"
+            "e.g. /models/base"
         )
     return config
 
