@@ -266,9 +266,9 @@ def draw(found: Mapping, path: Path) -> None:
     _draw_ceilings(ceiling, found)
     even = [one for one in found["staleness"] if one["train_share"] == 1.0]
     ages = sorted({age for one in even for age in one["share_by_age"]})
-    shares = {f"{old} versions old": [one["share_by_age"].get(old, 0.0) for one in even] for old in ages}
+    shares = {str(old): [one["share_by_age"].get(old, 0.0) for one in even] for old in ages}
     figures.stacked(age, [str(one["bound"]) for one in even], shares)
-    age.legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1, 0.5))
+    age.legend(title="versions old", frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1, 0.5))
     figures.titled(age, "Age of a turn's policy (simulation)", "bound (max_staleness)", "share of turns")
     figures.save(figure, path)
 

@@ -179,6 +179,12 @@ def test_an_evaluation_that_cannot_be_says_why_before_it_starts(words: tuple[str
     assert "starting" not in output
 
 
+def test_a_suite_that_is_none_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    invoke("eval", "--suite", "gp-x", "--policy", "127.0.0.1:9")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_suites_are_listed() -> None:
     status, said = invoke("eval", "--list")
     assert status == 0

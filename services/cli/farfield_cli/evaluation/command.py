@@ -134,9 +134,10 @@ async def _evaluate(
     choice: Choice | None,
 ) -> None:
     from farfield_cli.evaluation import wording
-    from farfield_cli.evaluation.session import evaluated
+    from farfield_cli.evaluation.session import evaluated, known_suite
     from farfield_cli.evaluation.view import table
 
+    known_suite(settings)  # a wrong name leaves no folder
     folder = out or _folder(settings, players, choice)
     _log_into(folder / "logs")
 

@@ -31,7 +31,7 @@ async def evaluated(
     choice: Choice | None = None,
 ) -> Result:
     """Plays the suite, writes its files into `out`, and returns the result."""
-    known = _known_suite(settings)  # a wrong name is said before anything starts
+    known = known_suite(settings)
     environment = known.environment if known else settings.environment_name
     checkpoint = _checkpoint(players.model)
     async with (
@@ -73,8 +73,9 @@ async def _play(at: Place, plan: EvalPlan, players: Players) -> list[Episode]:
         return await played(rollout_config(at, players.concurrency), specs, view.observe, at.directory)
 
 
-def _known_suite(settings: Settings) -> Suite | None:
-    """The named suite; None where an environment was named instead."""
+def known_suite(settings: Settings) -> Suite | None:
+    """The named suite; None where an environment was named instead. NotFound for a name that is none,
+    InvalidArgument where there is neither or both."""
     if bool(settings.suite) == bool(settings.environment_name):
         raise InvalidArgument(
             f"say what to play: --suite NAME ({', '.join(suites.SUITES)}), or --env NAME of any environment"
