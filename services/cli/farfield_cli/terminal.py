@@ -1,6 +1,7 @@
 """What a person sees: one console, and errors as one readable block."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -14,7 +15,16 @@ from farfield_kernel.errors import FarfieldError
 
 T = TypeVar("T")
 
-console = Console(highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever read has gone, so the command ends: by an exception that a task may raise."""
+        with contextlib.suppress(SystemExit):
+            super().on_broken_pipe()
+        raise typer.Exit(1)
+
+
+console = _Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 

@@ -1,5 +1,7 @@
 """The command line without a stack: help, and what it says when there is nothing to work with."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,16 @@ def test_without_a_stack_it_says_how_to_start_one(tmp_path: Path, words: tuple[s
     status, said = invoke(*words, "--state", str(tmp_path))
     assert status == 1
     assert "farfield up" in said
+
+
+def test_a_reader_that_has_enough_ends_a_command_without_a_word() -> None:
+    words = (sys.executable, "-m", "farfield_cli", "experiment", "show", "gp-l")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+        assert command.stdout
+        assert command.stderr
+        command.stdout.close()
+        assert command.stderr.read() == b""
+        assert command.wait() == 1
 
 
 def test_down_without_a_stack_is_no_error(tmp_path: Path) -> None:
