@@ -9,6 +9,7 @@ import logging
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,14 @@ class Checkpoints:
         if skipped:
             raise DataLoss("every checkpoint of the run is torn: " + "; ".join(skipped))
         return None
+
+    def evaluating(self) -> set[int]:
+        """Versions whose evaluation one of those that are kept would finish: a run may fall back to each."""
+        versions: set[int] = set()
+        for folder in self._all():
+            with suppress(OSError, ValueError):  # a torn one is not gone back to
+                versions.update(map(int, json.loads((folder / STATE).read_text())["evaluating"]))
+        return versions
 
     def _all(self) -> list[Path]:
         if not self._folder.is_dir():

@@ -1,6 +1,7 @@
 """Evaluations of a run: a version's suites are played beside training and reported as they finish."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from farfield_trainer.outcomes import keep_outcomes
 from farfield_trainer.progress import Progress
 from farfield_trainer.reports import Reports
 from farfield_trainer.run_config import RunConfig
+
+log = logging.getLogger(__name__)
 
 
 class Evaluations:
@@ -52,6 +55,12 @@ class Evaluations:
         for specs in plans:
             await self._collector.play(specs, weights)
         self._task = asyncio.create_task(self._measure(weights.version, plans))
+
+    def give_up(self, version: int, error: Exception) -> None:
+        """An evaluation whose weights are gone is lost, and the run is not."""
+        log.error("version %d cannot be evaluated any more: %s", version, error)
+        del self._progress.evaluating[version]
+        self._reports.append("phase", version, {"evaluation_lost": 1.0})
 
     async def finish(self) -> None:
         """Waits until the suites are reported."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from farfield_kernel.errors import Unavailable
+from farfield_kernel.errors import DataLoss, NotFound, Unavailable
 from farfield_kernel.queue.contract import Queue
 from farfield_kernel.weight_stores.opening import open_store
 from farfield_kernel.weights import Weights, write_durably
@@ -84,7 +84,6 @@ class Loop:
         store = open_store(station.weights, run_id, folder / "weights")
         self._publisher = Publisher(store, folder / "weights", run_id, config.keep_weights)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="learner")
-        self._durably_evaluating: set[int] = set()
         self._learner: Learner
         self._collector: Collector
         self._evaluations: Evaluations
@@ -127,7 +126,6 @@ class Loop:
         started = self.progress.phases.totals["start"]
         self.progress = Progress.restored(checkpoint.state)
         self.progress.phases.totals["start"] += started
-        self._durably_evaluating = set(self.progress.evaluating)
         self._reports.truncate(checkpoint.state["reports"])
         figures = {"restored": 1.0, "torn": float(len(checkpoint.skipped))}
         self._reports.append("checkpoint", checkpoint.update, figures)
@@ -205,7 +203,11 @@ class Loop:
         for version, spent in list(self.progress.evaluating.items()):
             if version == self.progress.update:
                 continue  # begins again with its step
-            weights = await self._in_thread(self._publisher.find, version)
+            try:
+                weights = await self._in_thread(self._publisher.find, version)
+            except (NotFound, DataLoss) as error:
+                self._evaluations.give_up(version, error)
+                continue
             await self._evaluations.begin(weights, spent)
             await self._finish_evaluations()
 
@@ -219,20 +221,19 @@ class Loop:
             self.weights = await self._in_thread(
                 self._publisher.publish, version, parent, self._learner.save_pretrained
             )
-            needed = {*self.progress.evaluating, *self._durably_evaluating, *self.config.keep_versions}
+            durably = await self._in_thread(self._checkpoints.evaluating)
+            needed = {*self.progress.evaluating, *durably, *self.config.keep_versions}
             self.versions = await self._in_thread(self._publisher.prune, needed)
 
     async def _save(self) -> Saved:
         """Writes a checkpoint of the present state, then acknowledges what it includes."""
         progress, started = self.progress, time.perf_counter()
-        settled, evaluating = progress.ledger.settled(), set(progress.evaluating)
-        state = progress.state(len(self._reports))
+        settled, state = progress.ledger.settled(), progress.state(len(self._reports))
         self._reports.sync()
         with self._phase("checkpoint"):
             path = await self._in_thread(self._checkpoints.write, progress.update, self._learner.save, state)
             await self._collector.acknowledge(settled)
         progress.ledger.acknowledged(settled)
-        self._durably_evaluating = evaluating
         figures = {"seconds": time.perf_counter() - started, "acknowledged": float(len(settled))}
         self._reports.append("checkpoint", progress.update, figures)
         return Saved(path, progress.update)

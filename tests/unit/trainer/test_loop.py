@@ -263,6 +263,63 @@ async def test_a_torn_checkpoint_falls_back_to_the_one_before(place: Place, tmp_
     assert (restored.update, restored.metrics["torn"]) == (2, 1.0)
 
 
+@dataclass
+class Late(Worker):
+    """Plays the evaluations of odd versions once the next update is in a checkpoint."""
+
+    checkpoints: Path = Path()
+
+    async def _one(self, run_id: str, claim: Any) -> None:
+        version = claim.spec.policy_version
+        held, saved = claim.spec.suite and version % 2, f"{version + 1:06d}.*"
+        while held and not list(self.checkpoints.glob(saved)):  # noqa: ASYNC110 - a folder is looked at
+            await asyncio.sleep(0.002)
+        await super()._one(run_id, claim)
+
+
+@pytest.fixture
+async def late(tmp_path: Path) -> AsyncIterator[Place]:
+    queue = MemoryQueue()
+    async with Late(queue, checkpoints=tmp_path / "r" / "checkpoints").working() as worker:
+        yield Place(tmp_path, queue, worker, station(queue))
+
+
+async def fallen_back(place: Place, config: RunConfig) -> Life:
+    """A run that goes on from its checkpoint of update 2, within the evaluation of version 1: that of update
+    4, within the evaluation of version 3, is torn."""
+    first = place.life(config)
+    await first.killed_at(5, "update")
+    (checkpoints(first)[-1] / "learner.json").write_text("torn")
+    return place.life(config)
+
+
+EVALUATED_ALWAYS = {"suites": suites(id=2), "every": 1}
+
+
+async def test_a_checkpoint_fallen_back_to_finishes_its_evaluation(late: Place, tmp_path: Path) -> None:
+    config = run_config(updates=6, evaluation=EVALUATED_ALWAYS)
+    expected = await unbroken(tmp_path / "unbroken", config)
+    life = await fallen_back(late, config)
+    assert await life.live() is End.FINISHED
+    assert life.history == expected.history
+    assert [line.update for line in life.lines("eval")] == list(range(7))
+
+
+async def test_an_evaluation_whose_weights_are_gone_is_lost_and_the_run_is_not(
+    late: Place, tmp_path: Path
+) -> None:
+    config = run_config(updates=6, evaluation=EVALUATED_ALWAYS)
+    expected = await unbroken(tmp_path / "unbroken", config)
+    life = await fallen_back(late, config)
+    (life.folder / "weights" / "000001" / "model.bin").write_text("torn")
+    assert await life.live() is End.FINISHED
+    assert life.history == expected.history
+    assert [line.update for line in life.lines("eval")] == [0, 2, 3, 4, 5, 6]
+    lost = [line.update for line in life.lines("phase") if "evaluation_lost" in line.metrics]
+    assert lost == [1]
+    assert summary(life)["trained_exactly_once"]
+
+
 async def test_without_an_intact_checkpoint_the_run_does_not_start_over(place: Place) -> None:
     config = run_config()
     first = place.life(config)

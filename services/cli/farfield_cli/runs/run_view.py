@@ -54,6 +54,8 @@ class RunView:
             self._tell_update(report)
         elif report.metrics.get("waiting_for_queue"):
             self._say("waiting for the queue …")
+        elif report.metrics.get("evaluation_lost"):
+            self._say(f"the evaluation of version {report.update} is lost with its weights")
         elif report.metrics.get("restored"):
             self._say(f"goes on from the checkpoint of update {report.update}")
 
