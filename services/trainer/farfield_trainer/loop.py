@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -139,7 +140,7 @@ class Loop:
             self.run_id,
             progress.ledger,
             replan_seconds=station.replan_seconds,
-            outage=self._report_outage,
+            outage=partial(_report_outage, self._reports, progress),
         )
         self._evaluations = Evaluations(
             self.run_id, self.config, progress, self._collector, self._reports, self.folder
@@ -264,10 +265,6 @@ class Loop:
             figures["version"] = float(self.weights.version)
         self._reports.append("update", self.progress.update, figures | self.progress.phases.lap())
 
-    def _report_outage(self, begins: bool, seconds: float) -> None:
-        figures = {"waiting_for_queue": 1.0 if begins else 0.0, "seconds": seconds}
-        self._reports.append("phase", self.progress.update, figures)
-
     def _compute(self) -> Compute:
         return Compute(
             self._learner.parameters,
@@ -282,6 +279,11 @@ class Loop:
     async def _in_thread(self, call: Callable[..., T], *args: Any) -> T:
         """Everything that touches the learner runs on one thread; the event loop stays free."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: call(*args))
+
+
+def _report_outage(reports: Reports, progress: Progress, begins: bool, seconds: float) -> None:
+    figures = {"waiting_for_queue": 1.0 if begins else 0.0, "seconds": seconds}
+    reports.append("phase", progress.update, figures)
 
 
 async def _beside(forever: Awaitable[None], work: Awaitable[T]) -> T:

@@ -288,6 +288,8 @@ class Runs:
 
     def _ended(self, run: Run, state: State, error: str) -> None:
         run.state, run.error = state, error
+        run.figures()
+        run.loop = run.control.save = None  # they hold the model, and the next run has one of its own
         run_metrics.ended(run.run_id, state.value)
         with contextlib.suppress(
             OSError

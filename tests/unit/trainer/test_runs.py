@@ -1,4 +1,5 @@
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -50,6 +51,19 @@ async def test_a_run_succeeds(runs: Runs) -> None:
     assert (run.state, run.error) == (State.SUCCEEDED, "")
     figures = run.figures()
     assert (figures.update, figures.version, figures.episodes_trained) == (4, 4, 16)
+
+
+async def test_a_run_that_is_over_holds_no_model(tmp_path: Path, queue: MemoryQueue) -> None:
+    learners: list[weakref.ref[HashLearner]] = []
+
+    class Watched(HashLearner):
+        def __init__(self, config: object) -> None:
+            learners.append(weakref.ref(self))
+            super().__init__()
+
+    run = await ended(opened(tmp_path, queue, make_learner=Watched).start("r", run_config()))
+    assert [learner() for learner in learners] == [None]
+    assert run.figures().update == 4
 
 
 async def test_the_same_start_again_is_the_same_run(idle: Runs) -> None:

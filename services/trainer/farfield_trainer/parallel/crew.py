@@ -143,6 +143,8 @@ def follow(channel: Channel, build: Build, end: Callable[[BaseException], NoRetu
     learner: Learner | None = None
     with all_or_none(end):
         while (command := Command.decoded(channel.receive())).what != STOP:
+            if command.what == OPEN:
+                learner = None  # its memory is the next one's
             with contextlib.suppress(*EXPECTED):
                 learner = concluded(channel, lambda: _obeyed(command, learner, build))  # noqa: B023
 
