@@ -11,6 +11,8 @@ from farfield_kernel.wire import floats_from_bytes
 
 def checked_response(response: policy_pb2.Response, prompt: policy_pb2.Prompt) -> policy_pb2.Response:
     """The response, drawn from weights that the prompt allows. PluginFailure otherwise."""
+    if not response.prompt_ids or len(response.prompt_ids) % 4:
+        raise PluginFailure(f"the policy answered {len(response.prompt_ids)} bytes of prompt ids")
     count = len(response.response_ids)
     if count % 4 or len(response.logprobs) != count:
         raise PluginFailure(

@@ -166,6 +166,10 @@ class Loop:
             await self._save()
             await self._collector.forget()
             raise
+        except DataLoss:
+            # Nothing of what cannot be learned from is saved, and the queue must not give it again.
+            await self._collector.forget()
+            raise
         finally:
             await self._evaluations.cancel()
             await self._source.close()

@@ -7,6 +7,7 @@ import pytest
 from farfield.environment.v1.environment_pb2 import EnvironmentRef, NewSession
 from farfield.policy.v1.policy_pb2 import Prompt
 from farfield.verifier.v1.verifier_pb2 import Attempt, Leaf, RewardPlan
+from farfield_kernel import wire
 from farfield_kernel.client import ClientConfig
 from farfield_kernel.errors import (
     DeadlineExceeded,
@@ -29,6 +30,10 @@ from farfield_rollout.replicas import Pool, Replicas
 EXACT = RewardPlan(leaf=Leaf(verifier="exact"))
 
 
+def prompt(**more) -> Prompt:
+    return Prompt(prefix_ids=wire.ids_to_bytes([7]), **more)
+
+
 async def test_many_episodes_cost_few_calls(world) -> None:
     """64 episodes of 3 turns: 192 turns, each with three calls of its own if they were not gathered."""
     claims = [world.claim(world.spec(number)) for number in range(64)]
@@ -45,18 +50,18 @@ async def test_many_episodes_cost_few_calls(world) -> None:
 
 
 async def test_prompts_of_one_moment_share_a_message(world) -> None:
-    prompts = [Prompt(request_id="r", seed=number) for number in range(50)]
+    prompts = [prompt(request_id="r", seed=number) for number in range(50)]
     answers = await asyncio.gather(*(world.services.policies.pinned().generate(one) for one in prompts))
     assert len(answers) == 50
     assert world.policy.faults.calls["stream"] == 1
-    assert len({prompt.request_id for prompt in world.policy.prompts}) == 50
+    assert len({one.request_id for one in world.policy.prompts}) == 50
 
 
 async def test_an_error_of_one_prompt_is_its_own(world) -> None:
     world.policy.faults.plan("generate", Exhausted("full", retry_after=0.5))
     policy = world.services.policies.pinned()
     first, second = await asyncio.gather(
-        policy.generate(Prompt()), policy.generate(Prompt()), return_exceptions=True
+        policy.generate(prompt()), policy.generate(prompt()), return_exceptions=True
     )
     assert isinstance(first, Exhausted)
     assert first.retry_after == 0.5
@@ -67,7 +72,7 @@ async def test_a_prompt_without_an_answer_is_late(world) -> None:
     world.policy.hold = asyncio.Event()
     client = PolicyClient(PolicyConfig(address=world.config.policy.address, timeout_seconds=0.05))
     with pytest.raises(DeadlineExceeded):
-        await client.generate(Prompt())
+        await client.generate(prompt())
     world.policy.hold.set()
     await client.close()
 
@@ -80,26 +85,26 @@ async def test_a_broken_stream_fails_its_calls_and_the_next_call_opens_another(
     client = PolicyClient(PolicyConfig(address=f"127.0.0.1:{unused_tcp_port}", attempts=2))
     world.policy.hold = asyncio.Event()
     async with running(mounts, server):
-        waiting = [asyncio.create_task(client.generate(Prompt(seed=number))) for number in range(3)]
+        waiting = [asyncio.create_task(client.generate(prompt(seed=number))) for number in range(3)]
         await world.policy.asked(3)
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(result) for result in results] == [Unavailable] * 3
     world.policy.hold = None
     async with running(mounts, server):
-        assert (await retried(lambda: client.generate(Prompt()), Stage.GENERATE, world.config.retry)).text
+        assert (await retried(lambda: client.generate(prompt()), Stage.GENERATE, world.config.retry)).text
     await client.close()
 
 
 async def test_a_service_that_is_not_there_is_unavailable(unused_tcp_port: int) -> None:
     client = PolicyClient(PolicyConfig(address=f"127.0.0.1:{unused_tcp_port}", attempts=2))
     with pytest.raises(Unavailable):
-        await client.generate(Prompt())
+        await client.generate(prompt())
     await client.close()
 
 
 async def test_streams_share_the_prompts(world) -> None:
     client = PolicyClient(PolicyConfig(address=world.config.policy.address, streams=3))
-    await asyncio.gather(*(client.generate(Prompt(seed=number)) for number in range(30)))
+    await asyncio.gather(*(client.generate(prompt(seed=number)) for number in range(30)))
     assert world.policy.faults.calls["stream"] == 3
     await client.close()
 

@@ -149,6 +149,8 @@ async def test_a_prompt_that_drifts_fails_the_episode(world) -> None:
         ({"run_id": "another"}, "of run 'another'"),
         ({"versions": [pol.VersionSpan(version=-1, tokens=2)]}, "version -1 of run"),
         ({"logprobs": wire.floats_to_bytes([math.nan, -1.0])}, "not finite"),
+        ({"prompt_ids": b""}, "0 bytes of prompt ids"),
+        ({"prompt_ids": b"five!"}, "5 bytes of prompt ids"),
         ({"logprobs": wire.floats_to_bytes([-1.0])}, "8 bytes of ids with 4 bytes of logprobs"),
     ],
 )

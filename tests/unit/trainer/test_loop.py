@@ -389,6 +389,33 @@ async def test_too_many_failures_stop_the_run_and_it_can_go_on(place: Place, tmp
     assert summary(life)["episodes"]["failed"] == 0
 
 
+async def test_an_episode_that_cannot_be_learned_from_is_played_anew(place: Place, tmp_path: Path) -> None:
+    """As one whose ids and logprobs do not fit together."""
+
+    class Strict(HashLearner):
+        def update(self, trajectories: Any, blobs: Any) -> dict[str, float]:
+            if not all(item.turns[0].logprobs for item in trajectories):
+                raise DataLoss("3 response ids, but 0 logprobs")
+            return super().update(trajectories, blobs)
+
+    def torn(spec: EpisodeSpec, weights: Weights) -> Trajectory:
+        trajectory = play(spec, weights)
+        if spec.update == 3:
+            trajectory.turns[0].ClearField("logprobs")
+        return trajectory
+
+    config = run_config()
+    expected = await unbroken(tmp_path / "unbroken", config)
+    place.worker.play = torn
+    with pytest.raises(DataLoss, match="0 logprobs"):
+        await place.life(config, make_learner=Strict).live()
+    place.worker.play = play
+    life = place.life(config, make_learner=Strict)
+    assert await life.live() is End.FINISHED
+    assert life.history == expected.history
+    assert summary(life)["trained_exactly_once"]
+
+
 async def test_too_many_failures_of_an_evaluation(place: Place) -> None:
     config = run_config(evaluation=EVALUATED)
     place.worker.play = failing(1, suite="ood")

@@ -107,6 +107,10 @@ class Learner:
         return batch.counts | objective.figures | figures | _means(steps)
 
     def _bound(self, batch: Batch, blobs: Blobs) -> tuple[list[list[int]], Album | None]:
+        """The sequences' ids and what their images are bound to."""
+        most = self._policy.model.get_input_embeddings().num_embeddings
+        if any(min(sequence.ids) < 0 or max(sequence.ids) >= most for sequence in batch.sequences):
+            raise DataLoss(f"the episodes hold ids beyond the vocabulary of {most}: of another model?")
         shown = {digest for sequence in batch.sequences for digest in sequence.images}
         if missing := sorted(shown - blobs.keys()):
             raise DataLoss(f"the episodes show {len(missing)} images that did not come along: {missing[0]} …")

@@ -150,8 +150,11 @@ def _goes_on(previous: Turn | None, turn: Turn, episode: str) -> bool:
 
 def _extend(sequence: TokenSequence, turn: Turn, episode: str) -> int:
     """Appends the turn's new prompt ids and its response; returns where the response starts."""
-    prompt, response = ids_from_bytes(turn.prompt_ids), ids_from_bytes(turn.response_ids)
-    logprobs = floats_from_bytes(turn.logprobs)
+    try:
+        prompt, response = ids_from_bytes(turn.prompt_ids), ids_from_bytes(turn.response_ids)
+        logprobs = floats_from_bytes(turn.logprobs)
+    except InvalidArgument as error:
+        raise DataLoss(f"episode {episode}: {error}") from error
     if turn.retokenized and not logprobs:
         logprobs = [0.0] * len(response)
     if len(logprobs) != len(response):

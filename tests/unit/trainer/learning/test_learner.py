@@ -224,6 +224,15 @@ def test_a_resumed_run_is_bit_identical(
     assert (straight.steps, straight.tokens_trained) == (resumed.steps, resumed.tokens_trained)
 
 
+@pytest.mark.parametrize("strange", [-1, 31])
+def test_ids_beyond_the_vocabulary_are_data_loss(
+    checkpoint: Path, make_episode: Callable[..., Trajectory], strange: int
+) -> None:
+    learner = Learner(config(), checkpoint, seed=0)
+    with pytest.raises(DataLoss, match="beyond the vocabulary of 31"):
+        learner.update([make_episode((PROMPT, [5, strange], 1.0))])
+
+
 def test_state_is_a_copy(checkpoint: Path, episodes: list[Trajectory]) -> None:
     learner, fresh = (Learner(config(), checkpoint, seed=0) for _ in range(2))
     before = learner.state()

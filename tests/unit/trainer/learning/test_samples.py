@@ -87,6 +87,14 @@ def test_a_turn_without_prompt_is_data_loss(make_episode) -> None:
         gather([make_episode(([], [2], 1.0))])
 
 
+@pytest.mark.parametrize("torn", ["prompt_ids", "response_ids", "logprobs"])
+def test_torn_bytes_are_data_loss(make_episode, torn: str) -> None:
+    episode = make_episode(([1], [2], 1.0), name="e7")
+    setattr(episode.turns[0], torn, b"five!")
+    with pytest.raises(DataLoss, match="episode e7: 5 bytes"):
+        gather([episode])
+
+
 @pytest.mark.parametrize(("reward", "logprob"), [(float("nan"), -1.0), (1.0, float("-inf"))])
 def test_what_is_not_finite_is_data_loss(make_episode, reward: float, logprob: float) -> None:
     with pytest.raises(DataLoss, match="not finite"):
