@@ -157,7 +157,7 @@ class Runs:
         for run in unfinished[:1]:
             log.info("taking up run %s", run.run_id)
             run.control.paused = run.state is State.PAUSED
-            self._begin(run)
+            self._take_up(run)
         for run in unfinished[1:]:
             self._ended(run, State.STOPPED, "another run was unfinished too when the trainer started")
 
@@ -182,7 +182,8 @@ class Runs:
         return run
 
     def start(self, run_id: str, config: RunConfig) -> Run:
-        """Starts a run; the same id and config again is the run as it is."""
+        """Starts a run; the same id and config again is the run as it is. One that cannot begin is no run:
+        the error is the caller's, and the id stays free."""
         if run := self.existing(run_id, config):
             return run
         folder = self._folder / run_id
@@ -191,8 +192,9 @@ class Runs:
                 f"{folder} is not empty and holds no run that can be read; choose another run id"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        run = self._runs[run_id] = Run(run_id, folder, config)
+        run = Run(run_id, folder, config)
         self._begin(run)
+        self._runs[run_id] = run
         return run
 
     def pause(self, run_id: str) -> Run:
@@ -209,7 +211,7 @@ class Runs:
         self._check_free()
         run.control = Control()
         run.reports.reopen()
-        self._begin(run)
+        self._take_up(run)
         return run
 
     def stop(self, run_id: str) -> Run:
@@ -256,35 +258,45 @@ class Runs:
                     f"run '{run.run_id}' is {run.state.value} here; stop it or wait", retry_after=30
                 )
 
+    def _take_up(self, run: Run) -> None:
+        """Begins another life of a run; where that cannot be, the run has failed."""
+        try:
+            self._begin(run)
+        except Exception as error:
+            self._failed(run, error)
+
     def _begin(self, run: Run) -> None:
+        loop = Loop(run.run_id, run.config, run.folder, self._station, run.control, run.reports)
         run.lives += 1
         run.error = ""
         run.state = State.PAUSED if run.control.paused else State.RUNNING
         run.record()
         run_metrics.began(run.run_id, run.config)
         run_metrics.working(run.run_id, not run.control.paused)
-        run.loop = Loop(run.run_id, run.config, run.folder, self._station, run.control, run.reports)
+        run.loop = loop
         with logs.bound(run=run.run_id):
-            run.task = asyncio.create_task(self._live(run, run.loop))
+            run.task = asyncio.create_task(self._live(run, loop))
 
     async def _live(self, run: Run, loop: Loop) -> None:
         """One life of a run; what ends it becomes its state."""
         try:
             end = await loop.run(fresh=run.lives == 1)
-        except FarfieldError as error:
-            log.error("run failed: %s", error)
-            self._ended(run, State.FAILED, str(error))
-        except OSError as error:
-            log.exception("run failed")
-            self._ended(run, State.FAILED, f"{error}; cure it and resume the run")
         except Exception as error:
-            log.exception("run failed")
-            self._ended(
-                run, State.FAILED, f"unexpected {type(error).__name__}: {error}; the log has the details"
-            )
+            self._failed(run, error)
         else:
             if end is not End.SUSPENDED:
                 self._ended(run, _STATE_AT[end], "")
+
+    def _failed(self, run: Run, error: Exception) -> None:
+        if isinstance(error, FarfieldError):
+            log.error("run failed: %s", error)
+            said = str(error)
+        else:
+            log.error("run failed", exc_info=error)
+            said = f"unexpected {type(error).__name__}: {error}; the log has the details"
+        if isinstance(error, OSError):
+            said = f"{error}; cure it and resume the run"
+        self._ended(run, State.FAILED, said)
 
     def _ended(self, run: Run, state: State, error: str) -> None:
         run.state, run.error = state, error

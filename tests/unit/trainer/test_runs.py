@@ -149,6 +149,47 @@ async def test_a_failed_run_says_why_and_can_go_on(tmp_path: Path, queue: Memory
         cured.resume("r")
 
 
+async def test_a_run_that_cannot_begin_is_none(tmp_path: Path, queue: MemoryQueue) -> None:
+    runs = opened(tmp_path, queue, weights="bucket")
+    for _ in range(2):
+        with pytest.raises(InvalidArgument, match="'bucket' is no URL"):
+            runs.start("r", run_config())
+    assert runs.all() == []
+    cured = opened(tmp_path, queue)
+    assert (await ended(cured.start("r", run_config()))).state is State.SUCCEEDED
+
+
+async def test_a_run_that_cannot_be_taken_up_fails_and_can_be_resumed(
+    tmp_path: Path, queue: MemoryQueue, idle: Runs
+) -> None:
+    idle.start("r", run_config())
+    await idle.close(5)
+    later = opened(tmp_path, queue, weights="bucket")
+    later.go_on()
+    run = later.get("r")
+    for _ in range(2):
+        assert (run.state, run.active) == (State.FAILED, False)
+        assert "'bucket' is no URL" in run.error
+        assert [report async for report in run.reports.watch(0)] == run.reports.all()
+        later.resume("r")
+    cured = opened(tmp_path, queue)
+    assert (await ended(cured.resume("r"))).state is State.SUCCEEDED
+
+
+async def test_a_record_that_cannot_be_written_fails_the_run(tmp_path: Path, idle: Runs) -> None:
+    idle.start("r", run_config())
+    await idle.close(5)
+    later = opened(tmp_path, MemoryQueue())
+    record = tmp_path / "runs" / "r" / "run.json"
+    record.unlink()
+    record.mkdir()
+    later.go_on()
+    run = later.get("r")
+    assert (run.state, run.active) == (State.FAILED, False)
+    assert "directory" in run.error
+    assert "cure it and resume the run" in run.error
+
+
 async def test_an_unfinished_run_is_taken_up_by_the_next_process(tmp_path: Path, idle: Runs) -> None:
     idle.start("r", run_config())
     await idle.save("r")
