@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from farfield_kernel.errors import FarfieldError
+from farfield_kernel.errors import FailedPrecondition, FarfieldError
 
 T = TypeVar("T")
 
@@ -116,12 +116,22 @@ async def _either(task: asyncio.Future[Any], changed: asyncio.Event) -> None:
 
 
 async def _answer(future: asyncio.Future[Saved], saving: Awaitable[Saved]) -> None:
-    """A checkpoint that cannot be written is the caller's error; the run goes on."""
+    """A checkpoint that cannot be written is the caller's error; the run goes on. Whatever else happens ends
+    the run, and with it the request."""
     try:
         saved = await saving
     except FarfieldError as error:
+        _refuse(future, error)
+    except OSError as error:
+        _refuse(future, FailedPrecondition(f"no checkpoint was written: {error}"))
+    except BaseException:
+        future.cancel()
+        raise
+    else:
         if not future.done():
-            future.set_exception(error)
-        return
+            future.set_result(saved)
+
+
+def _refuse(future: asyncio.Future[Saved], error: FarfieldError) -> None:
     if not future.done():
-        future.set_result(saved)
+        future.set_exception(error)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from farfield_kernel.errors import Exhausted
+from farfield_kernel.errors import Exhausted, FailedPrecondition
 from farfield_trainer.control import Asked, Control, End, Saved
 
 
@@ -49,6 +49,47 @@ async def test_a_checkpoint_that_fails_is_the_callers_error() -> None:
     await control.obey()
     with pytest.raises(Exhausted, match="full"):
         await request
+
+
+async def test_a_disk_that_fails_is_the_callers_error(tmp_path: Path) -> None:
+    async def unwritable() -> Saved:
+        (tmp_path / "gone" / "reports").write_text("")
+        return await saved()
+
+    control = Control(save=unwritable)
+    request = control.request_save()
+    await control.obey()
+    with pytest.raises(FailedPrecondition, match="No such file or directory"):
+        await request
+
+
+async def test_a_bug_in_saving_ends_the_request_with_the_run() -> None:
+    async def broken() -> Saved:
+        raise ZeroDivisionError
+
+    control = Control(save=broken)
+    request = control.request_save()
+    with pytest.raises(ZeroDivisionError):
+        await control.obey()
+    assert request.cancelled()
+
+
+async def test_a_run_that_is_killed_while_it_saves_ends_the_request() -> None:
+    saving = asyncio.Event()
+
+    async def slow() -> Saved:
+        saving.set()
+        await asyncio.Event().wait()
+        return await saved()
+
+    control = Control(save=slow)
+    request = control.request_save()
+    obeying = asyncio.create_task(control.obey())
+    await saving.wait()
+    obeying.cancel()
+    await asyncio.wait({obeying})
+    assert obeying.cancelled()
+    assert request.cancelled()
 
 
 async def test_requests_at_the_end_are_cancelled() -> None:
