@@ -43,7 +43,7 @@ async def assembled(
         peers = await stack.enter_async_context(connected(config))
         queue = connect(config.queue_url, patience_seconds=_QUEUE_PATIENCE_SECONDS)
         stack.push_async_callback(queue.close)
-        station = _station(config, queue, peers, make_learner or partial(_learner, config.device))
+        station = _station(config, queue, peers, make_learner or partial(_learner, config))
         runs = Runs(config.runs, station)
         runs.load()
         stack.push_async_callback(runs.close, config.server.drain_seconds / 2)
@@ -75,8 +75,10 @@ def _station(
     )
 
 
-def _learner(device: str, run: RunConfig) -> Learner:
+def _learner(config: TrainerConfig, run: RunConfig) -> Learner:
     from farfield_trainer.learning.learner import Learner as TorchLearner
 
     settings = run.algorithm.learner(run.deterministic)
-    return TorchLearner(settings, Path(run.base), seed=run.seed, device=device)
+    return TorchLearner(
+        settings, Path(run.base), seed=run.seed, device=config.device, threads=config.torch_threads
+    )

@@ -51,12 +51,15 @@ class Learner:
         seed: int,
         device: str = "cpu",
         ranks: Alone | None = None,
+        threads: int = 0,
     ) -> None:
         """Loads the Hugging Face folder `base`; it is also the reference of the KL term, so give the same
-        folder when a run resumes. NotFound or FailedPrecondition where it holds no language model."""
-        if config.deterministic:
-            torch.use_deterministic_algorithms(True)
-            torch.set_num_threads(1)
+        folder when a run resumes. NotFound or FailedPrecondition where it holds no language model.
+
+        `threads`: torch's on the CPU; 0 leaves them as they are. A deterministic run has one."""
+        torch.use_deterministic_algorithms(config.deterministic)
+        if config.deterministic or threads:
+            torch.set_num_threads(1 if config.deterministic else threads)
         self._config = config
         self._seed = seed
         self._device = torch.device(device)

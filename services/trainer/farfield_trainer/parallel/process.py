@@ -47,7 +47,7 @@ def commanded(
 
     with (
         joined(chosen, world, device) as channel,
-        Crew(channel, builder(channel, device), kind_of, chosen.timeout_seconds, end) as crew,
+        Crew(channel, builder(config, channel, device), kind_of, chosen.timeout_seconds, end) as crew,
     ):
         yield crew
 
@@ -58,16 +58,23 @@ def followed(config: TrainerConfig, world: World) -> None:
         signal.signal(number, signal.SIG_IGN)
     device = device_of(config.device, world)
     with joined(config.parallel, world, device) as channel:
-        follow(channel, builder(channel, device))
+        follow(channel, builder(config, channel, device))
 
 
-def builder(channel: Channel, device: torch.device) -> Build:
+def builder(config: TrainerConfig, channel: Channel, device: torch.device) -> Build:
     def build(run: RunConfig, kind: Kind) -> Learner:
         if device.type == "cuda":
             torch.cuda.set_device(device)  # of this thread
         ranks = Sharded(channel, device) if kind == "fsdp2" else Replicated(channel)
         settings = run.algorithm.learner(run.deterministic)
-        return Learner(settings, Path(run.base), seed=run.seed, device=str(device), ranks=ranks)
+        return Learner(
+            settings,
+            Path(run.base),
+            seed=run.seed,
+            device=str(device),
+            ranks=ranks,
+            threads=config.torch_threads,
+        )
 
     return build
 

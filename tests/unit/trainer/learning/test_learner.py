@@ -194,6 +194,15 @@ def test_fit_without_targets_takes_no_step(checkpoint: Path) -> None:
 def deterministic_mode():
     yield
     torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(1)
+
+
+@pytest.mark.usefixtures("deterministic_mode")
+def test_deterministic_mode_is_that_of_its_run_alone(checkpoint: Path) -> None:
+    for deterministic, threads in ((True, 1), (False, 2)):
+        Learner(config(deterministic=deterministic), checkpoint, seed=0, threads=2)
+        assert torch.are_deterministic_algorithms_enabled() == deterministic
+        assert torch.get_num_threads() == threads
 
 
 @pytest.mark.usefixtures("deterministic_mode")
