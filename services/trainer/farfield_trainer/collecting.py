@@ -35,6 +35,7 @@ class Collector:
         self._announced: Weights | None = None
         self._arrived = asyncio.Condition()
         self._down_since: float | None = None
+        self._was_away = False
 
     # The run's side
 
@@ -82,12 +83,15 @@ class Collector:
     # The queue's side
 
     async def run(self) -> None:
-        """Collects for ever; plans again what is missing when nothing arrives for long."""
+        """Collects for ever; plans again what is missing when nothing arrives for long, or the queue was
+        away. Never beside a `collect`, whose answer may hold what seems to be missing."""
         last, look = time.monotonic(), min(_LOOK_SECONDS, self._replan_seconds)
         while True:
             if await self.patiently(lambda: self._collect(look)):
                 last = time.monotonic()
-            elif self._wanted and time.monotonic() - last > self._replan_seconds:
+            overdue = time.monotonic() - last > self._replan_seconds
+            if self._wanted and (self._was_away or overdue):
+                self._was_away = False
                 await self.patiently(self._replan)
                 last = time.monotonic()
 
@@ -132,7 +136,7 @@ class Collector:
                 await asyncio.sleep(delay)
                 delay = min(_LAST_DELAY, 2 * delay)
                 continue
-            await self._came_back()
+            self._came_back()
             return answer
 
     def _went_away(self, error: Unavailable) -> None:
@@ -141,12 +145,10 @@ class Collector:
             log.warning("waiting for the queue: %s", error)
             self._outage(True, 0.0)
 
-    async def _came_back(self) -> None:
+    def _came_back(self) -> None:
         if self._down_since is None:
             return
         seconds = time.monotonic() - self._down_since
-        self._down_since = None
+        self._down_since, self._was_away = None, True
         log.warning("the queue is back after %.1f seconds", seconds)
         self._outage(False, seconds)
-        if self._wanted:
-            await self.patiently(self._replan)

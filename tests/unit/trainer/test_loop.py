@@ -28,7 +28,7 @@ from sample_runs import (
 from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_ENVIRONMENT, EpisodeSpec, Trajectory
 from farfield_kernel.errors import DataLoss, Exhausted, FailedPrecondition, Unavailable
-from farfield_kernel.queue.contract import Backlog
+from farfield_kernel.queue.contract import Backlog, Collected
 from farfield_kernel.queue.memory import MemoryQueue
 from farfield_kernel.server import running
 from farfield_kernel.weights import Weights
@@ -483,6 +483,41 @@ async def test_a_queue_that_is_away_is_waited_for(place: Place) -> None:
     assert summary(life)["trained_exactly_once"]
     phases = [line.metrics.get("waiting_for_queue") for line in life.lines("phase")]
     assert phases[:2] == [1.0, 0.0]
+
+
+async def test_what_is_still_arriving_after_an_outage_is_not_lost(place: Place) -> None:
+    """The queue has delivered an update's trajectories, and is seen to be back before they are here."""
+    sent, here = asyncio.Event(), asyncio.Event()
+
+    class Slow(MemoryQueue):
+        away = False
+
+        async def collect(self, *given: Any) -> list[Collected]:
+            found = await super().collect(*given)
+            if any(item.trajectory.spec.update == 1 for item in found):
+                sent.set()
+                await here.wait()
+            return found
+
+        async def acknowledge(self, *given: Any) -> None:
+            if self.away:
+                self.away = False
+                raise Unavailable("no route to the queue")
+            await super().acknowledge(*given)
+
+    queue = Slow()
+    alone = {"kind": "rl", "advantage": {"estimator": "reinforce++"}}
+    config = run_config(batch={"groups": 1, "group_size": 1}, algorithm=alone)
+    life = Life(config, place.folder / "r", station(queue))
+    async with Worker(queue).working() as worker:
+        living = asyncio.ensure_future(life.live())
+        await sent.wait()
+        queue.away = True
+        await life.control.request_save()
+        here.set()
+        assert await living is End.FINISHED
+    assert len(life.lines("phase")) == 2, "it went away and came back"
+    assert len(worker.played) == len(set(worker.played)) == 4
 
 
 async def test_an_episode_committed_twice_is_trained_on_once(place: Place) -> None:
