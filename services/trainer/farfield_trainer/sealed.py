@@ -1,5 +1,6 @@
 """Folders that are there whole or not at all: written aside, sealed with SHA-256 sums, fsynced, renamed."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,11 +8,13 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from farfield_kernel.errors import Exhausted
+from farfield_kernel.errors import Exhausted, FailedPrecondition
 from farfield_kernel.weight_stores.folder import moved
 from farfield_kernel.weights import Weights, seal
 
 ASIDE = ".partial"
+_FULL = re.compile(r"no space left|quota exceeded", re.IGNORECASE)
+"""Not every error has a number: those of safetensors and of other ranks are words."""
 
 
 @contextmanager
@@ -19,7 +22,7 @@ def staged(
     target: Path, run_id: str, version: int, fill: Callable[[Path], None], *, parent: int | None = None
 ) -> Iterator[Weights]:
     """A sealed folder beside `target` with what `fill` writes, gone at the end of the block. Exhausted when
-    the disk takes no more."""
+    the disk takes no more, FailedPrecondition when it cannot be written otherwise."""
     aside = target.with_name(target.name + ASIDE)
     try:
         shutil.rmtree(aside, ignore_errors=True)
@@ -27,7 +30,10 @@ def staged(
         fill(aside)
         yield seal(aside, run_id, version, parent)
     except (OSError, SafetensorError) as error:
-        raise Exhausted(f"{target} could not be written: {error}") from error
+        said = f"{target} could not be written: {error}"
+        if _FULL.search(said):
+            raise Exhausted(said) from error
+        raise FailedPrecondition(f"{said}; cure it and resume the run") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

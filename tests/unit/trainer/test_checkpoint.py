@@ -1,8 +1,11 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
-from farfield_kernel.errors import DataLoss, Exhausted
+from farfield_kernel.errors import DataLoss, Exhausted, FailedPrecondition
 from farfield_trainer.checkpoint import STATE, Checkpoints
 
 
@@ -79,6 +82,32 @@ def test_a_full_disk_leaves_the_old_one(checkpoints: Checkpoints, tmp_path: Path
     assert found
     assert (found.folder, found.state) == (old, {"n": 2})
     assert sorted(item.name for item in (tmp_path / "checkpoints").iterdir()) == ["000002.0"]
+
+
+def test_another_failure_of_the_disk_is_not_called_a_full_one(checkpoints: Checkpoints) -> None:
+    def unwritable(folder: Path) -> None:
+        (folder / "gone" / "learner").write_text("x")
+
+    with pytest.raises(FailedPrecondition, match="No such file or directory") as caught:
+        checkpoints.write(2, unwritable, {})
+    assert "space" not in str(caught.value)
+    assert checkpoints.newest() is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)),
+        SafetensorError("I/O error: No space left on device (os error 28)"),
+        OSError("rank 1: [Errno 28] No space left on device"),
+    ],
+)
+def test_a_full_disk_in_other_words(checkpoints: Checkpoints, error: Exception) -> None:
+    def full(folder: Path) -> None:
+        raise error
+
+    with pytest.raises(Exhausted, match="free space"):
+        checkpoints.write(2, full, {})
 
 
 def test_a_full_disk_at_the_first_checkpoint(checkpoints: Checkpoints) -> None:
