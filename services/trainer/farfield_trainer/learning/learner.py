@@ -37,10 +37,10 @@ class Learner:
     """Turns trajectories or demonstrations into better weights. One instance per run; not thread-safe.
     Where several processes share the work (`ranks`), each has one, and all are told the same.
 
-    `parameters`: trainable parameters without the value head. `tokens_trained`: tokens (prompt and response)
-    that went through training passes so far, over all epochs: D of the 6ND term of the compute axis; a
-    prefix that sequences share counts for each of them. `steps`: optimizer steps so far. `updates`: calls
-    of `update` and `fit` so far.
+    `parameters`: of the policy, those that LoRA freezes included, without the value head: N of the compute
+    axis. `tokens_trained`: tokens (prompt and response) that went through training passes so far, over all
+    epochs: its D; a prefix that sequences share counts for each of them. `steps`: optimizer steps so far.
+    `updates`: calls of `update` and `fit` so far.
     """
 
     def __init__(
