@@ -51,7 +51,8 @@ class RolloutConfig(Config):
     concurrency: int = Field(default=64, ge=1)
     """Episodes played at once."""
     attempts: int = Field(default=10, ge=1)
-    """Most starts of one episode. One that takes its workers down with it fails after these."""
+    """Most starts of one episode, those that were given back apart. One that takes its workers down with it
+    fails after these."""
     discovery: DiscoveryConfig = StaticDiscovery()
     """How services are found. Where they are discovered, the addresses below are not used, and everything
     else of them holds for each service of its kind."""

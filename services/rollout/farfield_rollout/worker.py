@@ -146,7 +146,8 @@ class Worker:
             except Exception:  # a bug of ours: others may play the episode, until its attempts are spent
                 log.exception("episode %s broke the worker's loop", claim.spec.episode_id)
                 meters.abandoned.labels("error").inc()
-                await self._lasting(lambda: self._queue.release(run_id, self.name, [claim.entry_id]))
+                entries = [claim.entry_id]
+                await self._lasting(lambda: self._queue.release(run_id, self.name, entries, failed=True))
             finally:
                 self._playing.pop(claim.entry_id, None)
                 self._committing.discard(claim.entry_id)
@@ -154,8 +155,9 @@ class Worker:
                 self._freed.set()
 
     async def _played(self, claim: Claim) -> Played:
-        if claim.attempt > self._config.attempts:
-            detail = f"started {claim.attempt - 1} times and never finished: it may take its workers down"
+        lost = claim.attempt - 1 - claim.given_back
+        if lost >= self._config.attempts:
+            detail = f"started {lost} times and never finished: it may take its workers down"
             return Played(claim, fail(begun(claim, self.name), pb.FAILURE_ENVIRONMENT, detail))
         return await play(claim, self._services, self._config.retry, self.name)
 

@@ -201,6 +201,21 @@ class TestQueue:
         (claim,) = await queue.claim(run_id, "next", 5, 0)
         assert (claim.spec.environment_seed, claim.attempt) == (2, 2)
 
+    async def test_what_was_given_back_is_counted_apart(self, open_queue, run_id) -> None:
+        queue, seen = open_queue(lease_seconds=SHORT), []
+        await queue.plan(run_id, specs(run_id, 1))
+        for way in ("given back", "failed", "lost", "given back", "given back"):
+            (claim,) = await queue.claim(run_id, "w", 1, 5)
+            seen.append((claim.attempt, claim.given_back))
+            if way == "lost":
+                continue
+            for _ in range(2):  # as after an answer that was lost
+                await queue.release(run_id, "w", [claim.entry_id], failed=way == "failed")
+        (claim,) = await queue.claim(run_id, "w", 1, 5)
+        await queue.renew(run_id, "w", [claim.entry_id])
+        assert seen == [(1, 0), (2, 1), (3, 1), (4, 1), (5, 2)]
+        assert (claim.attempt, claim.given_back) == (6, 3)
+
     async def test_only_the_holder_releases(self, open_queue, run_id) -> None:
         queue = open_queue()
         await queue.plan(run_id, specs(run_id, 1))

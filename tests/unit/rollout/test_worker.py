@@ -199,13 +199,29 @@ async def test_an_episode_that_takes_its_workers_down_fails_in_the_end(make_work
     await queue.activate("default", "run")
     for _ in range(3):
         (claim,) = await queue.claim("run", "dead", 1, 0)
-        await queue.release("run", "dead", [claim.entry_id])
+        await queue.release("run", "dead", [claim.entry_id], failed=True)
     async with working(make_worker(queue, attempts=3)):
         (trajectory,) = await collected(queue, 1)
     assert trajectory.failure == pb.FAILURE_ENVIRONMENT
     assert "started 3 times" in trajectory.failure_detail
     assert trajectory.provenance.attempt == 4
     assert not trajectory.turns
+
+
+async def test_workers_that_leave_in_order_spend_no_attempts(world, make_worker, specs) -> None:
+    queue = MemoryQueue()
+    await queue.plan("run", specs[:1])
+    await queue.activate("default", "run")
+    for times in (1, 2, 3):
+        world.policy.hold = asyncio.Event()
+        async with working(make_worker(queue, attempts=1, server=ServerConfig(drain_seconds=0))) as worker:
+            await world.policy.asked(times)
+            await worker.drain()
+        world.policy.hold.set()
+    async with working(make_worker(queue, attempts=1)):
+        (trajectory,) = await collected(queue, 1)
+    assert not trajectory.failure
+    assert trajectory.provenance.attempt == 4
 
 
 async def test_a_bug_in_the_loop_gives_the_episode_back(make_worker, specs, caplog) -> None:

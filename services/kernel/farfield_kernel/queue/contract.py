@@ -26,11 +26,13 @@ PATIENCE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A planned episode that this worker may play until its lease ends. `attempt` counts from 1."""
+    """A planned episode that this worker may play until its lease ends. `attempt` counts from 1;
+    `given_back` of those before were given back, and say nothing against the episode."""
 
     entry_id: str
     spec: EpisodeSpec
     attempt: int
+    given_back: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,11 @@ class Queue(Protocol):
         committed, or taken over."""
         ...
 
-    async def release(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> None:
-        """Gives claimed episodes back: others may claim them at once, as a further attempt."""
+    async def release(
+        self, run_id: str, worker: str, entry_ids: Sequence[str], *, failed: bool = False
+    ) -> None:
+        """Gives claimed episodes back: others may claim them at once, as a further attempt. `failed`: this
+        one is not counted as given back, but as if its worker were lost."""
         ...
 
     async def commit(self, run_id: str, worker: str, played: Played) -> bool:

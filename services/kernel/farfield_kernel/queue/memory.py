@@ -26,6 +26,7 @@ class _Lease:
     worker: str
     since: float
     attempt: int
+    given_back: int = 0
 
 
 @dataclass(slots=True)
@@ -78,22 +79,28 @@ class MemoryQueue:
 
     def _grant(self, run: _Run, worker: str, entry_id: str) -> Claim:
         before = run.leases.get(entry_id)
-        attempt = before.attempt + 1 if before else 1
-        run.leases[entry_id] = _Lease(worker, time.monotonic(), attempt)
-        return Claim(entry_id, EpisodeSpec.FromString(run.work[entry_id]), attempt)
+        attempt, given_back = (before.attempt + 1, before.given_back) if before else (1, 0)
+        run.leases[entry_id] = _Lease(worker, time.monotonic(), attempt, given_back)
+        return Claim(entry_id, EpisodeSpec.FromString(run.work[entry_id]), attempt, given_back)
 
     async def renew(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> list[str]:
-        return self._set_since(run_id, worker, entry_ids, time.monotonic())
+        return self._set_since(run_id, worker, entry_ids, time.monotonic(), 0)
 
-    async def release(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> None:
-        self._set_since(run_id, worker, entry_ids, _FOREVER_IDLE)
+    async def release(
+        self, run_id: str, worker: str, entry_ids: Sequence[str], *, failed: bool = False
+    ) -> None:
+        self._set_since(run_id, worker, entry_ids, _FOREVER_IDLE, 0 if failed else 1)
         await self._notify()
 
-    def _set_since(self, run_id: str, worker: str, entry_ids: Sequence[str], since: float) -> list[str]:
+    def _set_since(
+        self, run_id: str, worker: str, entry_ids: Sequence[str], since: float, given_back: int
+    ) -> list[str]:
         lost = []
         for entry_id in entry_ids:
             lease = self._runs[run_id].leases.get(entry_id)
             if lease and lease.worker == worker:
+                if lease.since != _FOREVER_IDLE:
+                    lease.given_back += given_back
                 lease.since = since
             else:
                 lost.append(entry_id)

@@ -43,6 +43,8 @@ _SLICE_SECONDS = 1.0
 _LOOK_SHARE = 0.1
 """Of a lease, in whole seconds: the pause of all workers together between looks for leases that ran out."""
 _FOREVER_IDLE_MS = 10_000_000_000
+_GIVEN_BACK = 1 << 20
+"""Added to the times that Redis has delivered an entry, for each time that it was given back."""
 _PLAN_BATCH = 500
 _ACKNOWLEDGE_BATCH = 1000
 _ORPHAN_SECONDS = 3600
@@ -89,7 +91,7 @@ class RedisQueue:
 
         async def look(seconds: float) -> list[Claim]:
             found = await _or_no_group(self._claim([keys.work, keys.looked], told))
-            claims = [Claim(e.decode(), EpisodeSpec.FromString(data), n) for e, data, n in found or ()]
+            claims = [_claim(*one) for one in found or ()]
             if claims or not seconds:
                 return claims
             entries = await self._link.run(
@@ -100,16 +102,20 @@ class RedisQueue:
         return await self._wait(look, block_seconds)
 
     async def renew(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> list[str]:
-        return await self._idle_for(run_id, worker, entry_ids, 0)
+        return await self._idle_for(run_id, worker, entry_ids, 0, 0)
 
-    async def release(self, run_id: str, worker: str, entry_ids: Sequence[str]) -> None:
-        await self._idle_for(run_id, worker, entry_ids, _FOREVER_IDLE_MS)
+    async def release(
+        self, run_id: str, worker: str, entry_ids: Sequence[str], *, failed: bool = False
+    ) -> None:
+        await self._idle_for(run_id, worker, entry_ids, _FOREVER_IDLE_MS, 0 if failed else _GIVEN_BACK)
 
-    async def _idle_for(self, run_id: str, worker: str, entry_ids: Sequence[str], idle_ms: int) -> list[str]:
+    async def _idle_for(
+        self, run_id: str, worker: str, entry_ids: Sequence[str], idle_ms: int, added: int
+    ) -> list[str]:
         if not entry_ids:
             return []
         keys = Keys.of(run_id)
-        call = self._set_idle([keys.work, keys.looked], [WORKERS, worker, idle_ms, *entry_ids])
+        call = self._set_idle([keys.work, keys.looked], [WORKERS, worker, idle_ms, added, *entry_ids])
         lost = await _or_no_group(call)
         return list(entry_ids) if lost is None else [entry.decode() for entry in lost]
 
@@ -273,6 +279,11 @@ class RedisQueue:
             found = await look(min(left, _SLICE_SECONDS, self._lease_seconds / 4))
             if found or time.monotonic() >= deadline:
                 return found
+
+
+def _claim(entry: bytes, spec: bytes, delivered: int) -> Claim:
+    given_back, attempt = divmod(delivered, _GIVEN_BACK)
+    return Claim(entry.decode(), EpisodeSpec.FromString(spec), attempt, given_back)
 
 
 async def _or_no_group(call: Awaitable[T]) -> T | None:

@@ -64,18 +64,21 @@ return claimed
 """
 
 SET_IDLE = """
--- KEYS work, looked; ARGV group, worker, idle in milliseconds, entries …
+-- KEYS work, looked; ARGV group, worker, idle in milliseconds, added to the times delivered, entries …
 -- Sets how long the worker's own entries have been idle; for those that now are, the next claim looks at
--- once. Returns those that are not its own.
-local lost = {}
-for i = 4, #ARGV do
-  if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1, ARGV[2]) == 0 then
-    lost[#lost + 1] = ARGV[i]
+-- once, and where they were not before, what is added is added. Returns those that are not its own.
+local lost, idle = {}, tonumber(ARGV[3])
+for i = 5, #ARGV do
+  local held = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1, ARGV[2])[1]
+  if held then
+    local times = held[4]
+    if held[3] < idle then times = times + ARGV[4] end
+    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'IDLE', idle, 'RETRYCOUNT', times, 'JUSTID')
   else
-    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'IDLE', ARGV[3], 'JUSTID')
+    lost[#lost + 1] = ARGV[i]
   end
 end
-if tonumber(ARGV[3]) > 0 then redis.call('EXPIRE', KEYS[2], 0) end
+if idle > 0 then redis.call('EXPIRE', KEYS[2], 0) end
 return lost
 """
 
