@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,14 +26,26 @@ _processes.set_forkserver_preload(
 )
 
 
+Place = Mapping[str, str]
+"""The environment in which a rank finds the others."""
+
+
 @contextmanager
-def crew_of(size: int, kind: str, timeout_seconds: float = 100) -> Iterator[Crew]:
+def crew_of(
+    size: int,
+    kind: str,
+    timeout_seconds: float = 100,
+    follow: Callable[[TrainerConfig, World, Place], None] | None = None,
+) -> Iterator[Crew]:
+    """`follow`: another life of the followers than the true one."""
     config = TrainerConfig.model_validate({"parallel": {"kind": kind, "timeout_seconds": timeout_seconds}})
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(probe.getsockname()[1])}
     others = [
-        _processes.Process(target=_follow, args=(config, World(rank, size, rank), place), daemon=True)
+        _processes.Process(
+            target=follow or _follow, args=(config, World(rank, size, rank), place), daemon=True
+        )
         for rank in range(1, size)
     ]
     for process in others:
@@ -50,7 +62,7 @@ def _fail(error: BaseException) -> NoReturn:
     raise error
 
 
-def _follow(config: TrainerConfig, world: World, place: Mapping[str, str]) -> None:
+def _follow(config: TrainerConfig, world: World, place: Place) -> None:
     os.environ |= place
     followed(config, world)
 
