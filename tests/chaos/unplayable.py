@@ -8,6 +8,7 @@ from farfield.environment.v1.environment_pb2_grpc import EnvironmentServiceStub
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.queue.opening import connect
+from farfield_kernel.weights import Weights
 from farfield_rollout.episode import session_id_of
 from tests.chaos.classes import ANOTHER_CONTRACT, ANOTHER_VERSION, OTHER_WEIGHTS
 from tests.chaos.failing_stack import LANE, STRANGER, Place
@@ -34,13 +35,14 @@ async def lose_sessions(
             await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _unplayable(spec: EpisodeSpec, run_id: str) -> dict[str, EpisodeSpec]:
+def _unplayable(spec: EpisodeSpec, weights: Weights) -> dict[str, EpisodeSpec]:
     """By fault; "" is one that can be played."""
     plans = {fault.fault: EpisodeSpec() for fault in (ANOTHER_VERSION, ANOTHER_CONTRACT, OTHER_WEIGHTS)}
     plans[""] = EpisodeSpec()
     for number, plan in enumerate(plans.values()):
         plan.CopyFrom(spec)
-        plan.episode_id, plan.run_id = f"{run_id}/unplayable/000000/{number:04d}", run_id
+        plan.episode_id = f"{weights.run_id}/unplayable/000000/{number:04d}"
+        plan.run_id, plan.policy_version = weights.run_id, weights.version
     plans[ANOTHER_VERSION.fault].environment.version = "9.9.9"
     plans[ANOTHER_CONTRACT.fault].environment.name = STRANGER
     plans[OTHER_WEIGHTS.fault].policy_version = _NEVER
@@ -49,9 +51,12 @@ def _unplayable(spec: EpisodeSpec, run_id: str) -> dict[str, EpisodeSpec]:
 
 async def play_unplayable(place: Place, run_id: str, spec: EpisodeSpec) -> dict[str, Trajectory]:
     """What becomes of plans under a run whose weights are served; by fault."""
-    plans = _unplayable(spec, run_id)
     queue = connect(place.stack.plan.redis)
     try:
+        weights = await queue.weights(LANE)
+        assert weights is not None
+        assert weights.run_id == run_id
+        plans = _unplayable(spec, weights)
         await queue.activate(LANE, run_id)
         await queue.plan(run_id, list(plans.values()))
         found: dict[str, Trajectory] = {}

@@ -174,8 +174,8 @@ async def test_it_follows_the_lane_while_it_streams(
         seen: dict[str, pb.Response] = {}
         for version in range(4):
             await queue.announce(LANE, publish("run", version))
-            require = pb.WeightVersion(run_id="run", version=version)
-            prompts = [ask(f"{version}.{seed}", 60, seed, require=require) for seed in range(12)]
+            newer = {"require": pb.WeightVersion(run_id="run", version=3), "max_staleness": 3 - version}
+            prompts = [ask(f"{version}.{seed}", 60, seed, **newer) for seed in range(12)]
             await call.write(pb.GenerateStreamRequest(prompts=prompts))
         await call.done_writing()
         async for response in call:

@@ -62,7 +62,8 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """Weights that must serve the whole response: the run's, from `version - max_staleness` on."""
+    """Weights that must serve the whole response: the run's, from `version - max_staleness` to `version`.
+    Newer ones are of a life of the run that it has fallen back behind."""
 
     run_id: str
     version: int = 0
@@ -70,13 +71,14 @@ class Requirement:
     max_staleness: int = 0
 
     def met_by(self, serving: Version) -> bool:
-        if serving.run_id != self.run_id or serving.version < self.version - self.max_staleness:
+        if serving.run_id != self.run_id or not 0 <= self.version - serving.version <= self.max_staleness:
             return False
         other = self.digest and serving.version == self.version and serving.digest != self.digest
         return not other
 
     def __str__(self) -> str:
-        return f"version {self.version - self.max_staleness} or newer of run '{self.run_id}'"
+        oldest = f"{self.version - self.max_staleness} to " if self.max_staleness else ""
+        return f"version {oldest}{self.version} of run '{self.run_id}'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,12 @@ def checked_response(response: policy_pb2.Response, prompt: policy_pb2.Prompt) -
     required = prompt.require
     if not required.run_id:
         return response
-    oldest = min((span.version for span in response.versions), default=required.version)
-    if response.run_id != required.run_id or oldest < required.version - prompt.max_staleness:
+    oldest = required.version - prompt.max_staleness
+    drew = [span.version for span in response.versions]
+    if response.run_id != required.run_id or not all(oldest <= one <= required.version for one in drew):
         raise PluginFailure(
-            f"the policy answered with version {oldest} of run '{response.run_id}' where version "
-            f"{required.version - prompt.max_staleness} or newer of run '{required.run_id}' was asked for"
+            f"the policy answered with versions {drew} of run '{response.run_id}' where versions {oldest} to "
+            f"{required.version} of run '{required.run_id}' were asked for"
         )
     return response
 

@@ -147,7 +147,8 @@ async def test_a_prompt_that_drifts_fails_the_episode(world) -> None:
     ("answer", "said"),
     [
         ({"run_id": "another"}, "of run 'another'"),
-        ({"versions": [pol.VersionSpan(version=-1, tokens=2)]}, "version -1 of run"),
+        ({"versions": [pol.VersionSpan(version=-1, tokens=2)]}, "versions [-1] of run"),
+        ({"versions": [{"version": 0, "tokens": 1}, {"version": 1, "tokens": 1}]}, "versions [0, 1] of run"),
         ({"logprobs": wire.floats_to_bytes([math.nan, -1.0])}, "not finite"),
         ({"prompt_ids": b""}, "0 bytes of prompt ids"),
         ({"prompt_ids": b"five!"}, "5 bytes of prompt ids"),

@@ -120,7 +120,7 @@ def play(spec: EpisodeSpec, weights: Weights) -> Trajectory:
 def fits(spec: EpisodeSpec, weights: Weights | None) -> bool:
     if weights is None or weights.run_id != spec.run_id:
         return False
-    return weights.version >= spec.policy_version - spec.max_staleness
+    return 0 <= spec.policy_version - weights.version <= spec.max_staleness
 
 
 @dataclass

@@ -241,7 +241,7 @@ class Prompt(_message.Message):
     seed: _builtins.int
     """Draws are a function of (seed, weights, prompt) alone."""
     max_staleness: _builtins.int
-    """Accept versions from require.version − max_staleness on."""
+    """Accept versions from require.version − max_staleness to require.version."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Message]:
         """Only the messages that are new since the prefix. The engine renders them with the model's chat
@@ -252,7 +252,9 @@ class Prompt(_message.Message):
     def sampling(self) -> _types_pb2.Sampling: ...
     @_builtins.property
     def require(self) -> Global___WeightVersion:
-        """Weights that must serve the whole response. `run_id` empty: any weights."""
+        """Weights that must serve the whole response, and no newer ones: where a run has fallen back to an
+        older version, the newer are not its own any more. `run_id` empty: any weights.
+        """
 
     @_builtins.property
     def prefix_images(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Image]:
