@@ -19,6 +19,9 @@ from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.errors import NotFound, error_of, translated
 from farfield_kernel.wire import struct_from
 
+_IMAGES_SECONDS = 60.0
+"""Streams have no deadline of their own."""
+
 
 class Services:
     """The pair that plays: one decides what happens, the other what it is worth."""
@@ -71,7 +74,7 @@ class Services:
             return
         request = env.GetBlobsRequest(sha256=sorted({image.sha256 for image in images}))
         async with translated():
-            answers = self._environment.GetBlobs(request)
+            answers = self._environment.GetBlobs(request, timeout=_IMAGES_SECONDS)
             found = {answer.image.sha256: answer.image.data async for answer in answers}
         for image in images:
             image.data = found[image.sha256]

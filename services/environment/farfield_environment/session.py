@@ -17,6 +17,7 @@ from farfield_kernel.errors import (
     DeadlineExceeded,
     FailedPrecondition,
     FarfieldError,
+    NotFound,
     PluginFailure,
 )
 from farfield_kernel.processes import OutOfMemory, ProcessDied
@@ -31,7 +32,7 @@ class Session:
     """The state of an episode around its plugin object. Answers are built once and stored."""
 
     __slots__ = (
-        "action", "digest", "ended", "expires", "facts", "failure", "id", "inline", "last", "ready",
+        "action", "closed", "digest", "ended", "expires", "facts", "failure", "id", "inline", "last", "ready",
         "resolved", "running", "seat", "seed", "shown", "started", "turn", "visual",
     )  # fmt: skip
 
@@ -49,7 +50,7 @@ class Session:
         self.running: asyncio.Task[pb.Outcome] | None = None
         self.failure: FarfieldError | None = None
         """The plugin failed: every further step gets this error."""
-        self.ended = False
+        self.ended = self.closed = False
         self.facts = self.digest = ""
         self.shown: list[str] = []
         """Digests of the images that it showed."""
@@ -133,7 +134,13 @@ class Session:
         copy.replayed = True
         return copy
 
+    def check_open(self, during: str) -> None:
+        """Raises where it was closed meanwhile: what a call under way came to is then nobody's fault."""
+        if self.closed:
+            raise NotFound(f"session '{self.id}' was closed during {during}")
+
     def close(self, blobs: Blobs) -> None:
+        self.closed = True
         self.seat.close()
         blobs.release(self.shown)
         self.shown = []

@@ -63,11 +63,9 @@ class Sessions:
         check_identities(wanted)
         new = [pair for pair in wanted if not self._exists_untouched(*pair, resolved)]
         self._check_room(len(new))
-        for session_id, seed in new:
-            self._add(self._new(session_id, seed, resolved))
-        made = [self._sessions[session_id] for session_id, _ in new]
+        made = [self._new(session_id, seed, resolved) for session_id, seed in new]
         for session in made:
-            session.expires = math.inf  # the last of them may take longer than a lease
+            self._add(session).expires = math.inf  # the last of them may take longer than a lease
         try:
             await self._start_all(made)
         except BaseException:
@@ -197,9 +195,10 @@ class Sessions:
         except BaseException as error:  # an inline plugin's constructor
             raise plugin_error(resolved, error, "__init__", session_id) from error
 
-    def _add(self, session: Session) -> None:
+    def _add(self, session: Session) -> Session:
         self._sessions[session.id] = self._touch(session)
         session.resolved.hosted.meters.sessions.inc()
+        return session
 
     def _touch(self, session: Session) -> Session:
         session.expires = self._clock() + self._config.lease_seconds
@@ -235,6 +234,7 @@ class Sessions:
         except (asyncio.CancelledError, Unavailable):
             raise
         except BaseException as error:  # plugins may raise anything
+            session.check_open("its start")
             raise session.fail(error, "reset") from error
         if session.inline:
             session.resolved.hosted.took(self._clock() - began)
@@ -258,6 +258,7 @@ class Sessions:
                 self.close([session.id])
             raise
         except BaseException as error:
+            session.check_open("its step")
             raise session.fail(error, "step") from error
         finally:
             session.running = None
@@ -277,7 +278,7 @@ class Sessions:
         return outcome
 
     def _show(self, session: Session, observation: pb.Observation) -> None:
-        if session.visual:
+        if session.visual and not session.closed:
             session.show(observation, self.blobs, self._config.inline_image_bytes)
 
     async def _replay(self, session: Session, responses: Sequence[str], digest: str) -> None:

@@ -7,7 +7,13 @@ as one line per message, `role: text`; an image as `[image DIGEST]`, with the fi
 import asyncio
 from collections.abc import Callable, Sequence
 
-from farfield_kernel.errors import FailedPrecondition, FarfieldError, InvalidArgument, Unavailable
+from farfield_kernel.errors import (
+    WEIGHTS_NOT_SERVED,
+    FailedPrecondition,
+    FarfieldError,
+    InvalidArgument,
+    Unavailable,
+)
 from farfield_model.chat import Content, Message
 from farfield_policy.engine import (
     SHUTTING_DOWN,
@@ -134,7 +140,8 @@ class ScriptedEngine:
             return Unavailable("generation is paused; try again later")
         if prompt.require is None or prompt.require.met_by(self._version):
             return None
-        return FailedPrecondition(f"{prompt.require} is required; {self._version} is served")
+        why = f"{prompt.require} is required; {self._version} is served"
+        return FailedPrecondition(why, reason=WEIGHTS_NOT_SERVED)
 
     def _complete(self, prompt: Prompt, ids: list[int], number: int) -> Completion:
         if callable(self._script):

@@ -23,6 +23,7 @@ class EnvironmentClient:
         self.sessions: set[str] = set()
         """Those that this worker has here."""
         self._channel = channel(config)
+        self._timeout = config.timeout_seconds
         self._stub: Any = environment_pb2_grpc.EnvironmentServiceStub(self._channel)
         self._steps = Exchange[_Step, pb.Outcome](
             self._stub.Rollout, _pack, self._outcomes, config.timeout_seconds
@@ -69,7 +70,7 @@ class EnvironmentClient:
 
     async def images(self, digests: list[str]) -> list[Image]:
         async with translated():
-            answers = self._stub.GetBlobs(pb.GetBlobsRequest(sha256=digests))
+            answers = self._stub.GetBlobs(pb.GetBlobsRequest(sha256=digests), timeout=self._timeout)
             return [answer.image async for answer in answers]
 
     async def close(self) -> None:

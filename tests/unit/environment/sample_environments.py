@@ -186,6 +186,10 @@ class Pictures(Counting):
         return Outcome(outcome.state, observation=Observation((user(Image(picture(response))),)))
 
 
+class GatedPictures(Gated, Pictures):
+    name = "gated-pictures"
+
+
 def picture(text: str) -> bytes:
     return b"\x89PNG" + text.encode()
 

@@ -1,4 +1,5 @@
 import asyncio
+from typing import ClassVar
 
 import pytest
 import sample_environments as samples
@@ -353,3 +354,46 @@ async def test_an_inline_plugin_that_keeps_the_loop_gets_threads_for_new_session
         assert (old.inline, new.inline) == (True, False)
         assert (await step(core, "old", 4, "0")).turn == 4
         assert (await step(core, "new", 0, "0")).turn == 0
+
+
+async def test_a_constructor_that_raises_for_one_leaves_no_session(open_core: OpenCore) -> None:
+    class Third(samples.Counting):
+        name = "third"
+        made: ClassVar[list[int]] = []
+
+        def __init__(self, options: samples.CountingOptions) -> None:
+            super().__init__(options)
+            self.made.append(1)
+            if len(self.made) == 3:
+                raise OSError("no more files")
+
+    async with open_core(Third) as core:
+        with pytest.raises(errors.PluginFailure, match=r"failed in __init__: .*no more files"):
+            await create(core, Third, ("a", 1), ("b", 1), ("c", 1))
+        assert len(core.sessions) == 0
+        assert len(await create(core, Third, ("a", 1), ("b", 1))) == 2, "the ids are free"
+
+
+async def test_what_a_session_shows_after_its_end_is_not_held(open_core: OpenCore) -> None:
+    async with open_core(samples.GatedPictures) as core:
+        samples.GatedPictures.shut()
+        await create(core, samples.GatedPictures)
+        late = asyncio.ensure_future(step(core, "a", 0, "red"))
+        await asyncio.to_thread(samples.GatedPictures.arrived.wait, 20)
+        core.sessions.close(["a"])
+        samples.GatedPictures.gate.set()
+        await late
+        assert len(core.sessions.blobs) == 0
+
+
+async def test_a_process_that_is_closed_in_a_step_is_nobodys_fault(open_core: OpenCore) -> None:
+    async with open_core(samples.FaultyProcess) as core:
+        await create(core, samples.FaultyProcess)
+        labels = {"plugin": "faulty-process", "kind": "crashed"}
+        crashed = count("farfield_environment_failures_total", labels)
+        late = asyncio.ensure_future(step(core, "a", 0, "hang"))
+        await asyncio.sleep(0.2)
+        core.sessions.close(["a"])
+        with pytest.raises(errors.NotFound, match="closed during its step"):
+            await late
+        assert count("farfield_environment_failures_total", labels) == crashed
