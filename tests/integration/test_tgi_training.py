@@ -28,8 +28,8 @@ from farfield_rollout.config import RolloutConfig
 from farfield_rollout.services import Services
 from farfield_rollout.worker import Worker
 from farfield_trainer.config import TrainerConfig
+from farfield_trainer.run import Run, State
 from farfield_trainer.run_config import RunConfig
-from farfield_trainer.runs import Run, State
 from farfield_trainer.service import assembled as trainer
 from farfield_verifier.config import VerifierConfig
 from farfield_verifier.service import assembled as verifier

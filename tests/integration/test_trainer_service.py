@@ -28,7 +28,7 @@ from farfield.trainer.v1.trainer_pb2_grpc import TrainerServiceStub
 from farfield.trajectory.v1.trajectory_pb2 import EpisodeSpec, Trajectory
 from farfield_kernel.queue.opening import connect
 from farfield_kernel.weights import Weights, verify
-from farfield_trainer.runs import Run
+from farfield_trainer.run import Run
 
 pytestmark = pytest.mark.timeout(400)  # each start of the process imports torch and transformers
 

@@ -9,8 +9,9 @@ from farfield_kernel.errors import Unavailable
 from farfield_kernel.server import Mount
 from farfield_trainer.preflight import Preflight
 from farfield_trainer.reports import Report
+from farfield_trainer.run import Run, State
 from farfield_trainer.run_config import run_config
-from farfield_trainer.runs import Run, Runs, State
+from farfield_trainer.runs import Runs
 
 _STATES = {
     State.RUNNING: pb.RUN_STATE_RUNNING,

@@ -8,7 +8,8 @@ from sample_runs import LANE, HashLearner, Worker, run_config, station
 
 from farfield_kernel.errors import AlreadyExists, Exhausted, FailedPrecondition, InvalidArgument, NotFound
 from farfield_kernel.queue.memory import MemoryQueue
-from farfield_trainer.runs import Run, Runs, State
+from farfield_trainer.run import Run, State
+from farfield_trainer.runs import Runs
 
 
 @pytest.fixture
