@@ -43,7 +43,7 @@ def shapes_in(folder: Path) -> Shapes:
             with safe_open(file, framework="np") as tensors:
                 names = tensors.keys()
                 shapes.update({name: tuple(tensors.get_slice(name).get_shape()) for name in names})
-        except SafetensorError as error:
+        except (OSError, SafetensorError) as error:
             raise InvalidArgument(f"{file} is torn: {error}") from error
     return shapes
 

@@ -75,11 +75,15 @@ class ServerWeights:
     async def _change(self, new: Label) -> float:
         async with self._changing:
             self.gate.check_open()
-            if self._restoring:
-                raise Unavailable("the vLLM server gets its former weights first; try again later")
+            held = await self._held_by_restarted() if self._restoring else self._whole
             if is_adapter(Path(new.path)):
-                return await self._change_adapter(new)
-            return await self._change_whole(new)
+                stall = await self._change_adapter(new, held)
+            else:
+                stall = await self._change_whole(new)
+            if self._restoring:  # newer weights than those that were to be given back
+                self._restoring.cancel()
+                self._restoring = None
+            return stall
 
     async def confirm(self) -> None:
         """Raises Unavailable where the server does not serve what it was given; then it is given it again.
@@ -160,14 +164,15 @@ class ServerWeights:
 
     # Adapters
 
-    async def _change_adapter(self, new: Label) -> float:
+    async def _change_adapter(self, new: Label, held: Label) -> float:
+        """`held`: the whole model in the server."""
         if not self._found.adapters:
             raise FailedPrecondition(
                 f"{new.path} holds an adapter, and the vLLM server takes none; start it with --enable-lora "
                 "and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"
             )
         await asyncio.to_thread(_check_base, Path(new.path), Path(self._base.path))
-        stall = 0.0 if self._whole == self._base else await self._change_whole(self._base)
+        stall = 0.0 if held == self._whole == self._base else await self._change_whole(self._base)
         former, adapter = self.gate.server, Served(new.weights, _name(new), new.path)
         await self._server.load_adapter(adapter.model, adapter.path)
         await self.gate.replace(adapter)
@@ -213,18 +218,23 @@ class ServerWeights:
         former = self.gate.server
         async with self._changing, self.gate.shut():
             await self.gate.idle(former)
-            if self._found.in_place:
-                await self._give_whole_again()
+            await self._give_whole_again()
             if former.path:
                 await self._server.load_adapter(former.model, former.path)
             await self.gate.replace(former)
 
     async def _give_whole_again(self) -> None:
-        held = await self._label()
-        if held == LOADING:
-            raise Unavailable("it has not been started again")
-        if held != self._whole:
+        if await self._held_by_restarted() != self._whole:
+            if self._whole != self._base:
+                await asyncio.to_thread(check_alike, Path(self._whole.path), Path(self._base.path))
             await self._load(self._whole)
+
+    async def _held_by_restarted(self) -> Label:
+        """The whole model in the server. Unavailable while a load that failed half-way is all that it has."""
+        held = await self._label() if self._found.in_place else self._base
+        if held == LOADING:
+            raise Unavailable("the vLLM server has not been started again since a load failed half-way")
+        return held
 
 
 def _name(adapter: Label) -> str:

@@ -176,7 +176,7 @@ async def test_a_load_that_fails_half_way_stops_everything_until_the_server_is_s
         await engine.load_weights(str(folders[1]), TWO)
     (refused,) = await asyncio.gather(*engine.submit(PROMPTS[:1]), return_exceptions=True)
     assert isinstance(refused, Unavailable)
-    with pytest.raises(Unavailable, match="former weights first"):
+    with pytest.raises(Unavailable, match="not been started again"):
         await engine.load_weights(str(folders[1]), TWO)
     await server.restart()
     assert await eventually(engine) == before
@@ -206,6 +206,32 @@ async def test_a_server_that_was_started_again_gets_its_weights_back(
     assert isinstance(refused, Unavailable)
     assert await eventually(engine) == before
     assert engine.describe().weights == ONE
+
+
+@pytest.mark.parametrize("kind", ["whole", "adapter"])
+async def test_newer_weights_take_the_place_of_former_ones_that_are_gone(
+    engine: VllmEngine,
+    server: Any,
+    folders: list[Path],
+    adapters: list[Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+) -> None:
+    newer = str(folders[1] if kind == "whole" else adapters[0])
+    await engine.load_weights(newer, TWO)
+    expected = await drawn(engine)
+    pruned = shutil.copytree(folders[0], tmp_path / "pruned")
+    await engine.load_weights(str(pruned), ONE)
+    shutil.rmtree(pruned)
+    await server.restart()
+    told = len(server.asked)
+    await asyncio.gather(*engine.submit(PROMPTS[:1]), return_exceptions=True)
+    await until(lambda: "cannot be given its weights yet" in caplog.text)
+    assert "/pause" not in [path for path, _ in server.asked[told:]]
+    await engine.load_weights(newer, TWO)
+    assert engine.describe().weights == TWO
+    assert await drawn(engine) == expected
 
 
 async def test_an_engine_takes_over_what_its_server_serves(
