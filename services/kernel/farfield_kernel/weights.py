@@ -65,7 +65,16 @@ def seal(folder: Path, run_id: str, version: int, parent: int | None = None) -> 
 
 
 def verify(folder: Path) -> Weights:
-    """The sealed version in `folder`; DataLoss names the file that is torn, changed or missing."""
+    """The sealed version in `folder`; DataLoss names the file that is torn, changed, missing or no file."""
+    try:
+        return _verified(folder)
+    except FileNotFoundError as error:
+        raise NotFound(f"{folder} was removed while it was read: {error}") from error
+    except OSError as error:
+        raise DataLoss(f"weights {folder} cannot be read: {error}") from error
+
+
+def _verified(folder: Path) -> Weights:
     path = folder / MANIFEST
     if not os.path.exists(path):  # Path.exists raises where no file can have such a name
         raise NotFound(f"{folder} holds no sealed weights: {MANIFEST} is missing")

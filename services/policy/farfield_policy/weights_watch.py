@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 
-from farfield_kernel.errors import FailedPrecondition, FarfieldError
+from farfield_kernel.errors import FailedPrecondition, FarfieldError, Unavailable
 from farfield_kernel.queue.contract import Queue
 from farfield_kernel.weight_stores.cache import WeightCache
 from farfield_kernel.weights import Weights
@@ -108,7 +108,12 @@ class WeightsWatch:
                 announced.version,
                 announced.digest,
             )
-        except FarfieldError:
+        except Exception as error:
             meters.torn.inc()
-            raise
+            if isinstance(error, FarfieldError):
+                raise
+            log.exception("%s cannot be loaded", announced.path)
+            raise Unavailable(
+                f"{announced.path} cannot be loaded: {type(error).__name__}: {error}"
+            ) from error
         self._seen = announced

@@ -59,6 +59,12 @@ def test_a_torn_manifest_is_data_loss(folder: Path, text: str) -> None:
         verify(folder)
 
 
+def test_what_cannot_be_read_is_data_loss(folder: Path) -> None:
+    (folder / MANIFEST).mkdir()
+    with pytest.raises(DataLoss, match="cannot be read"):
+        verify(folder)
+
+
 def test_an_unsealed_folder_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="holds no sealed weights"):
         verify(tmp_path)

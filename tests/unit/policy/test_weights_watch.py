@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,9 @@ from farfield_kernel.weight_stores.cache import WeightCache
 from farfield_kernel.weight_stores.remote import RemoteStore
 from farfield_kernel.weights import Weights, seal
 from farfield_model.chat import Message
-from farfield_policy.engine import Prompt, Requirement, Sampling, Swapped, Version
+from farfield_policy.config import TorchConfig
+from farfield_policy.embedded.engine import open_engine
+from farfield_policy.engine import Engine, Prompt, Requirement, Sampling, Swapped, Version
 from farfield_policy.scripted import ScriptedEngine
 from farfield_policy.weights_watch import WeightsWatch, load_verified
 
@@ -41,9 +44,7 @@ async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
 
 
 @asynccontextmanager
-async def following(
-    engine: ScriptedEngine, queue: Queue, cache: WeightCache = HERE
-) -> AsyncIterator[WeightsWatch]:
+async def following(engine: Engine, queue: Queue, cache: WeightCache = HERE) -> AsyncIterator[WeightsWatch]:
     watch = WeightsWatch(engine, cache, queue, "lane", watch_seconds=0.05, retry_seconds=0.01)
     await watch.catch_up()
     task = asyncio.ensure_future(watch.follow())
@@ -52,7 +53,7 @@ async def following(
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def served(engine: ScriptedEngine, version: int, run_id: str = "run") -> None:
+async def served(engine: Engine, version: int, run_id: str = "run") -> None:
     """Returns once the engine serves that version: a prompt that requires it waits for it."""
     require = Requirement(run_id, version)
     await engine.submit([Prompt(Sampling(1), messages=(Message("user", "a"),), require=require)])[0]
@@ -89,6 +90,21 @@ async def test_torn_weights_leave_the_old_serving_and_are_tried_again(queue: Que
         assert engine.describe().weights.version == 1
         file.write_bytes(whole)
         await served(engine, 2)
+
+
+async def test_files_that_hold_no_weights_leave_the_old_serving(
+    queue: Queue, publish: Publish, checkpoint: Path, make_llama: Callable[[int], Any], tmp_path: Path
+) -> None:
+    engine = open_engine(TorchConfig(model=str(checkpoint)))
+    made = tmp_path / "made"
+    make_llama(7).save_pretrained(made)
+    await queue.announce("lane", publish(1))  # sealed, and no file of tensors
+    async with following(engine, queue):
+        assert engine.describe().weights == Version("", 0)
+        await asyncio.sleep(0.05)
+        await queue.announce("lane", seal(made, "run", 2))
+        await served(engine, 2)
+    await engine.close()
 
 
 class Choosy(ScriptedEngine):
