@@ -248,6 +248,7 @@ async def test_each_item_of_a_batch_succeeds_or_fails_on_its_own(stub: Stub) -> 
         ("", 0, "x"),
     )
     assert [result.session_id for result in results] == ["a", "b", "c", "d", "e", "f", "nobody", ""]
+    assert [result.turn for result in results] == [0, 1, 1, 0, 0, 0, 0, 0]
     codes = [code_pb2.Code.Name(result.error.code) for result in results]
     assert codes == [
         "OK",
@@ -402,9 +403,9 @@ async def test_a_stream_answers_whatever_is_ready(stub: Stub) -> None:
     await create(stub, ref("gated"), ("slow", 1))
     await create(stub, ref(), ("fast", 1))
     call = stub.Rollout()
-    await call.write(request(("slow", 0, "x"), ("fast", 0, "x"), ("nobody", 0, "x")))
+    await call.write(request(("slow", 0, "x"), ("fast", 0, "x"), ("nobody", 7, "x")))
     first = await results_of(call, 2)
-    assert [result.session_id for result in first] == ["fast", "nobody"]
+    assert [(result.session_id, result.turn) for result in first] == [("fast", 0), ("nobody", 7)]
     assert first[1].error.code == code_pb2.NOT_FOUND
     await call.write(request(("fast", 1, "3")))
     assert (await results_of(call, 1))[0].outcome.success

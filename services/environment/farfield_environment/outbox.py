@@ -21,13 +21,13 @@ class Outbox:
         self._room = asyncio.Event()
         self._closed = False
 
-    def add(self, session_id: str) -> pb.StepResult:
+    def add(self, session_id: str, turn: int) -> pb.StepResult:
         """A result of the next response, to be filled in before `send`."""
-        return self._results.add(session_id=session_id)
+        return self._results.add(session_id=session_id, turn=turn)
 
-    def take_back(self) -> None:
-        """Drops the result added last."""
-        self._results.pop()
+    def take_back(self) -> pb.StepResult:
+        """The result added last, which is no part of the response any more."""
+        return self._results.pop()
 
     def wait_for(self, result: Coroutine[Any, Any, pb.StepResult]) -> None:
         """A result that comes later and does not raise."""

@@ -65,7 +65,7 @@ class EnvironmentServicer(environment_pb2_grpc.EnvironmentServiceServicer):
         for number, action in enumerate(request.actions):
             if number and number % SHARE == 0:
                 await asyncio.sleep(0)
-            result = response.results.add(session_id=action.session_id)
+            result = response.results.add(session_id=action.session_id, turn=action.turn)
             if later := self._begin(result, action, known):
                 pending.append(asyncio.ensure_future(_finish(result, later, known)))
         for one in pending:
@@ -94,10 +94,9 @@ class EnvironmentServicer(environment_pb2_grpc.EnvironmentServiceServicer):
             async for request in requests:
                 known = frozenset(request.known_blobs)
                 for action in request.actions:
-                    result = outbox.add(action.session_id)
+                    result = outbox.add(action.session_id, action.turn)
                     if later := self._begin(result, action, known):
-                        outbox.take_back()
-                        outbox.wait_for(_finish(pb.StepResult(session_id=action.session_id), later, known))
+                        outbox.wait_for(_finish(outbox.take_back(), later, known))
                 outbox.send()
                 await outbox.room()
         finally:

@@ -25,6 +25,8 @@ class EnvironmentClient:
         self._channel = channel(config)
         self._timeout = config.timeout_seconds
         self._stub: Any = environment_pb2_grpc.EnvironmentServiceStub(self._channel)
+        self._turns: dict[str, int] = {}
+        """Of each session that is stepped, the turn under way."""
         self._steps = Exchange[_Step, pb.Outcome](
             self._stub.Rollout, _pack, self._outcomes, config.timeout_seconds
         )
@@ -44,8 +46,12 @@ class EnvironmentClient:
             return await self._created.call((environment, new, known))
 
     async def step(self, action: pb.Action, known: frozenset[str]) -> pb.Outcome:
-        # An error of a step names the session alone; a session has one step under way.
-        return await self._steps.call(action.session_id, (action, known), action.ByteSize())
+        key = action.session_id, action.turn
+        self._turns[action.session_id] = action.turn
+        try:
+            return await self._steps.call(key, (action, known), action.ByteSize())
+        finally:
+            self._turns.pop(action.session_id, None)
 
     async def restore(
         self, environment: pb.EnvironmentRef, history: pb.History, known: frozenset[str]
@@ -88,10 +94,16 @@ class EnvironmentClient:
             self.sessions.discard(session_id)
             raise
 
-    def _outcomes(self, answer: pb.RolloutResponse) -> Iterator[tuple[str, pb.Outcome | Exception]]:
+    def _outcomes(
+        self, answer: pb.RolloutResponse
+    ) -> Iterator[tuple[tuple[str, int | None], pb.Outcome | Exception]]:
         for result in answer.results:
-            failed = result.WhichOneof("result") == "error"
-            yield result.session_id, error_of(result.error) if failed else result.outcome
+            session_id = result.session_id
+            if result.WhichOneof("result") != "error":
+                yield (session_id, result.outcome.turn), result.outcome
+                continue
+            turn = result.turn if result.HasField("turn") else self._turns.get(session_id)
+            yield (session_id, turn), error_of(result.error)
 
     async def _send_new(self, items: list[_New]) -> list[_Created | Exception]:
         return await by_key(items, lambda item: _bytes(item[0]), self._create)

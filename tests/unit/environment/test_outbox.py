@@ -16,8 +16,8 @@ def names(response: pb.RolloutResponse) -> list[str]:
 async def test_what_is_ready_goes_together() -> None:
     outbox = Outbox()
     for name in "abc":
-        outbox.add(name)
-    outbox.take_back()
+        outbox.add(name, 0)
+    assert outbox.take_back().session_id == "c"
     outbox.close()
     assert [names(response) async for response in outbox] == [["a", "b"]]
 
@@ -26,7 +26,7 @@ async def test_a_waiting_stream_is_woken() -> None:
     outbox = Outbox()
     response = asyncio.ensure_future(anext(outbox))
     await asyncio.sleep(0)
-    outbox.add("a")
+    outbox.add("a", 0)
     outbox.send()
     assert names(await response) == ["a"]
     outbox.close()
@@ -62,7 +62,7 @@ async def test_a_cancelled_result_is_not_waited_for() -> None:
 async def test_a_slow_reader_holds_the_writer_back() -> None:
     outbox = Outbox()
     for number in range(MOST_WAITING):
-        outbox.add(str(number))
+        outbox.add(str(number), number)
     waiting = asyncio.ensure_future(outbox.room())
     await asyncio.sleep(0)
     assert not waiting.done()

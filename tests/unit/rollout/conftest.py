@@ -79,6 +79,8 @@ class Guess(env_grpc.EnvironmentServiceServicer):
         self.closed: list[str] = []
         self.image: types.Image | None = None
         self.blobs: dict[str, bytes] = {}
+        self.late: list[env.StepResult] = []
+        """Results that come once more, before those that were asked for."""
         self.fresh = False
         self.hint = ""
         self.salt = ""
@@ -111,7 +113,8 @@ class Guess(env_grpc.EnvironmentServiceServicer):
         async for request in requests:
             self.faults.calls["stream"] += 1
             self.known.append(set(request.known_blobs))
-            yield env.RolloutResponse(results=[self._result(action) for action in request.actions])
+            results = [self._result(action) for action in request.actions]
+            yield env.RolloutResponse(results=[*self.late, *results])
 
     def _result(self, action: env.Action) -> env.StepResult:
         try:

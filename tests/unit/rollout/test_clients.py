@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from farfield.environment.v1.environment_pb2 import EnvironmentRef, NewSession
+from farfield.environment.v1.environment_pb2 import Action, EnvironmentRef, NewSession, StepResult
 from farfield.policy.v1.policy_pb2 import Prompt
 from farfield.verifier.v1.verifier_pb2 import Attempt, Leaf, RewardPlan
 from farfield_kernel import wire
@@ -15,6 +15,7 @@ from farfield_kernel.errors import (
     NotFound,
     PluginFailure,
     Unavailable,
+    status_of,
 )
 from farfield_kernel.server import ServerConfig, running
 from farfield_kernel.tls import TlsConfig
@@ -147,6 +148,22 @@ async def test_one_bad_seed_does_not_spoil_the_batch(world) -> None:
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [isinstance(result, PluginFailure) for result in results] == [False, True, False]
     assert client.sessions == {"s1", "s3"}
+
+
+async def test_a_late_result_of_another_turn_is_not_taken(world) -> None:
+    environment = EnvironmentRef(name="guess")
+    client = await world.services.environments.of(environment).pick()
+    await client.create(environment, NewSession(session_id="s", seed=1), frozenset())
+    first = await client.step(Action(session_id="s", response="2"), frozenset())
+    world.environment.late = [
+        StepResult(session_id="s", outcome=first),
+        StepResult(session_id="s", turn=0, error=status_of(Unavailable("late"))),
+    ]
+    second = await client.step(Action(session_id="s", turn=1, response="3"), frozenset())
+    assert (first.turn, second.turn) == (0, 1)
+    world.environment.faults.plan("step", NotFound("an error that names no turn"))
+    with pytest.raises(NotFound):
+        await client.step(Action(session_id="s", turn=2, response="4"), frozenset())
 
 
 async def test_leases_of_open_sessions_are_renewed(world) -> None:
