@@ -38,6 +38,11 @@ def ids_from_bytes(data: bytes) -> list[int]:
     return _unpack(_ID, data)
 
 
+def ids_in(data: bytes) -> int:
+    """How many."""
+    return len(data) // 4
+
+
 def floats_to_bytes(values: Iterable[float]) -> bytes:
     """Logprobs as little-endian float32."""
     return _pack(_FLOAT, values)

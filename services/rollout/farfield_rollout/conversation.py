@@ -5,6 +5,7 @@ from farfield.policy.v1.policy_pb2 import Response
 from farfield.types.v1.types_pb2 import ROLE_ASSISTANT, ROLE_USER, Image, Message, Part
 from farfield_kernel.errors import DataLoss
 from farfield_kernel.images import images_of
+from farfield_kernel.wire import ids_in
 
 
 class Conversation:
@@ -38,7 +39,7 @@ class Conversation:
         if self.token_ids:
             if self.prefix_ids and not continues:
                 raise DataLoss(
-                    f"the engine changed the prompt: it does not begin with the {len(self.prefix_ids) // 4} "
+                    f"the engine changed the prompt: it does not begin with the {ids_in(self.prefix_ids)} "
                     "token ids of the conversation so far"
                 )
             self.prefix_ids = response.prompt_ids + response.response_ids

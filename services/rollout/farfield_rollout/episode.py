@@ -11,6 +11,7 @@ from farfield.types.v1 import types_pb2
 from farfield.verifier.v1.verifier_pb2 import Attempt
 from farfield_kernel.errors import CONTEXT_FULL, FailedPrecondition
 from farfield_kernel.queue.contract import Claim, Played
+from farfield_kernel.wire import ids_in
 from farfield_rollout import meters
 from farfield_rollout.config import RetryConfig
 from farfield_rollout.conversation import Conversation
@@ -164,7 +165,7 @@ class Episode:
         shown = self._conversation.images() if retokenized else []
         continues = self._conversation.answer(response)
         meters.turns.inc()
-        meters.tokens.inc(len(response.response_ids) // 4)
+        meters.tokens.inc(ids_in(response.response_ids))
         return self.trajectory.turns.add(
             messages=new,
             continues=continues,
@@ -195,7 +196,7 @@ class Episode:
             turn=number,
             state=outcome.state,
             success=outcome.success,
-            response_tokens=len(turn.response_ids) // 4,
+            response_tokens=ids_in(turn.response_ids),
         )
         plan, verifiers = self._spec.reward, self._services.verifiers
         with failing_as(Stage.VERIFY), meters.timed("verify") as timer:

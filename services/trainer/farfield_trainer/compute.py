@@ -13,8 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
-
-_ID_BYTES = 4
+from farfield_kernel.wire import ids_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ def buffer_tokens(trajectories: Iterable[Trajectory]) -> int:
     for trajectory in trajectories:
         before = 0
         for turn in trajectory.turns:
-            length = (len(turn.prompt_ids) + len(turn.response_ids)) // _ID_BYTES
+            length = ids_in(turn.prompt_ids) + ids_in(turn.response_ids)
             total += length - before if turn.continues and length >= before else length
             before = length
     return total

@@ -15,8 +15,7 @@ from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, Trajector
 from farfield_kernel.corrections import attempts_of, corrections
 from farfield_kernel.estimates import Estimate, clustered, share
 from farfield_kernel.trajectories import readable
-
-_ID_BYTES = 4
+from farfield_kernel.wire import ids_in
 
 
 def measures(trajectories: Sequence[Trajectory]) -> dict[str, float]:
@@ -36,7 +35,7 @@ def measures(trajectories: Sequence[Trajectory]) -> dict[str, float]:
         "turns": float(len(turns)),
         "turns_mean": len(turns) / max(len(graded), 1),
         "reward_mean": sum(verdict.reward for verdict in judged) / max(len(graded), 1),
-        "response_tokens_mean": _mean([len(turn.response_ids) / _ID_BYTES for turn in turns]),
+        "response_tokens_mean": _mean([ids_in(turn.response_ids) for turn in turns]),
         **_means("metric", [[turn.metrics for turn in item.turns] for item in graded]),
         **_means("term", [[turn.verdict.terms for turn in item.turns] for item in graded]),
     }

@@ -11,6 +11,7 @@ from farfield_kernel.wire import (
     floats_from_bytes,
     floats_to_bytes,
     ids_from_bytes,
+    ids_in,
     ids_to_bytes,
     struct_from,
     struct_to_dict,
@@ -21,6 +22,7 @@ from farfield_kernel.wire import (
 def test_ids_are_little_endian_int32(ids: list[int]) -> None:
     assert ids_to_bytes(ids) == struct.pack(f"<{len(ids)}i", *ids)
     assert ids_from_bytes(ids_to_bytes(ids)) == ids
+    assert ids_in(ids_to_bytes(ids)) == len(ids)
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False)))
