@@ -19,26 +19,25 @@ from farfield_kernel.client import ClientConfig, channel
 from farfield_kernel.errors import NotFound, error_of, translated
 from farfield_kernel.wire import struct_from
 
-_IMAGES_SECONDS = 60.0
-"""Streams have no deadline of their own."""
-
 
 class Services:
     """The pair that plays: one decides what happens, the other what it is worth."""
 
-    def __init__(self, environment: EnvironmentServiceStub, verifier: VerifierServiceStub) -> None:
-        self._environment, self._verifier = environment, verifier
+    def __init__(
+        self, environment: EnvironmentServiceStub, verifier: VerifierServiceStub, timeout_seconds: float
+    ) -> None:
+        """`timeout_seconds`: for all the images of some messages."""
+        self._environment, self._verifier, self._timeout = environment, verifier, timeout_seconds
 
     @classmethod
     @asynccontextmanager
     async def at(
         cls, environment: str | ClientConfig, verifier: str | ClientConfig
     ) -> AsyncIterator["Services"]:
-        async with (
-            channel(way_to(environment)) as to_environment,
-            channel(way_to(verifier)) as to_verifier,
-        ):
-            yield cls(EnvironmentServiceStub(to_environment), VerifierServiceStub(to_verifier))
+        way = way_to(environment)
+        async with channel(way) as to_environment, channel(way_to(verifier)) as to_verifier:
+            stubs = EnvironmentServiceStub(to_environment), VerifierServiceStub(to_verifier)
+            yield cls(*stubs, way.timeout_seconds)
 
     async def environments(self) -> env.DescribeResponse:
         async with translated():
@@ -74,7 +73,7 @@ class Services:
             return
         request = env.GetBlobsRequest(sha256=sorted({image.sha256 for image in images}))
         async with translated():
-            answers = self._environment.GetBlobs(request, timeout=_IMAGES_SECONDS)
+            answers = self._environment.GetBlobs(request, timeout=self._timeout)
             found = {answer.image.sha256: answer.image.data async for answer in answers}
         for image in images:
             image.data = found[image.sha256]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from farfield_kernel.errors import (
+    WEIGHTS_NOT_SERVED,
     Exhausted,
     FailedPrecondition,
     FarfieldError,
@@ -157,6 +158,7 @@ class TestEveryEngine:
         results = [await outcome(future) for future in futures]
         for error in results[: len(unmet)]:
             assert isinstance(error, FailedPrecondition)
+            assert error.reason == WEIGHTS_NOT_SERVED
             assert "version 3 of run 'run' is served" in str(error)
         assert all(result.response_ids for result in results[len(unmet) :])
 

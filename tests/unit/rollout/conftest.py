@@ -79,6 +79,9 @@ class Guess(env_grpc.EnvironmentServiceServicer):
         self.closed: list[str] = []
         self.image: types.Image | None = None
         self.blobs: dict[str, bytes] = {}
+        self.blobs_sent = asyncio.Event()
+        """While it is not set no image is sent."""
+        self.blobs_sent.set()
         self.late: list[env.StepResult] = []
         """Results that come once more, before those that were asked for."""
         self.fresh = False
@@ -178,6 +181,7 @@ class Guess(env_grpc.EnvironmentServiceServicer):
 
     async def GetBlobs(self, request: env.GetBlobsRequest, context: Any) -> AsyncIterator[Any]:
         self.faults.meet("blobs")
+        await self.blobs_sent.wait()
         for sha256 in request.sha256:
             yield env.GetBlobsResponse(image=types.Image(sha256=sha256, data=self.blobs[sha256]))
 

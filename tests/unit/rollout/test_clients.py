@@ -150,6 +150,14 @@ async def test_one_bad_seed_does_not_spoil_the_batch(world) -> None:
     assert client.sessions == {"s1", "s3"}
 
 
+async def test_images_that_do_not_come_are_late(world) -> None:
+    world.environment.blobs_sent.clear()
+    client = EnvironmentClient(ClientConfig(address=world.config.environment.address, timeout_seconds=0.05))
+    with pytest.raises(DeadlineExceeded):
+        await client.images(["digest"])
+    await client.close()
+
+
 async def test_a_late_result_of_another_turn_is_not_taken(world) -> None:
     environment = EnvironmentRef(name="guess")
     client = await world.services.environments.of(environment).pick()

@@ -1,5 +1,6 @@
 """Against the real services, in this process."""
 
+import asyncio
 import io
 import itertools
 import json
@@ -10,6 +11,10 @@ import pytest
 from PIL import Image
 
 from farfield.environment.v1 import environment_pb2 as env
+from farfield.environment.v1.environment_pb2_grpc import (
+    EnvironmentServiceServicer,
+    add_EnvironmentServiceServicer_to_server,
+)
 from farfield.types.v1 import types_pb2
 from farfield_cli.play.commands import terms_of
 from farfield_cli.play.episode import pictures_of, play, text_of
@@ -19,8 +24,9 @@ from farfield_environment.config import EnvironmentConfig
 from farfield_generalpoints.answers import compose
 from farfield_generalpoints.solver import solutions
 from farfield_kernel import plugins
-from farfield_kernel.errors import FarfieldError, NotFound
-from farfield_kernel.server import running
+from farfield_kernel.client import ClientConfig
+from farfield_kernel.errors import DeadlineExceeded, FarfieldError, NotFound
+from farfield_kernel.server import Mount, ServerConfig, running
 from farfield_verifier import service as verifier_service
 from farfield_verifier.config import VerifierConfig
 
@@ -38,6 +44,14 @@ async def services() -> AsyncIterator[Services]:
         Services.at(environment_address, verifier_address) as both,
     ):
         yield both
+
+
+class Withholding(EnvironmentServiceServicer):
+    """Sends no image."""
+
+    async def GetBlobs(self, request: env.GetBlobsRequest, context: Any) -> AsyncIterator[Any]:
+        await asyncio.Event().wait()
+        yield env.GetBlobsResponse()
 
 
 class Sitting:
@@ -85,6 +99,17 @@ async def solvable_by_sums(services: Services) -> tuple[int, str]:
         if found := await solution(services, seed):
             return seed, found
     raise AssertionError("unreachable")
+
+
+async def test_images_that_do_not_come_are_late() -> None:
+    described = env.DESCRIPTOR.services_by_name["EnvironmentService"]
+    mount = Mount(described, add_EnvironmentServiceServicer_to_server, Withholding())
+    shown = types_pb2.Message(parts=[{"image": {"sha256": "digest"}}])
+    async with running([mount], ServerConfig(drain_seconds=0)) as address:
+        hasty = ClientConfig(address=address, timeout_seconds=0.05)
+        async with Services.at(hasty, address) as services:
+            with pytest.raises(DeadlineExceeded):
+                await services.fill([shown])
 
 
 async def test_a_wrong_answer_then_the_right_one(services: Services) -> None:
