@@ -264,10 +264,9 @@ def main() -> None:
         "one idle worker, each second: "
         + ", ".join(f"{name} {value:.0f}" for name, value in found["idle"].items())
     )
-    looks = ", ".join(
-        f"{count:,} claimed: {cost:.0f} µs" for count, cost in found["claim_us_by_claimed"].items()
-    )
-    print(f"one look for work: {looks}")
+    for when, costs in found["claim_us_by_claimed"].items():
+        looks = ", ".join(f"{int(count):,} claimed: {cost:.0f} µs" for count, cost in costs.items())
+        print(f"one look for work, {when}: {looks}")
     if arguments.full:
         draw(found, FIGURE)
 
