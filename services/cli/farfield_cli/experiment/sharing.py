@@ -47,10 +47,10 @@ def _beside(folder: Folder) -> Iterator[Folder]:
 
 
 def _finished(other: Folder) -> Iterator[Finished]:
-    """Nothing where the folder is of another version of the schema, or torn."""
+    """Nothing where the folder's settings are torn, of another version, or not an experiment's at all."""
     try:
         known = [job for job in jobs(other.opened()) if not job.needs]
-    except FarfieldError:
+    except (FarfieldError, OSError, ValueError, KeyError, TypeError):
         return
     runs = finished_jobs(other, known)
     yield from ((job, runs[job.run_id]) for job in known if job.run_id in runs)

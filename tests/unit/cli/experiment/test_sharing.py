@@ -98,12 +98,21 @@ def test_weights_that_others_start_from_have_to_be_there(folder: Path, tmp_path:
 
 
 @pytest.mark.usefixtures("experiment")
-def test_folders_beside_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        json.dumps({"choice": {"path": "gone.yaml", "arms": []}, "file": {"title": 3}}),
+        json.dumps({"choice": {"path": "game.yaml", "arms": [], "odd": 1}, "file": {}}),
+        json.dumps({"theme": "dark"}),
+        '{"choice": ',
+        "[]",
+    ],
+    ids=["another schema", "another version", "somebody else's", "torn", "no mapping"],
+)
+def test_folders_beside_that_cannot_be_read_are_passed_over(tmp_path: Path, settings: str) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
-    (broken / "settings.json").write_text(
-        '{"choice": {"path": "gone.yaml", "arms": []}, "file": {"title": 3}}'
-    )
+    (broken / "settings.json").write_text(settings)
     experiment, made = other(tmp_path)
     assert take_over(experiment, made) == {}
 
