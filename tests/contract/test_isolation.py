@@ -109,7 +109,7 @@ async def test_a_verifier_hurts_its_own_attempt(executor: str, response: str, ki
             sample_scoring.judge(core, plan, *attempts), sample_scoring.judge(core, apart)
         )
         assert isinstance(failed, errors.PluginFailure | errors.DeadlineExceeded)
-        assert str(failed).startswith(f"verifier '{cls.name}' failed: ")
+        assert str(failed).startswith(f"verifier '{cls.name}' failed in verify")
         assert says in str(failed)
         assert sample_core.count("farfield_verifier_failures_total", labels) == before + 1
         assert [one.reward for one in verdicts] == [1.0, 0.0]

@@ -11,9 +11,8 @@ import yaml
 
 from farfield.trajectory.v1.trajectory_pb2 import Failure
 from farfield_cli.__main__ import app
-from farfield_environment import meters as environment_meters
 from farfield_kernel import errors
-from farfield_verifier import meters as verifier_meters
+from farfield_kernel.hosted import FAULTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
@@ -33,7 +32,7 @@ def alerts() -> list[str]:
 def named() -> Iterator[str]:
     yield from alerts()
     yield from (Failure.Name(one).removeprefix("FAILURE_").lower() for one in Failure.values() if one)
-    yield from sorted({*environment_meters.KINDS, *verifier_meters.KINDS})
+    yield from sorted(FAULTS)
     yield from sorted({_CODES[one.code] for one in errors.FarfieldError.__subclasses__()})
 
 

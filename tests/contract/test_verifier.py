@@ -237,7 +237,7 @@ async def test_attempts_of_several_calls_are_judged_in_batches(stub: Stub) -> No
     )
     assert [one.verdict.correct for one in (*first[:2], *second)] == [True, False, True]
     assert first[2].error.code == code_pb2.INTERNAL
-    assert "verifier 'match-batch-thread' failed: KeyError" in first[2].error.message
+    assert "verifier 'match-batch-thread' failed in verify_batch: KeyError" in first[2].error.message
 
 
 async def test_a_group_is_compared_within_one_call(stub: Stub) -> None:

@@ -1,9 +1,8 @@
 """The hosted plugins, and what a reference to one of them means."""
 
 import json
-import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic_core import to_jsonable_python
@@ -13,15 +12,12 @@ from farfield_environment.config import EnvironmentConfig
 from farfield_environment.messages import Rules
 from farfield_environment.meters import Meters
 from farfield_kernel import plugins
-from farfield_kernel.config import parse
-from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound, PluginFailure
+from farfield_kernel.errors import InvalidArgument, NotFound
 from farfield_kernel.executors import Pools
-from farfield_kernel.promptness import Promptness
+from farfield_kernel.hosted import HostedPlugin
 from farfield_kernel.wire import struct_from, struct_to_dict
 from farfield_sdk import BatchedEnvironment, Environment, Options
 from farfield_sdk.environment import Executor
-
-log = logging.getLogger(__name__)
 
 GROUP = "farfield.environments"
 EXECUTORS = get_args(Executor)
@@ -29,32 +25,14 @@ REMEMBERED = 256
 """Resolved references that are kept, so that options are validated once."""
 
 
-@dataclass(slots=True)
-class Hosted:
+@dataclass(slots=True, kw_only=True)
+class Hosted(HostedPlugin):
     """One plugin as this service runs it."""
 
     cls: type[Environment]
-    distribution: str
-    executor: str
     rules: Rules
     meters: Meters
     info: pb.EnvironmentInfo
-    promptness: Promptness = field(default_factory=Promptness)
-
-    @property
-    def name(self) -> str:
-        return self.cls.name
-
-    def took(self, seconds: float) -> None:
-        """Of an inline call. A plugin that keeps the event loop gets threads for its new sessions."""
-        if not self.promptness.took(seconds):
-            return
-        self.meters.slow.inc()
-        if self.promptness.broken and self.executor == "inline":
-            log.warning(
-                "environment %s is inline and took %s: new sessions get threads", self.name, self.promptness
-            )
-            self.executor = self.info.executor = "thread"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +67,9 @@ class Catalog:
         rules = Rules(frozenset(cls.modalities), config.max_observation_bytes, config.max_facts_bytes)
         executor: str = config.executors.get(cls.name, cls.executor)
         info = _info(cls, plugin.distribution, executor)
-        return Hosted(cls, plugin.distribution, executor, rules, Meters(cls.name), info)
+        return Hosted(
+            kind="environment", cls=cls, executor=executor, rules=rules, meters=Meters(cls.name), info=info
+        )
 
     async def resolve(self, ref: pb.EnvironmentRef) -> Resolved:
         """The plugin, and the options laid over the variant's and validated."""
@@ -106,30 +86,14 @@ class Catalog:
             raise InvalidArgument("environment.name is empty: name one of " + ", ".join(self.hosted))
         self._loaded.get(ref.name)
         hosted = self.hosted[ref.name]
-        if ref.version not in ("", hosted.cls.version):
-            raise NotFound(
-                f"environment '{ref.name}' is hosted here in version {hosted.cls.version}, "
-                f"not {ref.version}: leave the version empty, or host that one"
-            )
+        hosted.check_version(ref.version)
         given = {**_variant_options(hosted, ref.variant), **struct_to_dict(ref.options)}
-        options = await self._validate(hosted, given)
+        options = await hosted.options(given, self._pools, self._config.start_timeout_seconds)
         complete = struct_from(options.model_dump(mode="json", round_trip=True))
         exact = pb.EnvironmentRef(
             name=ref.name, version=hosted.cls.version, variant=ref.variant, options=complete
         )
         return Resolved(hosted, options, exact)
-
-    async def _validate(self, hosted: Hosted, given: dict[str, Any]) -> Options:
-        """On a thread: a validator is the plugin's code and may take its time."""
-        what, timeout = f"options of environment '{hosted.name}'", self._config.start_timeout_seconds
-        try:
-            threads = self._pools.threads(hosted.name)
-            return await threads.run(parse, hosted.cls.Options, given, what, timeout=timeout)
-        except FarfieldError:
-            raise
-        except Exception as error:
-            hosted.meters.failures["raised"].inc()
-            raise PluginFailure(f"{what}: validation raised {type(error).__name__}: {error}") from error
 
 
 def check(name: str, cls: Any) -> None:

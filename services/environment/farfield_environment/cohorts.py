@@ -15,12 +15,12 @@ from typing import Any
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield_environment.catalog import Hosted, Resolved
 from farfield_environment.config import EnvironmentConfig
-from farfield_environment.messages import Nonsense
 from farfield_environment.places import RESET, STEP, Answer, Here, InProcess, OnLoop, OnThread, Place
 from farfield_kernel.batching import Batcher
 from farfield_kernel.errors import DeadlineExceeded, NotFound, Unavailable
 from farfield_kernel.executors import Pools
 from farfield_kernel.processes import ProcessDied, Processes
+from farfield_kernel.worker import Nonsense
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from farfield_environment.catalog import Resolved
 from farfield_environment.config import EnvironmentConfig
 from farfield_environment.inline import IN_CHILD, demonstrate, for_child, unpack
 from farfield_environment.seats import Seats
-from farfield_environment.session import plugin_error
 from farfield_kernel.errors import InvalidArgument
 
 SEEDS_AT_A_TIME = 16
@@ -38,7 +37,7 @@ class Demonstrations:
                 timeout=self._config.start_timeout_seconds,
             )  # fmt: skip
         except Exception as error:
-            raise plugin_error(resolved, error, "demonstrate") from error
+            raise resolved.hosted.failed(error, "demonstrate") from error
 
     async def _in_process(self, resolved: Resolved, seeds: range, style: str) -> list[pb.DemonstrateResponse]:
         name = resolved.hosted.name

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield.types.v1 import types_pb2
+from farfield_kernel.worker import Nonsense
 from farfield_sdk import Demonstration, Image, Message, Observation, Outcome, Start, State, Text
 
 _STATES = {
@@ -28,10 +29,6 @@ _ROLES = {
 
 T = TypeVar("T")
 P = TypeVar("P")
-
-
-class Nonsense(Exception):
-    """A plugin's answer is not what its protocol asks for."""
 
 
 @dataclass(frozen=True, slots=True)

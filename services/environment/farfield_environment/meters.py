@@ -1,6 +1,7 @@
 """What the service counts, with each plugin's label looked up once."""
 
 from farfield_kernel import metrics
+from farfield_kernel.hosted import FAULTS
 
 _sessions = metrics.gauge("environment_sessions", "Sessions alive.", ("plugin",))
 _episodes = metrics.counter(
@@ -28,7 +29,6 @@ _slow = metrics.counter(
     "environment_loop_blocked_total", "Calls in which an inline plugin kept the event loop.", ("plugin",)
 )
 
-KINDS = ("raised", "timeout", "crashed", "memory", "invalid")
 CALLS = ("reset_many", "step_many")
 OUTCOMES = ("success", "failure", "truncated")
 
@@ -45,5 +45,5 @@ class Meters:
         self.restore_failed = _restores.labels(plugin, "failed")
         self.batches = {call: _batches.labels(plugin, call) for call in CALLS}
         self.slow = _slow.labels(plugin)
-        self.failures = {kind: _failures.labels(plugin, kind) for kind in KINDS}
+        self.failures = {kind: _failures.labels(plugin, kind) for kind in FAULTS}
         self.episodes = {outcome: _episodes.labels(plugin, outcome) for outcome in OUTCOMES}

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield_environment import messages
 from farfield_environment.inline import for_child, made
-from farfield_environment.messages import Nonsense, Rules
+from farfield_environment.messages import Rules
 from farfield_kernel.errors import PluginFailure, error_of, status_of
 from farfield_kernel.executors import Pools
 from farfield_kernel.processes import Process, Processes
+from farfield_kernel.worker import Nonsense
 from farfield_sdk import BatchedEnvironment, Environment, Options
 
 IN_CHILD = "farfield_environment.places:in_child"

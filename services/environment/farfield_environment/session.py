@@ -2,27 +2,16 @@
 
 import asyncio
 import hashlib
-import logging
 
 from farfield.environment.v1 import environment_pb2 as pb
 from farfield.types.v1 import types_pb2
 from farfield_environment.blobs import Blobs
 from farfield_environment.catalog import Resolved
 from farfield_environment.digests import outcome_digest, start_digest
-from farfield_environment.messages import Nonsense, images
+from farfield_environment.messages import images
 from farfield_environment.seats import Seat
 from farfield_kernel import traces
-from farfield_kernel.errors import (
-    Conflict,
-    DeadlineExceeded,
-    FailedPrecondition,
-    FarfieldError,
-    NotFound,
-    PluginFailure,
-)
-from farfield_kernel.processes import OutOfMemory, ProcessDied
-
-log = logging.getLogger(__name__)
+from farfield_kernel.errors import Conflict, FailedPrecondition, FarfieldError, NotFound
 
 _CONTINUE = types_pb2.STATE_CONTINUE
 SHORT = 256
@@ -80,7 +69,7 @@ class Session:
 
     def fail(self, error: BaseException, method: str) -> FarfieldError:
         """The public error of what the plugin raised; it stays the answer to every further step."""
-        self.failure = plugin_error(self.resolved, error, method, self.id)
+        self.failure = self.resolved.hosted.failed(error, method, traces.of(self.id))
         self.seat.close()
         return self.failure
 
@@ -149,27 +138,3 @@ class Session:
 def fingerprint(response: bytes) -> bytes:
     """Tells responses apart in few bytes; short ones are their own."""
     return response if len(response) <= SHORT else b"sha256 " + hashlib.sha256(response).digest()
-
-
-def plugin_error(
-    resolved: Resolved, error: BaseException, method: str, session_id: str = ""
-) -> FarfieldError:
-    """Counts and logs what a plugin did, and says so with its name."""
-    hosted = resolved.hosted
-    kind, said = _blame(error)
-    hosted.meters.failures[kind].inc()
-    whose = traces.of(session_id) if session_id else {}
-    log.error("environment %s failed in %s: %s", hosted.name, method, said, exc_info=error, extra=whose)
-    known = DeadlineExceeded if kind == "timeout" else PluginFailure
-    return known(f"environment '{hosted.name}' failed in {method}: {said}")
-
-
-def _blame(error: BaseException) -> tuple[str, str]:
-    if isinstance(error, DeadlineExceeded):
-        return "timeout", str(error)
-    if isinstance(error, OutOfMemory):
-        return "memory", str(error)
-    if isinstance(error, ProcessDied):
-        return "crashed", str(error)
-    said = str(error) if isinstance(error, PluginFailure) else f"{type(error).__name__}: {error}"
-    return ("invalid" if said.startswith(Nonsense.__name__) else "raised"), said

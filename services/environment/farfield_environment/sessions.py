@@ -16,7 +16,7 @@ from farfield_environment.catalog import Resolved
 from farfield_environment.cohorts import SeatLost
 from farfield_environment.config import EnvironmentConfig
 from farfield_environment.seats import Seats
-from farfield_environment.session import Session, fingerprint, plugin_error
+from farfield_environment.session import Session, fingerprint
 from farfield_kernel import traces
 from farfield_kernel.errors import (
     Conflict,
@@ -193,7 +193,7 @@ class Sessions:
         try:
             return Session(session_id, seed, resolved, self._seats.seat(resolved))
         except BaseException as error:  # an inline plugin's constructor
-            raise plugin_error(resolved, error, "__init__", session_id) from error
+            raise resolved.hosted.failed(error, "__init__", traces.of(session_id)) from error
 
     def _add(self, session: Session) -> Session:
         self._sessions[session.id] = self._touch(session)

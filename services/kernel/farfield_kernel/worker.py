@@ -1,4 +1,4 @@
-"""The child's end of `executors.Processes`: hosts one object and answers calls on it.
+"""The child's end of `processes.Process`: hosts one object and answers calls on it.
 
 Frames are a 4-byte length, a kind and a payload. A request's payload is a method and its argument; an
 answer is the method's bytes, or the error that it raised. The process ends when its socket closes, even
@@ -20,6 +20,10 @@ from typing import Any, BinaryIO
 
 HEADER = struct.Struct(">IB")
 ANSWER, ERROR = 0, 1
+
+
+class Nonsense(Exception):
+    """A plugin's answer is not what its protocol asks for. Here, since a child imports little."""
 
 
 def frame(kind: int, payload: bytes) -> bytes:

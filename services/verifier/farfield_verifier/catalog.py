@@ -1,54 +1,33 @@
 """The hosted plugins, and what a leaf of a plan means."""
 
 import json
-import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from farfield.verifier.v1 import verifier_pb2 as pb
 from farfield_kernel import plugins
-from farfield_kernel.config import parse
-from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound, PluginFailure
+from farfield_kernel.errors import InvalidArgument
 from farfield_kernel.executors import Pools
-from farfield_kernel.promptness import Promptness
+from farfield_kernel.hosted import HostedPlugin
 from farfield_kernel.wire import struct_to_dict
 from farfield_sdk import Options, Verifier
 from farfield_sdk.environment import Executor
 from farfield_verifier.config import VerifierConfig
 from farfield_verifier.meters import Meters
 
-log = logging.getLogger(__name__)
-
 GROUP = "farfield.verifiers"
 EXECUTORS = get_args(Executor)
 
 
-@dataclass(slots=True)
-class Hosted:
+@dataclass(slots=True, kw_only=True)
+class Hosted(HostedPlugin):
     """One plugin as this service runs it. `method` is the one that it writes."""
 
     cls: type[Verifier]
-    executor: str
     method: str
     meters: Meters
     info: pb.VerifierInfo
-    promptness: Promptness = field(default_factory=Promptness)
-
-    @property
-    def name(self) -> str:
-        return self.cls.name
-
-    def took(self, seconds: float) -> None:
-        """Of an inline call. A plugin that keeps the event loop gets threads from now on."""
-        if not self.promptness.took(seconds):
-            return
-        self.meters.slow.inc()
-        if self.promptness.broken and self.executor == "inline":
-            log.warning(
-                "verifier %s is inline and took %s: it is moved to threads", self.name, self.promptness
-            )
-            self.executor = self.info.executor = "thread"
 
 
 class Catalog:
@@ -77,7 +56,9 @@ class Catalog:
             whole_groups=method == "verify_group",
             max_batch=cls.max_batch if method == "verify_batch" else 1,
         )
-        return Hosted(cls, executor, method, Meters(cls.name), info)
+        return Hosted(
+            kind="verifier", cls=cls, executor=executor, method=method, meters=Meters(cls.name), info=info
+        )
 
     async def resolve(self, leaf: pb.Leaf) -> tuple[Hosted, Options]:
         """The plugin that a leaf names, and its options validated."""
@@ -85,24 +66,9 @@ class Catalog:
             raise InvalidArgument("verifier is empty: name one of " + ", ".join(self.hosted))
         self._loaded.get(leaf.verifier)
         hosted = self.hosted[leaf.verifier]
-        if leaf.version not in ("", hosted.cls.version):
-            raise NotFound(
-                f"verifier '{hosted.name}' is hosted here in version {hosted.cls.version}, "
-                f"not {leaf.version}: leave the version empty, or host that one"
-            )
-        return hosted, await self._validate(hosted, struct_to_dict(leaf.options))
-
-    async def _validate(self, hosted: Hosted, given: dict[str, Any]) -> Options:
-        """On a thread: a validator is the plugin's code and may take its time."""
-        what, timeout = f"the set of options of '{hosted.name}'", self._config.options_timeout_seconds
-        try:
-            threads = self._pools.threads(hosted.name)
-            return await threads.run(parse, hosted.cls.Options, given, what, timeout=timeout)
-        except FarfieldError:
-            raise
-        except Exception as error:
-            hosted.meters.failures["raised"].inc()
-            raise PluginFailure(f"{what}: validation raised {type(error).__name__}: {error}") from error
+        hosted.check_version(leaf.version)
+        given, timeout = struct_to_dict(leaf.options), self._config.options_timeout_seconds
+        return hosted, await hosted.options(given, self._pools, timeout)
 
 
 def check(name: str, cls: Any) -> None:

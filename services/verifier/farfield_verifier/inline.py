@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from farfield_kernel.worker import Nonsense
 from farfield_sdk import Attempt, Options, Verdict, Verifier
 
 IN_CHILD = "farfield_verifier.inline:in_child"
@@ -18,10 +19,6 @@ _NUMBERS = (int, float)
 LONGEST_TERM = 256
 """Bytes of a term's name."""
 MOST_TERMS = 64
-
-
-class Nonsense(Exception):
-    """A plugin's answer is no verdict."""
 
 
 def checked(given: Any, max_feedback_bytes: int) -> Verdict:

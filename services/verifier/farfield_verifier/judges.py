@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 from farfield_kernel.executors import Loop, Pools, Threads
 from farfield_kernel.processes import Processes
+from farfield_kernel.worker import Nonsense
 from farfield_sdk import Attempt, Options, Verdict, Verifier
 from farfield_verifier.config import VerifierConfig
-from farfield_verifier.inline import IN_CHILD, Inline, Nonsense, checked, each_checked, packed, unpacked
+from farfield_verifier.inline import IN_CHILD, Inline, checked, each_checked, packed, unpacked
 
 Judged = Verdict | Nonsense
 

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Sequence
 
 from farfield_kernel.batching import Batcher
+from farfield_kernel.worker import Nonsense
 from farfield_sdk import Attempt, Verdict
 from farfield_verifier.catalog import Hosted
-from farfield_verifier.inline import Nonsense
 from farfield_verifier.judges import Judge
 
 log = logging.getLogger(__name__)

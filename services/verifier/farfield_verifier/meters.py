@@ -1,6 +1,7 @@
 """What the service counts, with each plugin's label looked up once."""
 
 from farfield_kernel import metrics
+from farfield_kernel.hosted import FAULTS
 
 _seconds = metrics.histogram("verifier_verdict_seconds", "Time of a plugin's verdict.", ("plugin",))
 _verdicts = metrics.counter("verifier_verdicts_total", "Verdicts given.", ("plugin", "correct"))
@@ -20,8 +21,6 @@ _slow = metrics.counter(
     "verifier_loop_blocked_total", "Calls in which an inline plugin kept the event loop.", ("plugin",)
 )
 
-KINDS = ("raised", "timeout", "crashed", "memory", "invalid")
-
 
 class Meters:
     """One plugin's."""
@@ -33,4 +32,4 @@ class Meters:
         self.batch = _batches.labels(plugin)
         self.split = _split.labels(plugin)
         self.slow = _slow.labels(plugin)
-        self.failures = {kind: _failures.labels(plugin, kind) for kind in KINDS}
+        self.failures = {kind: _failures.labels(plugin, kind) for kind in FAULTS}

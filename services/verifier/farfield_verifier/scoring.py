@@ -1,7 +1,6 @@
 """Judges attempts under a plan. A verdict or an error for each: an error is never a reward."""
 
 import asyncio
-import logging
 import math
 import time
 from collections import OrderedDict
@@ -11,20 +10,17 @@ from functools import partial
 from typing import Any
 
 from farfield.verifier.v1 import verifier_pb2 as pb
-from farfield_kernel.errors import DeadlineExceeded, FarfieldError, PluginFailure
-from farfield_kernel.processes import OutOfMemory, ProcessDied
+from farfield_kernel.errors import FarfieldError, PluginFailure
+from farfield_kernel.worker import Nonsense
 from farfield_sdk import Attempt, Verdict
 from farfield_verifier import messages
 from farfield_verifier.catalog import Catalog, Hosted
 from farfield_verifier.compiling import compiled
 from farfield_verifier.config import VerifierConfig
 from farfield_verifier.groups import Groups
-from farfield_verifier.inline import Nonsense
 from farfield_verifier.judges import Bench, Judge
 from farfield_verifier.many import Batched, Many
 from farfield_verifier.plans import Asking, Leaf, Node
-
-log = logging.getLogger(__name__)
 
 REMEMBERED = 256
 """Compiled plans that are kept."""
@@ -107,7 +103,7 @@ class Scoring:
         try:
             judge = self._bench.judge(hosted.cls, hosted.executor, options)
         except Exception as error:  # an inline plugin's constructor
-            raise plugin_error(hosted, error) from error
+            raise hosted.failed(error, "__init__") from error
         if hosted.method == "verify":
             return Seated(hosted, judge, None)
         timeout = self._config.verify_timeout_seconds
@@ -151,7 +147,7 @@ class Scoring:
         try:
             verdict: Any = seated.judge.verify(attempt)
         except BaseException as error:  # plugins may raise anything
-            raise plugin_error(seated.hosted, error) from error
+            raise seated.hosted.failed(error, seated.hosted.method) from error
         finally:
             seconds = self._clock() - began
             self._took(seated.hosted, seconds)
@@ -169,7 +165,7 @@ class Scoring:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            raise plugin_error(seated.hosted, error) from error
+            raise seated.hosted.failed(error, seated.hosted.method) from error
         return _counted(seated.hosted, verdict, self._clock() - began)
 
     async def _compare(self, leaf: Leaf, attempts: Sequence[Attempt]) -> list[Judged]:
@@ -179,10 +175,10 @@ class Scoring:
         try:
             given = await many.ask(attempts, many.timeout)
         except Exception as error:
-            raise plugin_error(hosted, error) from error
+            raise hosted.failed(error, hosted.method) from error
         seconds = self._clock() - began
         return [
-            plugin_error(hosted, one) if isinstance(one, Nonsense) else _counted(hosted, one, seconds)
+            hosted.failed(one, hosted.method) if isinstance(one, Nonsense) else _counted(hosted, one, seconds)
             for one in given
         ]
 
@@ -222,23 +218,3 @@ def _counted(hosted: Hosted, verdict: Verdict, seconds: float) -> Verdict:
     hosted.meters.seconds.observe(seconds)
     (hosted.meters.correct if verdict.correct else hosted.meters.incorrect).inc()
     return verdict
-
-
-def plugin_error(hosted: Hosted, error: BaseException) -> FarfieldError:
-    """Counts and logs what a plugin did, and says so with its name."""
-    kind, said = _blame(error)
-    hosted.meters.failures[kind].inc()
-    log.error("verifier %s failed: %s", hosted.name, said, exc_info=error)
-    known = DeadlineExceeded if kind == "timeout" else PluginFailure
-    return known(f"verifier '{hosted.name}' failed: {said}")
-
-
-def _blame(error: BaseException) -> tuple[str, str]:
-    if isinstance(error, DeadlineExceeded):
-        return "timeout", str(error)
-    if isinstance(error, OutOfMemory):
-        return "memory", str(error)
-    if isinstance(error, ProcessDied):
-        return "crashed", str(error)
-    said = str(error) if isinstance(error, PluginFailure) else f"{type(error).__name__}: {error}"
-    return ("invalid" if said.startswith(Nonsense.__name__) else "raised"), said

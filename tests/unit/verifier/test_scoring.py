@@ -31,7 +31,7 @@ async def test_a_broken_judge_is_an_error_and_never_a_reward(open_core: OpenCore
     async with open_core(samples.Faulty) as core:
         broken, good = await judge(core, leaf("faulty"), attempt(response), attempt())
         assert isinstance(broken, errors.PluginFailure)
-        assert str(broken).startswith("verifier 'faulty' failed: ")
+        assert str(broken).startswith("verifier 'faulty' failed in verify: ")
         assert good.reward == 1.0
 
 
@@ -106,7 +106,7 @@ async def test_a_reward_beyond_all_numbers_is_an_error(open_core: OpenCore) -> N
         (leaf(valeu=1), errors.InvalidArgument, "valeu: unknown key; did you mean 'value'"),
         (leaf(value="much"), errors.InvalidArgument, "value: "),
         (leaf(""), errors.InvalidArgument, "verifier is empty: name one of match"),
-        (leaf("unmakeable"), errors.PluginFailure, "'unmakeable' failed: OSError: no judge model here"),
+        (leaf("unmakeable"), errors.PluginFailure, "'unmakeable' failed in __init__: OSError: no judge model here"),
         (pb.RewardPlan(), errors.InvalidArgument, "plan is empty"),
     ],
 )
