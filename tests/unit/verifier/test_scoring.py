@@ -106,7 +106,11 @@ async def test_a_reward_beyond_all_numbers_is_an_error(open_core: OpenCore) -> N
         (leaf(valeu=1), errors.InvalidArgument, "valeu: unknown key; did you mean 'value'"),
         (leaf(value="much"), errors.InvalidArgument, "value: "),
         (leaf(""), errors.InvalidArgument, "verifier is empty: name one of match"),
-        (leaf("unmakeable"), errors.PluginFailure, "'unmakeable' failed in __init__: OSError: no judge model here"),
+        (
+            leaf("unmakeable"),
+            errors.PluginFailure,
+            "'unmakeable' failed in __init__: OSError: no judge model here",
+        ),
         (pb.RewardPlan(), errors.InvalidArgument, "plan is empty"),
     ],
 )
