@@ -38,6 +38,11 @@ def images_of(messages: Sequence[Message]) -> list[ImageFile]:
 _MARK = "farfieldplaceholder"
 _PLACEHOLDER = (Message("user", "question"), Message("assistant", _MARK))
 _REMEMBERED = 4096
+_DAY = {
+    "%d": "26", "%m": "07", "%b": "Jul", "%B": "July", "%y": "24", "%Y": "2024", "%a": "Fri", "%A": "Friday",
+    "%H": "00", "%M": "00", "%S": "00",
+}  # fmt: skip
+"""What a template that asks for today's date is told, whatever the day."""
 
 
 class Eyes(Protocol):
@@ -146,7 +151,10 @@ class Chat:
         ]
         try:
             return self._template.apply_chat_template(
-                conversation, tokenize=False, add_generation_prompt=invite
+                conversation,
+                chat_template=_on_one_day(self._template.chat_template),
+                tokenize=False,
+                add_generation_prompt=invite,
             )
         except TemplateError as error:
             raise InvalidArgument(f"the model's chat template refuses these messages: {error}") from error
@@ -178,6 +186,15 @@ class Chat:
             "Ids that were sampled would not be the ids of the conversation. Use a template that only "
             "appends, or set allow_rewriting_template to go by what it appends after the last answer"
         )
+
+
+def _on_one_day(template: Any) -> Any:
+    """The template with a clock that stands still. Prompts that tell the date would differ from one day of a
+    run, and from one replica, to the next."""
+    if not isinstance(template, str) or "strftime_now" not in template:
+        return template
+    told = "".join(f"|replace('{code}', '{text}')" for code, text in _DAY.items())
+    return "{%- macro strftime_now(format) -%}{{ format" + told + " }}{%- endmacro -%}" + template
 
 
 def _named(message: Message) -> Message:

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from farfield_kernel.queue.opening import connect
 from farfield_kernel.server import Mount
@@ -27,6 +27,13 @@ class Door(Protocol):
     def refuse(self) -> None: ...
 
 
+@runtime_checkable
+class Lasting(Protocol):
+    """An engine that may be lost in this process."""
+
+    async def lasts(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What a server mounts and runs beside it, and the engine behind it."""
@@ -37,6 +44,8 @@ class Service:
     doors: tuple[Door, ...] = ()
     """They serve in the background."""
     watch: WeightsWatch | None = None
+    lasting: tuple[Callable[[], Awaitable[None]], ...] = ()
+    """What raises when the engine is lost."""
 
     @property
     def mount(self) -> Mount:
@@ -45,7 +54,7 @@ class Service:
     @property
     def background(self) -> tuple[Callable[[], Awaitable[None]], ...]:
         follows = (self.watch.follow,) if self.watch else ()
-        return (*follows, *(door.serve for door in self.doors))
+        return (*follows, *self.lasting, *(door.serve for door in self.doors))
 
     async def drain(self) -> None:
         """Gives running responses their time; the rest is told UNAVAILABLE, and then the streams end."""
@@ -70,8 +79,9 @@ async def assembled(config: PolicyConfig) -> AsyncIterator[Service]:
     drain_seconds = config.server.drain_seconds
     try:
         servicer, doors = PolicyServicer(engine, cache), _doors(config, engine)
+        lasting = (engine.lasts,) if isinstance(engine, Lasting) else ()
         if not config.queue_url:
-            yield Service(servicer, engine, drain_seconds, doors)
+            yield Service(servicer, engine, drain_seconds, doors, None, lasting)
             return
         queue = connect(config.queue_url)
         try:
@@ -79,7 +89,7 @@ async def assembled(config: PolicyConfig) -> AsyncIterator[Service]:
                 engine, cache, queue, config.lane, config.watch_seconds, config.retry_seconds
             )
             await watch.catch_up()
-            yield Service(servicer, engine, drain_seconds, doors, watch)
+            yield Service(servicer, engine, drain_seconds, doors, watch, lasting)
         finally:
             await queue.close()
     finally:

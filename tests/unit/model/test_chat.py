@@ -114,6 +114,20 @@ def test_a_template_that_rewrites_history_is_refused_unless_allowed(
     assert tokenizer.decode(more[2:]) == "\n<|im_start|>user\nMore<|im_end|>\n<|im_start|>assistant\n"
 
 
+@pytest.mark.parametrize(
+    ("asks", "told"),
+    [
+        ("{% set day = strftime_now('%d %b %Y') %}{{ day }}", "26 Jul 2024"),
+        ("{% if strftime_now is defined %}{{ strftime_now('%Y-%m-%d') }}{% endif %}", "2024-07-26"),
+        ("{% macro today() %}{{ strftime_now('%B %d, %Y') }}{% endmacro %}{{ today() }}", "July 26, 2024"),
+    ],
+)
+def test_a_prompt_is_the_same_on_every_day(make_byte_tokenizer: MakeTokenizer, asks: str, told: str) -> None:
+    tokenizer = make_byte_tokenizer(asks + CHATML, CHATML_SPECIAL, "<|im_end|>")
+    chat = Chat(tokenizer, [tokenizer.eos_token_id])
+    assert chat.render([Message("user", "Hi")]).startswith(told + "<|im_start|>user\nHi")
+
+
 def test_a_template_that_hides_answers_is_refused(make_byte_tokenizer: MakeTokenizer) -> None:
     hides = "{% for message in messages if message.role == 'user' %}{{ message.content }}{% endfor %}"
     with pytest.raises(FailedPrecondition, match="exactly once"):

@@ -1,6 +1,8 @@
 """What every engine does: each of them under the same tests; tgi and vllm before stand-ins of their wires."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,6 +17,7 @@ from farfield_kernel.errors import (
     FailedPrecondition,
     FarfieldError,
     InvalidArgument,
+    PluginFailure,
     Unavailable,
 )
 from farfield_model.chat import Message
@@ -99,6 +102,10 @@ def published(tmp_path_factory: pytest.TempPathFactory, make_llama: Callable[[in
 async def outcome(future: asyncio.Future) -> Any:
     (result,) = await asyncio.gather(future, return_exceptions=True)
     return result
+
+
+def raises(*_: object) -> None:
+    raise RuntimeError("no device")
 
 
 class TestEveryEngine:
@@ -252,6 +259,38 @@ class TestTorchEngine:
             result = await outcome(future)
             assert isinstance(result, FailedPrecondition) or result.run_id == "run"
         await engine.close()
+
+    async def test_no_version_is_held_longer_than_it_serves(
+        self, opened: TorchEngine, published: str
+    ) -> None:
+        first = weakref.ref(opened._decoder.model.module)
+        await opened.load_weights(published, Version("run", 1))
+        await asyncio.gather(*opened.submit([ask()]))
+        gc.collect()
+        assert first() is None
+
+    async def test_a_step_that_fails_hurts_its_batch_alone(
+        self, opened: TorchEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as broken:
+            broken.setattr(opened._decoder, "step", raises)
+            assert isinstance(await outcome(opened.submit([ask()])[0]), PluginFailure)
+        (done,) = await asyncio.gather(*opened.submit([ask()]))
+        assert done.response_ids
+
+    async def test_a_lost_device_ends_the_service_and_leaves_nobody_waiting(
+        self, opened: TorchEngine, published: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(opened._decoder, "step", raises)
+        monkeypatch.setattr(opened._decoder, "reset", raises)
+        waits, runs = opened.submit([ask(require=Requirement("never")), ask()])
+        with pytest.raises(RuntimeError, match="no device"):
+            await opened.lasts()
+        assert isinstance(await outcome(runs), PluginFailure)
+        assert isinstance(await outcome(waits), Unavailable)
+        assert isinstance(await outcome(opened.submit([ask()])[0]), Unavailable)
+        with pytest.raises(Unavailable):
+            await opened.load_weights(published, Version("run", 1))
 
     async def test_a_full_queue_says_when_to_come_back(self, opened: TorchEngine) -> None:
         futures = opened.submit([ask(seed=seed) for seed in range(8)])

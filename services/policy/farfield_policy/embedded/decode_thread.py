@@ -38,11 +38,14 @@ class Ticket:
 
 
 class DecodeThread(threading.Thread):
-    """Everything that touches the decoder runs here. `call` runs a function between two steps."""
+    """Everything that touches the decoder runs here. `call` runs a function between two steps. `died` is
+    called where the decoder cannot be mended, a device that is lost, say; no command is answered then."""
 
-    def __init__(self, decoder: Decoder, weights_wait_seconds: float) -> None:
+    def __init__(
+        self, decoder: Decoder, weights_wait_seconds: float, died: Callable[[BaseException], None]
+    ) -> None:
         super().__init__(name="decode", daemon=True)
-        self._decoder = decoder
+        self._decoder, self._died = decoder, died
         self._wait_seconds = weights_wait_seconds
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._waiting: deque[Ticket] = deque()
@@ -79,6 +82,18 @@ class DecodeThread(threading.Thread):
         self.join()
 
     def run(self) -> None:
+        gone = Unavailable(SHUTTING_DOWN)
+        try:
+            self._work()
+            self._fail_running(gone)
+        except BaseException as error:
+            log.critical("decoding ended", exc_info=True)
+            gone = Unavailable("the engine is lost; the service's log has the details")
+            self._died(error)
+        while self._waiting:
+            self._resolve(self._waiting.popleft(), gone)
+
+    def _work(self) -> None:
         while not self._stopping:
             self._take_commands()
             self._expire()
@@ -89,9 +104,6 @@ class DecodeThread(threading.Thread):
                 log.exception("decoding failed")
                 self._fail_running(PluginFailure("the engine failed; the service's log has the details"))
             self._report()
-        self._fail_running(Unavailable(SHUTTING_DOWN))
-        while self._waiting:
-            self._resolve(self._waiting.popleft(), Unavailable(SHUTTING_DOWN))
 
     def _take_commands(self) -> None:
         timeout = self._idle_seconds()
@@ -192,9 +204,9 @@ class DecodeThread(threading.Thread):
 
     def _fail_running(self, error: FarfieldError) -> None:
         running, self._running = list(self._running.values()), {}
-        self._decoder.reset()
         for ticket in running:
             self._resolve(ticket, error)
+        self._decoder.reset()
         self._finish([])
 
     def _report(self) -> None:

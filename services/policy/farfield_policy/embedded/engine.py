@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
@@ -37,6 +38,7 @@ from farfield_policy.engine import (
 )
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class TorchEngine:
@@ -65,7 +67,10 @@ class TorchEngine:
         if config.deterministic:
             prove(self._decoder, settings.rows)
         meters.rows.set(config.max_rows)
-        self._thread = DecodeThread(self._decoder, config.weights_wait_seconds)
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._thread = DecodeThread(
+            self._decoder, config.weights_wait_seconds, lambda error: self._post(self._lose, error)
+        )
         self._thread.start()
 
     def describe(self) -> Description:
@@ -115,7 +120,7 @@ class TorchEngine:
                 self._post(settle, future, error)
 
         self._thread.call(run)
-        return await future
+        return await self._told(future)
 
     async def load_weights(self, path: str, weights: Version) -> Swapped:
         async with self._loading:
@@ -125,8 +130,9 @@ class TorchEngine:
             seconds = time.perf_counter() - started
             swapped: asyncio.Future[float] = self._loop.create_future()
             self._thread.swap(model, weights, lambda stall: self._post(settle, swapped, stall))
-            stall = await swapped
-            self._model, self._version = model, weights
+            stall = await self._told(swapped)
+            self._model = self._reader.model = model
+            self._version = weights
             meters.load_seconds.observe(seconds)
             log.info("serving %s from %s", weights, path)
             return Swapped(weights, seconds, stall)
@@ -135,7 +141,7 @@ class TorchEngine:
         self._check_open()
         drained: asyncio.Future[int] = self._loop.create_future()
         self._thread.pause(lambda running: self._post(settle, drained, running), drain)
-        return await drained
+        return await self._told(drained)
 
     async def resume(self) -> None:
         self._thread.resume()
@@ -145,6 +151,23 @@ class TorchEngine:
         async with self._loading:
             await asyncio.to_thread(self._reading.shutdown, cancel_futures=True)
             await asyncio.to_thread(self._thread.stop)
+
+    async def lasts(self) -> None:
+        """As long as the engine does. Raises when it is lost, so that the process ends, for a new one."""
+        await asyncio.shield(self._lost)
+
+    def _lose(self, error: BaseException) -> None:
+        self._closed = True
+        settle(self._lost, RuntimeError(f"the decode thread died: {error}"))
+        self._lost.exception()  # seen, also where nobody waits for it
+
+    async def _told(self, answer: asyncio.Future[T]) -> T:
+        """What the decode thread answers."""
+        either: list[asyncio.Future[Any]] = [answer, self._lost]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise Unavailable("the engine is lost; the service's log has the details")
+        return answer.result()
 
     def _check_open(self) -> None:
         if self._closed:

@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 
 class Reader:
-    """Used by one thread at a time; knows no event loop. Its model says how prompts are built, whatever
-    weights serve."""
+    """Used by one thread at a time; knows no event loop. `model` is the one that serves: prompts are built by
+    what all versions have in common, and none is held longer than it serves."""
 
     def __init__(
         self, chat: Chat, model: Model, eos_ids: Sequence[int], max_context: int, kept_image_bytes: int
     ) -> None:
-        self._chat, self._model, self._eos_ids, self._max_context = chat, model, eos_ids, max_context
+        self._chat, self.model, self._eos_ids, self._max_context = chat, model, eos_ids, max_context
         self._gallery = Gallery(model.vision, kept_image_bytes) if model.vision else None
 
     @property
@@ -49,7 +49,7 @@ class Reader:
             if self._gallery is not None:
                 messages = tuple(map(self._gallery.complete, messages))
             ids = self._chat.build(prompt.prefix_ids, messages)
-            check_prompt_ids(ids, self._model.vocabulary, self._max_context)
+            check_prompt_ids(ids, self.model.vocabulary, self._max_context)
             stops = tuple(sorted({*self._eos_ids, *prompt.sampling.stop_token_ids}))
             return Request(ids, prompt.sampling, prompt.seed, stops, self._sight(ids, pictures))
         except FarfieldError as error:
@@ -72,7 +72,7 @@ class Reader:
         return self._gallery.pictures(images)
 
     def _sight(self, ids: Sequence[int], pictures: Sequence[Picture]) -> Sight | None:
-        vision = self._model.vision
+        vision = self.model.vision
         if vision is None or not (pictures or vision.image_token in ids):
             return None
-        return sight_of(ids, pictures, vision, self._model.module, self._model.vocabulary)
+        return sight_of(ids, pictures, vision, self.model.module, self.model.vocabulary)

@@ -34,7 +34,7 @@ async def test_the_service_serves_it_beside_grpc(spoken: Path, caplog: pytest.Lo
     caplog.set_level(logging.INFO)
     config = parse(PolicyConfig, {"engine": {"model": str(spoken)}, "tgi_server": {"port": 0}}, "test")
     async with assembled(config) as service, httpx2.AsyncClient() as client:
-        [serve] = service.background
+        [_, serve] = service.background
         serving = asyncio.ensure_future(serve())
         url = await address_of(serving, caplog)
         assert (await client.get(f"{url}/info")).json()["model_id"] == str(spoken)
