@@ -16,8 +16,11 @@ from sympy.parsing.sympy_parser import parse_expr
 
 _EVALUATES = ("string_insertion", "spiral_matrix", "binary_matrix")
 _FUNCTIONS = "exp|log|ln|sqrt|a?(?:sin|cos|tan|cot|sec|csc)h?|pi|Abs"
-FORMULA = re.compile(rf"(?:\s|\d+(?:\.\d*)?|\.\d+|[-+*/^()]|(?:{_FUNCTIONS}|[A-Za-z])(?![A-Za-z0-9_]))*")
-"""Numbers, letters as variables, arithmetic, and functions of one variable."""
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?![\d.])"
+_NAME = rf"(?:{_FUNCTIONS}|[A-Za-z])(?![A-Za-z0-9_])"
+FORMULA = re.compile(rf"(?:\s|[-+*/^()]|{_NUMBER}|{_NAME})*")
+"""Numbers, letters as variables, arithmetic, and functions of one variable. A number or a name ends where
+it must, so that a text has one reading: matching takes time in proportion to its length."""
 LONGEST_FORMULA = 2000
 """Characters; sympy takes seconds for more."""
 
