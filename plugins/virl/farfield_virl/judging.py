@@ -13,6 +13,9 @@ from farfield_virl.routes import place_and_side
 
 LONGEST_OBSERVATION = 1_000
 """Characters of an observation that are looked at."""
+_INTERSECTION: Mapping[PromptForm, str] = {"paper": "intersection", "compact": "crossing"}
+_DENIAL = r"(?:\b(?:no|not|without)|n't)\s+(?:(?:at|near|see|observe|yet|an?|any|the|landmarks? n?or)\s+)*"
+"""What comes before a noun that is denied: a negation, and words that do not turn it to another noun."""
 
 
 class Fault(Enum):
@@ -67,7 +70,7 @@ def judge(target: Target, response: str, form: PromptForm, actions: ActionSpace)
         return Fault.MALFORMED
     if answer.action == target.action:
         return None
-    if claims_intersection(answer) != target.intersection:
+    if claims_intersection(answer, target, form) != target.intersection:
         return Fault.INTERSECTION
     if not names_landmark(answer, target):
         return Fault.LANDMARK
@@ -79,15 +82,16 @@ def observes_rightly(target: Target, response: str, form: PromptForm) -> bool:
     answer = parse(response, form)
     if answer is None:
         return False
-    return claims_intersection(answer) == target.intersection and names_landmark(answer, target)
+    return claims_intersection(answer, target, form) == target.intersection and names_landmark(answer, target)
 
 
-def claims_intersection(answer: Answer) -> bool:
-    """By the word, in either form of answer, unless a negation stands before it."""
+def claims_intersection(answer: Answer, target: Target, form: PromptForm) -> bool:
+    """By the form's word for it, unless that stands in the landmark's own name or is denied."""
     text = answer.observation[:LONGEST_OBSERVATION].casefold()
-    return bool(re.search(r"intersection|\bcrossing\b", text)) and not re.search(
-        r"\b(no|not|without)\b[^;,.]*(intersection|crossing)", text
-    )
+    if target.landmark:
+        text = text.replace(target.landmark.casefold(), "landmark")
+    noun = _INTERSECTION[form]
+    return noun in re.sub(_DENIAL + noun, "", text)
 
 
 def names_landmark(answer: Answer, target: Target) -> bool:

@@ -9,6 +9,8 @@ from farfield_virl.rewards import reward_terms
 AT_CORNER = Target(0, "turn_direction(north)", True, "Oak Bank")
 ON_ROAD = Target(0, "forward()", False, "")
 AT_GOAL = Target(0, "stop()", False, "Oak Bank")
+AT_CAFE = Target(0, "stop()", False, "Kings Crossing Cafe")
+AT_INN = Target(0, "turn_direction(north)", True, "Intersection Inn")
 
 
 def paper(observation: str, action: str) -> str:
@@ -30,6 +32,15 @@ def paper(observation: str, action: str) -> str:
         (ON_ROAD, "No landmarks nearby", "stop()", Fault.ACTION),
         (ON_ROAD, "You observe an intersection", "stop()", Fault.INTERSECTION),
         (ON_ROAD, "There is no intersection here", "stop()", Fault.ACTION),
+        (ON_ROAD, "I am not at an intersection", "stop()", Fault.ACTION),
+        (ON_ROAD, "No landmarks or intersections nearby", "stop()", Fault.ACTION),
+        (AT_CORNER, "Oak Bank, no doubt at an intersection", "forward()", Fault.ACTION),
+        (AT_CORNER, "I do not miss Oak Bank at the intersection", "forward()", Fault.ACTION),
+        (AT_CORNER, "Not Oak Bank but the intersection", "forward()", Fault.ACTION),
+        (AT_CAFE, "Kings Crossing Cafe is on your left", "forward()", Fault.ACTION),
+        (AT_CAFE, "Kings Crossing Cafe at an intersection", "forward()", Fault.INTERSECTION),
+        (AT_INN, "The Intersection Inn is on your left", "forward()", Fault.INTERSECTION),
+        (AT_INN, "No Intersection Inn at the intersection", "forward()", Fault.ACTION),
         (AT_GOAL, "No landmarks nearby", "forward()", Fault.LANDMARK),
         (AT_GOAL, "The destination Oak Bank is on your left", "stop()", None),
     ],
@@ -52,6 +63,8 @@ def test_malformed():
         (AT_CORNER, "see oak bank left crossing do go crossing act turn left", Fault.UNKNOWN),
         (ON_ROAD, "see none do go crossing act forward", None),
         (ON_ROAD, "see none do go crossing act stop", Fault.ACTION),
+        (AT_CAFE, "see kings crossing cafe left do go end act forward", Fault.ACTION),
+        (AT_CAFE, "see kings crossing cafe left crossing do go end act forward", Fault.INTERSECTION),
     ],
 )
 def test_compact_faults(target, answer, fault):
