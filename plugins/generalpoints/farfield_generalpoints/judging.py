@@ -86,14 +86,15 @@ def recognised(faults: Sequence[Fault]) -> bool:
 
 def measures(problem: Problem, answer: Answer | None, faults: Sequence[Fault]) -> dict[str, float]:
     """What the answer got right by itself, each 1 or 0: `recognition` (the cards of an image), `reads_rule`
-    (it names the values that the rule gives the cards), `builds_formula` (its formula would solve the hand
-    if the cards counted what it names). The last two only where the answer names values."""
+    (it names the values that the rule gives the cards), `builds_formula` (it names a value for each card, and
+    its formula would solve the hand if the cards counted those). The last two only where it names values."""
     found = {"recognition": float(recognised(faults))} if problem.image else {}
     if answer is None or not answer.values:
         return found
     as_named = replace(problem, values=answer.values)
     found["reads_rule"] = float(sorted(answer.values) == sorted(problem.values))
-    found["builds_formula"] = float(not judge_formula(as_named, answer))
+    complete = len(answer.values) == len(problem.cards)
+    found["builds_formula"] = float(complete and not judge_formula(as_named, answer))
     return found
 
 

@@ -65,6 +65,9 @@ def test_cards_in_an_image_must_be_read_first():
         ("8 8 6 5 : 5 + 6 + 8 + 8 = 24", 1, 0),
         ("5 6 8 11 : 11 + 8 + 5 = 24", 0, 0),
         ("5 6 8 5 : 5 + 6 + 8 + 5 = 24", 0, 1),
+        ("24 : 24 = 24", 0, 0),
+        ("8 8 8 : 8 + 8 + 8 = 24", 0, 0),
+        ("5 6 8 4 1 : 5 + 6 + 8 + 4 + 1 = 24", 0, 0),
     ],
 )
 def test_reading_the_rule_and_building_the_formula_are_measured_apart(response, reads, builds):
