@@ -182,4 +182,7 @@ async def _compare(first: Path, second: Path) -> None:
     from farfield_cli.evaluation.result import read
     from farfield_cli.evaluation.view import table
 
-    console.print(table(comparison.grid(comparison.paired(read(first), read(second)))))
+    one, other = read(first), read(second)
+    console.print(table(comparison.grid(comparison.paired(one, other))))
+    if not comparison.rewarded_alike(one, other):
+        say("rewards are not compared: the two have another reward plan or another version of the verifier")

@@ -4,7 +4,7 @@ Pairing takes out what the episodes have in common (an easy hand is easy for bot
 difference is that of the differences: sd / sqrt(n).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from farfield_cli.evaluation.outcomes import Outcome
@@ -14,7 +14,8 @@ from farfield_cli.evaluation.wording import TITLES, Grid, headed, shown
 from farfield_kernel.errors import InvalidArgument
 from farfield_kernel.estimates import Estimate, mean
 
-_COMPARED: dict[str, Callable[[Outcome], float]] = {
+Measures = Mapping[str, Callable[[Outcome], float]]
+_COMPARED: Measures = {
     "success": lambda one: float(one.success),
     "turns": lambda one: float(one.turns),
     "reward": lambda one: one.reward,
@@ -23,7 +24,8 @@ _COMPARED: dict[str, Callable[[Outcome], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Second minus first, of the episodes that both graded. `gained` and `lost`: solved by one alone."""
+    """Second minus first, of the episodes that both graded; of rewards only where both were rewarded alike.
+    `gained` and `lost`: solved by one alone."""
 
     variant: str
     shift: Shift
@@ -38,7 +40,15 @@ def paired(first: Result, second: Result) -> list[Pairing]:
     if not shared:
         raise InvalidArgument(f"nothing to compare: {first.suite} and {second.suite} share no variant")
     _check_same_episodes(first, second, shared)
-    return [_pairing(name, first.variants[name], second.variants[name]) for name in shared]
+    measures = dict(_COMPARED)
+    if not rewarded_alike(first, second):
+        del measures["reward"]
+    return [_pairing(name, first.variants[name], second.variants[name], measures) for name in shared]
+
+
+def rewarded_alike(first: Result, second: Result) -> bool:
+    """By one plan and one version of the verifier."""
+    return all(first.about[what] == second.about[what] for what in ("reward", "verifier"))
 
 
 def _check_same_episodes(first: Result, second: Result, shared: list[str]) -> None:
@@ -52,7 +62,9 @@ def _check_same_episodes(first: Result, second: Result, shared: list[str]) -> No
 
 def _deciding(first: Result, second: Result, shared: list[str]) -> Iterator[tuple[str, object, object]]:
     """What an episode's start is a function of."""
-    yield "the environment", first.about["environment"]["name"], second.about["environment"]["name"]
+    mine, theirs = first.about["environment"], second.about["environment"]
+    yield "the environment", mine["name"], theirs["name"]
+    yield "the environment's version", mine["version"], theirs["version"]
     yield "the seed", first.about["settings"]["seed"], second.about["settings"]["seed"]
     for name in shared:
         mine, theirs = first.about["options"][name], second.about["options"][name]
@@ -60,14 +72,14 @@ def _deciding(first: Result, second: Result, shared: list[str]) -> Iterator[tupl
             yield f"option {option} of {name}", mine.get(option), theirs.get(option)
 
 
-def _pairing(variant: str, first: VariantResult, second: VariantResult) -> Pairing:
+def _pairing(variant: str, first: VariantResult, second: VariantResult, measures: Measures) -> Pairing:
     before = {one.index: one for one in first.outcomes if not one.failure}
     after = {one.index: one for one in second.outcomes if not one.failure}
     both = [(before[index], after[index]) for index in sorted(before.keys() & after.keys())]
     return Pairing(
         variant,
         first.shift,
-        {name: mean([of(new) - of(old) for old, new in both]) for name, of in _COMPARED.items()},
+        {name: mean([of(new) - of(old) for old, new in both]) for name, of in measures.items()},
         gained=sum(new.success and not old.success for old, new in both),
         lost=sum(old.success and not new.success for old, new in both),
     )
@@ -76,7 +88,7 @@ def _pairing(variant: str, first: VariantResult, second: VariantResult) -> Pairi
 def grid(pairings: list[Pairing]) -> Grid:
     rows = [
         (TITLES[name], *(shown(name, one.differences[name], signed=True) for one in pairings))
-        for name in _COMPARED
+        for name in pairings[0].differences
     ]
     solved = ("solved by the second / the first alone", *(f"{one.gained} / {one.lost}" for one in pairings))
     pairs = ("pairs", *(f"{one.differences['success'].n:,}" for one in pairings))

@@ -15,6 +15,7 @@ ABOUT = {
     "settings": {"suite": "gp-l", "episodes": 4, "seed": 0},
     "prompt": "compact",
     "sampling": {"temperature": 1.0, "max_new_tokens": 40},
+    "reward": {"leaf": {"verifier": "generalpoints"}},
     "policy": {
         "engine": "torch",
         "parameters": 870_000,

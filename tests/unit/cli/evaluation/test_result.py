@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from farfield_cli.evaluation import files, result, wording
-from farfield_cli.evaluation.comparison import grid, paired
+from farfield_cli.evaluation.comparison import grid, paired, rewarded_alike
 from farfield_cli.evaluation.figure import draw, panels
 from farfield_cli.evaluation.result import Result
 from farfield_kernel.errors import DataLoss, FarfieldError, InvalidArgument, NotFound
@@ -94,8 +94,33 @@ def test_pairs_are_of_the_same_episode(make_result: Make) -> None:
         ({"settings": {"seed": 1}}, "the seed is 0 in the first and 1"),
         ({"options": {"id": {"split": "train"}, "ood": {}}}, "option split of id"),
         ({"environment": {"name": "virl"}}, "the environment is generalpoints"),
+        (
+            {"environment": {"name": "generalpoints", "version": "2.0.0"}},
+            "the environment's version is 1.0.0",
+        ),
     ],
 )
 def test_other_episodes_are_not_compared(make_result: Make, about: dict, said: str) -> None:
     with pytest.raises(FarfieldError, match=said):
         paired(make_result(), make_result(**about))
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"reward": {"leaf": {"verifier": "generalpoints", "options": {"rewards": "outcome"}}}},
+        {"verifier": {"name": "generalpoints", "version": "2.0.0"}},
+    ],
+)
+def test_rewards_of_two_kinds_are_not_compared(make_result: Make, about: dict) -> None:
+    first, second = make_result(), make_result("1111", **about)
+    pairings = paired(first, second)
+    assert [row[0] for row in grid(pairings).rows[:3]] == [
+        "solved, %",
+        "turns",
+        "solved by the second / the first alone",
+    ]
+    assert pairings[0].differences["success"].value == pytest.approx(1 / 4)
+    assert not rewarded_alike(first, second)
+    assert rewarded_alike(first, first)
+    assert "reward" in paired(first, first)[0].differences
