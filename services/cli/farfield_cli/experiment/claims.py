@@ -8,16 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from farfield_cli.demo.verdict import Status
 from farfield_cli.experiment import statistics
+from farfield_cli.experiment.comparing import Sides, said_compute, sample, sides
 from farfield_cli.experiment.experiment import run_id
-from farfield_cli.experiment.outcomes import graded, parts
-from farfield_cli.experiment.played import Evaluation, Played
-from farfield_cli.experiment.spec import Claim, Comparison, Control, Measure
-from farfield_cli.experiment.statistics import Array, Difference, Sample
-from farfield_kernel.errors import FarfieldError, NotFound
+from farfield_cli.experiment.played import Played
+from farfield_cli.experiment.spec import Claim, Comparison, Control
+from farfield_cli.experiment.statistics import Difference
+from farfield_kernel.errors import FarfieldError
 
 LEAST = 50
 """Episodes a side, over all seeds, below which nothing is claimed."""
@@ -33,6 +31,8 @@ class Answer:
     status: Status
     why: str
     difference: Difference | None = None
+    compared: Sequence[Sides] = ()
+    """By seed."""
 
     def data(self) -> dict[str, Any]:
         found = {"status": self.status.value, "why": self.why}
@@ -40,6 +40,7 @@ class Answer:
             return found
         one = self.difference
         return found | {
+            "compared": [[one.place() for one in pair] for pair in self.compared],
             "estimate": round(one.estimate, 6),
             "interval": [round(one.low, 6), round(one.high, 6)],
             "stderr": round(one.stderr, 6),
@@ -86,29 +87,35 @@ def answer(comparison: Comparison, played: Played) -> Answer:
     if not done:
         return Answer(Status.NOT_ENOUGH, f"not finished: {_named(missing)}")
     try:
-        found = statistics.difference([sample(comparison, played, seed) for seed in done])
+        compared = [sides(comparison, played, seed) for seed in done]
+        found = statistics.difference([sample(comparison, pair) for pair in compared])
     except FarfieldError as error:
         return Answer(Status.NOT_ENOUGH, str(error))
+    flaw = _flaw(comparison, played, done)
+    status, why = (Status.NOT_ENOUGH, flaw) if flaw else _told(found, comparison)
+    return Answer(status, f"{why}{said_compute(comparison, compared)}", found, compared)
+
+
+def _flaw(comparison: Comparison, played: Played, done: Sequence[int]) -> str:
+    """Why nothing is claimed yet; empty where nothing is in the way."""
     unsound = [name for name in _runs(comparison, played, done) if not _once(played, *name)]
     if unsound:
-        lost = f"{_named(unsound)} did not train on every planned episode exactly once"
-        return Answer(Status.NOT_ENOUGH, lost, found)
-    if missing:
-        return Answer(Status.NOT_ENOUGH, f"provisional; not finished: {_named(missing)}", found)
-    return _answered(found, comparison)
+        return f"{_named(unsound)} did not train on every planned episode exactly once"
+    missing = list(_missing(comparison, played))
+    return f"provisional; not finished: {_named(missing)}" if missing else ""
 
 
-def _answered(found: Difference, comparison: Comparison) -> Answer:
+def _told(found: Difference, comparison: Comparison) -> tuple[Status, str]:
     threshold = comparison.at_least
     measured = said(found, comparison.compare.metric)
     if found.episodes < LEAST:
         few = f"{found.episodes} graded episodes; nothing is claimed of fewer than {LEAST}"
-        return Answer(Status.NOT_ENOUGH, f"{measured}: {few}", found)
+        return Status.NOT_ENOUGH, f"{measured}: {few}"
     if found.exceeds(threshold):
-        return Answer(Status.SUPPORTED, f"{measured}{_caveat(found)}", found)
+        return Status.SUPPORTED, f"{measured}{_caveat(found)}"
     if found.stays_below(threshold):
-        return Answer(Status.NOT_SUPPORTED, f"{measured}{_caveat(found)}", found)
-    return Answer(Status.NOT_ENOUGH, f"{measured}: {_more(found, threshold)}", found)
+        return Status.NOT_SUPPORTED, f"{measured}{_caveat(found)}"
+    return Status.NOT_ENOUGH, f"{measured}: {_more(found, threshold)}"
 
 
 def said(found: Difference, metric: str) -> str:
@@ -137,51 +144,6 @@ def _more(found: Difference, threshold: float) -> str:
 def _round(count: int) -> str:
     """Two digits are all that it is worth."""
     return f"{round(count, 2 - len(str(count))):,}"
-
-
-# What is compared
-
-
-def sample(comparison: Comparison, played: Played, seed: int) -> Sample:
-    """Both sides of one seed, episode by episode; in pairs where the episodes start the same."""
-    evaluations, measures = sides(comparison, played, seed), (comparison.compare, comparison.against)
-    first, second = (graded(one.outcomes) for one in evaluations)
-    shared = sorted(first.keys() & second.keys())
-    in_pairs = bool(shared) and all(first[index].seed == second[index].seed for index in shared)
-    counted = [
-        _counted([parts(measure.metric)(side[index]) for index in (shared if in_pairs else side)])
-        for measure, side in zip(measures, (first, second), strict=True)
-    ]
-    return statistics.paired(*counted) if in_pairs else statistics.unpaired(*counted)
-
-
-def sides(comparison: Comparison, played: Played, seed: int) -> tuple[Evaluation, Evaluation]:
-    """The evaluations to compare. NotFound where one is missing."""
-    measures = comparison.compare, comparison.against
-    budget = min(_end(one, played, seed).compute for one in measures)
-    first, second = (_evaluation(one, comparison, played, seed, budget) for one in measures)
-    return first, second
-
-
-def _evaluation(
-    measure: Measure, comparison: Comparison, played: Played, seed: int, budget: float
-) -> Evaluation:
-    moment = comparison.at if measure.at is None else measure.at
-    if moment == "equal_compute":
-        return played.within(measure.arm, seed, measure.suite, budget)
-    return played.at(measure.arm, seed, measure.suite, moment)
-
-
-def _end(measure: Measure, played: Played, seed: int) -> Evaluation:
-    return played.at(measure.arm, seed, measure.suite, "end")
-
-
-def _counted(values: Sequence[tuple[float, int]]) -> Array:
-    """NotFound where there is nothing to divide by."""
-    found = np.array(values, dtype=np.float64).reshape(-1, 2)
-    if not found[:, 1].any():
-        raise NotFound("no graded episode has the measure; was the run made by an older trainer?")
-    return found
 
 
 def _compared(comparison: Comparison | None) -> dict[str, Any]:

@@ -12,9 +12,12 @@ from pathlib import Path
 from farfield_cli.experiment import outcomes
 from farfield_cli.experiment.experiment import Experiment, run_id
 from farfield_cli.experiment.outcomes import Outcome
+from farfield_cli.report.chart import flops
 from farfield_cli.runs.run_folder import Json, RunFolder, trained_compute
 from farfield_kernel.errors import NotFound
 
+NEAR = 0.9
+"""Of the compute at which arms are compared: what an arm has to have had of it."""
 _FINISHED = "succeeded"
 
 
@@ -34,6 +37,10 @@ class Evaluation:
         """Empty where the run kept none."""
         path = self.run.path / "outcomes" / self.suite / f"{self.version:06d}.json"
         return outcomes.read(path) if path.is_file() else []
+
+    def place(self) -> Json:
+        """Which weights they are, and what they cost since the base, in FLOPs."""
+        return {"run": self.run.path.name, "version": self.version, "compute": self.compute}
 
 
 Curve = list[Evaluation]
@@ -86,11 +93,17 @@ class Played:
         raise NotFound(f"{run_id(where, seed)} is not measured on {suite} at update {version}")
 
     def within(self, arm: str, seed: int, suite: str, compute: float) -> Evaluation:
-        """The last evaluation that costs no more."""
-        affordable = [one for one in self.curve(arm, seed, suite) if one.compute <= compute * (1 + 1e-9)]
-        if not affordable:
-            raise NotFound(f"{run_id(arm, seed)} is not measured on {suite} within {compute:.3g} FLOPs")
-        return affordable[-1]
+        """The last evaluation that costs no more. NotFound where that is of no training, or costs far less:
+        it would be compared with more than it had."""
+        curve, most = self.curve(arm, seed, suite), compute * (1 + 1e-9)
+        last = next((one for one in reversed(curve) if one.compute <= most), None)
+        untrained = last is None or (last.update == 0 and self.experiment.arms[arm].updates > 0)
+        if last is None or untrained or last.compute < NEAR * compute:
+            raise NotFound(
+                f"{run_id(arm, seed)} is not measured on {suite} at equal compute, {flops(compute)} FLOPs or "
+                f"up to {1 - NEAR:.0%} less: it is at {_places(curve)}"
+            )
+        return last
 
     def _own(self, arm: str, seed: int, suite: str) -> dict[int, Evaluation]:
         run = self.run(arm, seed)
@@ -122,6 +135,10 @@ class Played:
             raise NotFound(f"{run_id(origin.arm, seed)} does not say what its update {version} cost")
         own = trained_compute(spent[version]) if version else 0.0
         return own + self._before(origin.arm, seed)
+
+
+def _places(curve: Curve) -> str:
+    return ", ".join(f"update {one.update} ({flops(one.compute)})" for one in curve) or "none"
 
 
 def _counted(run: RunFolder | None) -> list[Json]:

@@ -14,7 +14,8 @@ arms          by name:
               base, metrics by name {value, stderr, n, spread}, over the seeds that are measured there
     by_seed   by seed: run, state, compute (FLOPs since the base), seconds, ledger, failures by class
 claims        text, compare, against, at_least, at, status, why, estimate, interval, stderr, spread, by_seed,
-              episodes, controlled, control (the same of the control), no_control
+              episodes, compared (by seed, of both sides: run, version, compute), controlled, control (the
+              same of the control), no_control
 costs         seconds, episodes and turns of all runs, and how many of them were taken over from other
               experiments; of one played on one machine also wall_seconds, peak_bytes (most memory resident)
               and restarts

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 Shift = Literal["id", "rule", "look", "place", "other"]
 Moment = Literal["start", "end", "equal_compute"] | Annotated[int, Field(ge=0)]
 """An arm's start, its end, or a version of its weights. equal_compute: its last evaluation that costs no more
-than the cheaper of the two arms' ends."""
+than the cheaper of the two arms' ends, and hardly less."""
 
 
 class Suite(Config):

@@ -1,4 +1,6 @@
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from farfield_cli.demo.verdict import Status
 from farfield_cli.experiment import claims
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.played import Played
-from farfield_cli.experiment.spec import Comparison
+from farfield_cli.experiment.spec import Arm, Comparison
 
 from .conftest import Play
 
@@ -45,6 +47,33 @@ def test_one_seed_is_told_to_be_one(experiment: Experiment, whole: Path) -> None
     assert found.status is Status.SUPPORTED
     assert "of one seed" in found.why
     assert found.data()["spread"] is None
+
+
+def test_equal_compute_names_what_was_compared(experiment: Experiment, whole: Path) -> None:
+    found = claims.answer(comparison(at="equal_compute"), Played(experiment, whole))
+    assert found.why.endswith("; compared rl at update 10 (30M FLOPs) with sft at update 10 (30M FLOPs)")
+    first, second = found.data()["compared"][2]
+    assert first == {"run": "rl-s2", "version": 10, "compute": pytest.approx(3e7)}
+    assert second == {"run": "sft-s2", "version": 10, "compute": pytest.approx(3e7)}
+
+
+def test_the_start_of_an_arm_is_not_its_training_at_equal_compute(
+    experiment: Experiment, whole: Path, play: Play
+) -> None:
+    """RL's first evaluation costs more than all of SFT: its base would be compared instead."""
+    for seed in experiment.seeds:
+        shutil.rmtree(whole / "runs" / "lane" / f"rl-s{seed}")
+        play("rl", seed, {10: (0.8, 0.3)})
+        play("sft", seed, {5: (0.7, 0.15), 20: (0.7, 0.15)})
+    experiment = replace(experiment, arms=experiment.arms | {"sft": _short(experiment.arms["sft"])})
+    found = claims.answer(comparison(at="equal_compute"), Played(experiment, whole))
+    assert found.status is Status.NOT_ENOUGH
+    assert found.difference is None
+    assert found.why.startswith("rl-s0 is not measured on ood at equal compute, 15M FLOPs")
+
+
+def _short(arm: Arm) -> Arm:
+    return arm.model_copy(update={"run": arm.run | {"updates": 5}})
 
 
 def test_few_episodes_claim_nothing(experiment: Experiment, whole: Path) -> None:
