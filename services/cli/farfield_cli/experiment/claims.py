@@ -13,14 +13,12 @@ from farfield_cli.experiment import statistics
 from farfield_cli.experiment.comparing import Sides, said_compute, sample, sides
 from farfield_cli.experiment.experiment import run_id
 from farfield_cli.experiment.played import Played
-from farfield_cli.experiment.spec import Claim, Comparison, Control
+from farfield_cli.experiment.spec import Comparison
 from farfield_cli.experiment.statistics import Difference
 from farfield_kernel.errors import FarfieldError
 
 LEAST = 50
 """Episodes a side, over all seeds, below which nothing is claimed."""
-_FEW = 2
-"""Claims that the verdict line still names."""
 _MEANS = ("reward_mean", "turns_mean")
 
 
@@ -48,36 +46,6 @@ class Answer:
             "by_seed": [round(value, 6) for value in one.by_seed],
             "episodes": one.episodes,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A claim and what was found. `control`: None where the claim has none."""
-
-    claim: Claim
-    answer: Answer
-    control: Answer | None
-
-    def data(self) -> dict[str, Any]:
-        claim = self.claim
-        control = {} if self.control is None else {"control": _control(claim.control) | self.control.data()}
-        return {
-            "name": claim.name,
-            "text": claim.text,
-            "paper": claim.paper,
-            **_compared(claim),
-            **self.answer.data(),
-            "controlled": self.control is not None,
-            "no_control": claim.no_control,
-            **control,
-        }
-
-
-def judged(played: Played) -> list[Judged]:
-    return [
-        Judged(claim, answer(claim, played), answer(claim.control, played) if claim.control else None)
-        for claim in played.experiment.claims
-    ]
 
 
 def answer(comparison: Comparison, played: Played) -> Answer:
@@ -146,14 +114,6 @@ def _round(count: int) -> str:
     return f"{round(count, 2 - len(str(count))):,}"
 
 
-def _compared(comparison: Comparison | None) -> dict[str, Any]:
-    return comparison.model_dump(include={"compare", "against", "at_least", "at"}) if comparison else {}
-
-
-def _control(control: Control | None) -> dict[str, Any]:
-    return {"text": control.text, **_compared(control)} if control else {}
-
-
 # What is there
 
 
@@ -175,46 +135,3 @@ def _once(played: Played, arm: str, seed: int) -> bool:
 
 def _named(runs: Sequence[tuple[str, int]]) -> str:
     return ", ".join(run_id(arm, seed) for arm, seed in runs)
-
-
-# The experiment
-
-
-def status(found: Sequence[Judged]) -> Status:
-    """Of all claims together."""
-    each = {one.answer.status for one in found}
-    if Status.NOT_SUPPORTED in each:
-        return Status.NOT_SUPPORTED
-    return Status.SUPPORTED if each == {Status.SUPPORTED} else Status.NOT_ENOUGH
-
-
-def line(found: Sequence[Judged]) -> str:
-    """The verdict in one sentence."""
-    if not found:
-        return "Nothing is claimed: the experiment measures."
-    parts_of_it = [
-        _counted_claims(found, Status.SUPPORTED, "supported"),
-        _counted_claims(found, Status.NOT_SUPPORTED, "not supported"),
-        _counted_claims(found, Status.NOT_ENOUGH, "open for want of data"),
-    ]
-    total = f"{len(found)} claim{'s' if len(found) > 1 else ''}"
-    return f"Of {total}: {'; '.join(part for part in parts_of_it if part)}.{_uncontrolled(found)}"
-
-
-def _counted_claims(found: Sequence[Judged], which: Status, word: str) -> str:
-    """With the claims themselves where they are few and not as one would have them."""
-    texts = [f"“{one.claim.text}”" for one in found if one.answer.status is which]
-    if not texts:
-        return ""
-    told = which is not Status.SUPPORTED and len(texts) <= _FEW
-    return f"{len(texts)} {word}" + (f" ({', '.join(texts)})" if told else "")
-
-
-def _uncontrolled(found: Sequence[Judged]) -> str:
-    held = [one for one in found if one.answer.status is Status.SUPPORTED]
-    lost = sum(one.control is not None and one.control.status is not Status.SUPPORTED for one in held)
-    return (
-        f" {lost} of the supported do{'es' if lost == 1 else ''} not hold against the control."
-        if lost
-        else ""
-    )

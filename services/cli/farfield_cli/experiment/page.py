@@ -54,6 +54,7 @@ def page(data: Json, shown: Shown) -> str:
         data_of=data,
         series=tuple(arms.items()),
         colours=palette.places(arms),
+        mood=view.mood(data["verdict"]["status"]),
         claims=view.claim_views(data["claims"]),
         forest_width=view.FOREST_WIDTH,
         charts=[

@@ -30,7 +30,7 @@ from importlib.metadata import version
 from os import cpu_count
 from pathlib import Path
 
-from farfield_cli.experiment import claims
+from farfield_cli.experiment import verdict
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.played import Curve, Evaluation, Played
 from farfield_cli.report.points import Point, pooled
@@ -48,7 +48,7 @@ _COUNTED = ("trained", "failed", "evaluated", "evaluated_failed")
 def collect(experiment: Experiment, out: Path) -> Json:
     """The whole of it; runs that are not begun are missing from it, not wrong."""
     played = Played(experiment, out)
-    found = claims.judged(played)
+    found = verdict.judged(played)
     return {
         "schema": SCHEMA,
         "name": experiment.name,
@@ -61,7 +61,7 @@ def collect(experiment: Experiment, out: Path) -> Json:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"farfield": version("farfield"), "python": platform.python_version()},
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cpus": cpu_count()},
-        "verdict": {"status": claims.status(found).value, "line": claims.line(found)},
+        "verdict": {"status": verdict.of_all(found).value, "line": verdict.line(found)},
         "suites": {
             name: suite.model_dump(include={"label", "shift", "episodes", "sampling"})
             for name, suite in experiment.suites.items()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from farfield_cli.experiment import result, view
+from farfield_cli.experiment import result, verdict, view
 from farfield_cli.runs.run_folder import Json
 from farfield_kernel.errors import DataLoss, NotFound
 
@@ -76,8 +76,9 @@ def _moved(curve: Sequence[view.CurvePoint]) -> str:
 
 
 def _claim(data: Json, claim: Json) -> tuple[str, ...]:
-    control = claim["control"]["status"] if claim["controlled"] else "without its control"
-    return (_name(data), claim["text"], claim["status"], claim["why"], control)
+    control = claim["control"]["status"] if claim["controlled"] else None
+    standing = verdict.standing(claim["status"], control)  # that of an older file has no control in it
+    return (_name(data), claim["text"], standing, claim["why"], control or "without its control")
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

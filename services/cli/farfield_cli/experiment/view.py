@@ -78,7 +78,6 @@ _CONTROL = {
     "not supported": "control does not hold",
     "not enough data": "control open",
 }
-_BADGES = {"supported": "Supported", "not supported": "Not supported", "not enough data": "Not enough data"}
 
 
 def measure(name: str) -> str:
@@ -86,7 +85,7 @@ def measure(name: str) -> str:
 
 
 def mood(status: str) -> str:
-    return status.replace(" ", "-")
+    return status.removeprefix("supported, ").replace(" ", "-")
 
 
 # Claims
@@ -97,7 +96,7 @@ def claim_views(claims: Sequence[Json]) -> list[ClaimView]:
     scale = _scale(every)
     return [
         ClaimView(
-            _found(claim, claim["text"], _BADGES[claim["status"]], scale),
+            _found(claim, claim["text"], claim["status"].capitalize(), scale),
             claim["paper"],
             _control(claim["control"], scale) if claim["controlled"] else None,
             claim["no_control"],
