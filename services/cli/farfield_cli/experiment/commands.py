@@ -158,14 +158,15 @@ async def _run(
     if fresh:
         folder.forget()
     resumed = folder.take(choice, file)
+    whole = folder.opened()
     for other, names in ({} if alone else sharing.take_over(experiment, folder)).items():
         say(f"already played in {other}: {', '.join(names)}")
-    runner = Runner(experiment, folder, means, lambda: page.write(experiment, folder.path))
+    runner = Runner(experiment, folder, means, lambda: page.write(whole, folder.path))
     try:
         if not runner.is_finished:
             await _play(runner, resumed, interruptible)
     finally:  # also of what there is when some runs have failed
-        found = page.write(experiment, folder.path)
+        found = page.write(whole, folder.path)
     _say_end(runner, found)
 
 

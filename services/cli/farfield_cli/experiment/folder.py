@@ -3,6 +3,7 @@
 settings.json     the file's text, what was chosen of it, and costs
 runs/<lane>/…     the trainers' folders of runs
 runs/taken/…      runs that another experiment has played
+starts/…          what each run was begun with
 bases/…           fresh weights
 .farfield/        the stack, while it is up
 """
@@ -10,13 +11,12 @@ bases/…           fresh weights
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from farfield_cli.experiment import files, page, result, sizes
-from farfield_cli.experiment.configs import config
+from farfield_cli.experiment import files, page, result, sizes, starts
 from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.jobs import Job
+from farfield_cli.experiment.jobs import Job, jobs
 from farfield_cli.experiment.result import SETTINGS
 from farfield_cli.experiment.spec import ExperimentFile
 from farfield_cli.lanes.spent import Spent
@@ -73,12 +73,13 @@ class Folder:
         return self.path / ".farfield"
 
     def take(self, choice: Choice, file: ExperimentFile) -> bool:
-        """Makes the folder the experiment's; whether it was so before. FailedPrecondition where it holds runs
-        that this experiment would play otherwise."""
+        """Makes the folder the experiment's; whether it was so before. Arms that were begun stay in it, also
+        where others are chosen. FailedPrecondition where it holds runs that would be played otherwise."""
         resumed = self.is_one(self.path)
         if resumed:
             self.spent = Spent(**self._settings()["spent"])
-            self._check_same(self.opened(), choice.of(file))
+            choice = self._with_begun(choice, file)
+            self._check_same(choice.of(file))
         elif self.runs.exists():
             raise FailedPrecondition(f"{self.runs} is not an experiment's; give another folder with --out")
         self.path.mkdir(parents=True, exist_ok=True)
@@ -101,7 +102,7 @@ class Folder:
         """Removes what an experiment has made here, and nothing else."""
         if not self.is_one(self.path):
             return
-        for name in ("runs", "bases", ".farfield"):
+        for name in ("runs", starts.FOLDER, "bases", ".farfield"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in (result.FILE, page.REPORT, page.CURVES, page.RESULTS, SETTINGS):
             (self.path / name).unlink(missing_ok=True)
@@ -126,18 +127,26 @@ class Folder:
         }
         write_durably(self.path / SETTINGS, json.dumps(data, indent=1).encode())
 
-    def _check_same(self, before: Experiment, now: Experiment) -> None:
-        """Of every run that was begun; what was only planned may change."""
+    def _with_begun(self, choice: Choice, file: ExperimentFile) -> Choice:
+        if not choice.arms:
+            return choice
         begun = {run.path.name.rpartition("-s")[0] for _, run in self.found()}
-        changed = [
-            arm
-            for arm in now.arms
-            if arm in begun and arm in before.arms and _played(before, arm) != _played(now, arm)
-        ]
+        every = replace(choice, arms=()).of(file).arms
+        return replace(choice, arms=(*choice.arms, *(arm for arm in every if arm in begun)))
+
+    def _check_same(self, experiment: Experiment) -> None:
+        """Of every run that was begun; what was only planned may change."""
+        wanted = starts.starts_of(jobs(experiment))
+        begun = [(run, wanted[run.path.name]) for _, run in self.found() if run.path.name in wanted]
+        found = {
+            run.path.name: starts.other_than(start, run, starts.read(self.path, run.path.name))
+            for run, start in begun
+        }
+        changed = ", ".join(f"{name} ({why})" for name, why in found.items() if why)
         if changed:
             raise FailedPrecondition(
-                f"{self.path} holds runs of {', '.join(changed)} with another config. Give another folder "
-                "with --out, or --fresh to remove it and start over"
+                f"{self.path} holds runs that were begun otherwise: {changed}. Give another folder with "
+                "--out, or --fresh to remove it and start over"
             )
 
     def _remove_stillborn(self) -> None:
@@ -145,10 +154,6 @@ class Folder:
         for folder in self.runs.glob("*/*"):
             if folder.is_dir() and not (folder / "run.json").exists():
                 shutil.rmtree(folder)
-
-
-def _played(experiment: Experiment, arm: str) -> tuple[Json, object]:
-    return config(experiment, arm, 0), experiment.arms[arm].origin
 
 
 def is_finished(run: RunFolder) -> bool:

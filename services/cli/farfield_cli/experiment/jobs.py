@@ -10,12 +10,13 @@ from farfield_cli.runs.run_file import Config
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run: an arm with one seed. `needs`: the run that it starts from."""
+    """One run: an arm with one seed. `needs`, `version`: the run that it starts from, and where."""
 
     arm: str
     seed: int
     config: Config
     needs: str = ""
+    version: int = 0
 
     @property
     def run_id(self) -> str:
@@ -34,5 +35,7 @@ def jobs(experiment: Experiment) -> list[Job]:
 
 
 def _job(experiment: Experiment, arm: str, seed: int) -> Job:
-    origin = experiment.arms[arm].origin
-    return Job(arm, seed, config(experiment, arm, seed), run_id(origin.arm, seed) if origin else "")
+    filled, start = config(experiment, arm, seed), experiment.start_of(arm)
+    if experiment.arms[arm].origin and start:
+        return Job(arm, seed, filled, run_id(start[0], seed), start[1])
+    return Job(arm, seed, filled)

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from farfield_cli.experiment import starts
 from farfield_cli.experiment.experiment import Experiment, run_id
 from farfield_cli.experiment.jobs import Job
 from farfield_cli.experiment.spec import Fresh
@@ -16,9 +17,15 @@ class Origins:
     """Of the runs in `<out>/runs`; fresh weights are made in `<out>/bases`."""
 
     def __init__(self, experiment: Experiment, out: Path) -> None:
-        self._experiment, self._bases = experiment, (out / "bases").resolve()
+        self._experiment, self._out, self._bases = experiment, out, (out / "bases").resolve()
         self._runs = (out / "runs").resolve()
         self._drawing = asyncio.Lock()
+
+    async def begun(self, job: Job) -> Config:
+        """`filled`; what a run begins with is written down, once."""
+        if not list(self._runs.glob(f"*/{job.run_id}/run.json")):
+            starts.write(self._out, job.run_id, starts.starts_of([job])[job.run_id])
+        return await self.filled(job)
 
     async def filled(self, job: Job) -> Config:
         """The job's run config with where it starts from. What it starts from has to be finished."""

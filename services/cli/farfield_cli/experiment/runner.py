@@ -55,7 +55,7 @@ class Runner:
                 one.found(done[one.job.run_id])
         bound = {run.path.name: lane for lane, run in folder.found()}
         self.board = Board(self._jobs, done, bound)
-        self._lanes = Lanes(self.board, self.progress, self._origins.filled, self._one_is_over.set)
+        self._lanes = Lanes(self.board, self.progress, self._origins.begun, self._one_is_over.set)
 
     @property
     def is_finished(self) -> bool:

@@ -28,6 +28,12 @@ def found() -> list[Listed]:
     return sorted(listed, key=lambda one: (one.name, one.kind))
 
 
+def version_of(kind: str, name: str) -> str:
+    """Of the plugin that is installed here; empty where there is none, or it is broken."""
+    found = plugin.installed(GROUPS[kind], name)
+    return str(getattr(found.cls, "version", "")) if found else ""
+
+
 def table(listed: list[Listed]) -> Table:
     shown = Table("plugin", "kind", "version", "distribution", box=None, header_style="bold")
     for one in listed:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from farfield_cli.experiment import plan
+from farfield_cli.experiment import plan, starts
 from farfield_cli.experiment.files import read_file
 from farfield_cli.experiment.folder import Choice, Folder
 from farfield_cli.experiment.jobs import jobs
 from farfield_cli.experiment.origins import Origins
 from farfield_kernel.errors import FailedPrecondition, NotFound
+from farfield_kernel.weights import fingerprint
 
 EXPERIMENTS = Path(__file__).parents[4] / "examples" / "experiments"
 CHOICE = Choice(EXPERIMENTS / "recovery.yaml", seeds=1, quick=True)
@@ -23,12 +24,13 @@ Played = Callable[[str, dict[str, Any]], Path]
 
 @pytest.fixture
 def played(tmp_path: Path) -> Played:
-    """A run's folder, as far as others look at it."""
+    """A run's folder, as far as others look at it; the config that it was given has what it is asked for."""
+    known = {job.run_id: job.config for job in jobs(CHOICE.of(FILE))}
 
     def make(run_id: str, reports: dict[str, Any]) -> Path:
         folder = tmp_path / "runs" / "lane0" / run_id
         (folder / "weights" / "000001").mkdir(parents=True)
-        record = {"state": "succeeded", "config": {"base_tokens": 7}}
+        record = {"state": "succeeded", "config": known.get(run_id, {}) | {"base_tokens": 7}}
         (folder / "run.json").write_text(json.dumps(record))
         (folder / "reports.jsonl").write_text(json.dumps(reports) + "\n")
         return folder
@@ -52,8 +54,28 @@ def test_runs_that_would_be_played_otherwise_are_in_the_way(tmp_path: Path, play
     Folder(tmp_path).take(CHOICE, FILE)
     assert Folder(tmp_path).take(replace(CHOICE, deterministic=True), FILE), "nothing is begun"
     played("sft-s0", {})
-    with pytest.raises(FailedPrecondition, match="holds runs of sft with another config"):
+    with pytest.raises(FailedPrecondition, match=r"begun otherwise: sft-s0 \(another config\)"):
         Folder(tmp_path).take(replace(CHOICE, quick=False), FILE)
+
+
+def test_runs_are_not_forgotten_while_other_arms_are_chosen(tmp_path: Path, played: Played) -> None:
+    Folder(tmp_path).take(CHOICE, FILE)
+    played("sft-s0", {})
+    Folder(tmp_path).take(replace(CHOICE, arms=("base",)), FILE)
+    assert set(Folder(tmp_path).opened().arms) == {"base", "sft"}
+    changed = FILE.model_copy(update={"common": FILE.common | {"keep_weights": 5}})
+    with pytest.raises(FailedPrecondition, match="sft-s0"):
+        Folder(tmp_path).take(CHOICE, changed)
+
+
+def test_a_run_is_compared_with_its_own_record(tmp_path: Path, played: Played) -> None:
+    """Also where the settings say that it was played as it is wanted now."""
+    Folder(tmp_path).take(CHOICE, FILE)
+    record = played("sft-s0", {}) / "run.json"
+    data = json.loads(record.read_text())
+    record.write_text(json.dumps(data | {"config": data["config"] | {"updates": 99}}))
+    with pytest.raises(FailedPrecondition, match="sft-s0"):
+        Folder(tmp_path).take(CHOICE, FILE)
 
 
 def test_forgetting_removes_what_was_made_and_nothing_else(tmp_path: Path, played: Played) -> None:
@@ -86,6 +108,21 @@ async def test_a_run_from_another_has_its_weights_and_what_they_cost(tmp_path: P
     filled = await origins.filled(after)
     assert filled["base"] == str(folder.resolve() / "weights" / "000001")
     assert filled["base_tokens"] == 7 + 100 + 10
+
+
+async def test_what_a_run_begins_with_is_written_once(tmp_path: Path, played: Played) -> None:
+    job = jobs(CHOICE.of(FILE))[0]
+    config = await Origins(CHOICE.of(FILE), tmp_path).begun(job)
+    assert config["base"].endswith("examples/tiny/checkpoint")
+    start = starts.read(tmp_path, "sft-s0")
+    assert start
+    assert start.config == {key: value for key, value in config.items() if key != "base"}
+    assert start.files == fingerprint(Path(config["base"]))
+    assert list(start.plugins) == ["environment generalpoints", "verifier generalpoints"]
+    played("sft-s0", {})
+    starts.path_of(tmp_path, "sft-s0").unlink()
+    await Origins(CHOICE.of(FILE), tmp_path).begun(job)
+    assert starts.read(tmp_path, "sft-s0") is None, "of an older run it is not known"
 
 
 def test_others_are_played_after_what_they_start_from(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Runs that two experiments have in common are played once."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from farfield_cli.experiment.jobs import jobs
 from farfield_cli.experiment.played import Played
 from farfield_cli.experiment.result import collect
 from farfield_cli.experiment.sharing import take_over
+from farfield_cli.experiment.starts import path_of, starts_of, write
+from farfield_kernel.errors import FailedPrecondition
+
+from .conftest import CHECKPOINT
 
 EXPERIMENTS = Path(__file__).parents[4] / "examples" / "experiments"
 EXTENDED = """
@@ -25,6 +30,11 @@ suites:
 """
 
 
+def begin(out: Path, experiment: Experiment) -> None:
+    for run_id, start in starts_of(jobs(experiment)).items():
+        write(out, run_id, start)
+
+
 @pytest.fixture
 def folder(whole: Path, tmp_path: Path) -> Path:
     """An experiment's own, with everything played, and the weights kept that `rl_after` starts from."""
@@ -32,6 +42,7 @@ def folder(whole: Path, tmp_path: Path) -> Path:
     path = tmp_path / "game.yaml"
     Folder(whole).take(Choice(path), read_file(path))
     (tmp_path / "played").rename(whole / "runs")
+    begin(whole, read(path))
     for run in whole.glob("runs/lane/sft-*"):
         (run / "weights" / "000005").mkdir(parents=True)
     return whole
@@ -97,24 +108,55 @@ def test_weights_that_others_start_from_have_to_be_there(folder: Path, tmp_path:
     assert "sft-s2" not in taken
 
 
-@pytest.mark.usefixtures("experiment")
 @pytest.mark.parametrize(
-    "settings",
+    "changed",
     [
-        json.dumps({"choice": {"path": "gone.yaml", "arms": []}, "file": {"title": 3}}),
-        json.dumps({"choice": {"path": "game.yaml", "arms": [], "odd": 1}, "file": {}}),
-        json.dumps({"theme": "dark"}),
-        '{"choice": ',
-        "[]",
+        {"files": "of another checkpoint at the same path"},
+        {"plugins": {"environment game": "0.9", "verifier game": "1"}},
+        {"files": ""},
     ],
-    ids=["another schema", "another version", "somebody else's", "torn", "no mapping"],
+    ids=["another base", "another environment", "unknown base"],
 )
-def test_folders_beside_that_cannot_be_read_are_passed_over(tmp_path: Path, settings: str) -> None:
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "settings.json").write_text(settings)
+def test_what_was_begun_with_something_else_is_played(
+    folder: Path, tmp_path: Path, changed: dict[str, object]
+) -> None:
+    path = path_of(folder, "rl-s0")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
     experiment, made = other(tmp_path)
-    assert take_over(experiment, made) == {}
+    taken = take_over(experiment, made)["out"]
+    assert "rl-s0" not in taken
+    assert "rl-s1" in taken
+
+
+def test_a_base_is_known_by_its_files_wherever_they_are(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(CHECKPOINT, copy)
+    for path in folder.glob("starts/*.json"):
+        path.write_text(path.read_text().replace(str(CHECKPOINT), str(copy)))
+    assert "rl-s0" in take_over(*other(tmp_path))["out"]
+
+
+@pytest.mark.parametrize("start", [None, "{", "[]", '{"config": {}, "odd": 1}'])
+def test_what_does_not_say_how_it_was_begun_is_played(
+    folder: Path, tmp_path: Path, start: str | None
+) -> None:
+    path = path_of(folder, "rl-s0")
+    path.unlink() if start is None else path.write_text(start)
+    taken = take_over(*other(tmp_path))["out"]
+    assert "rl-s0" not in taken
+    assert "rl-s1" in taken
+
+
+def test_a_run_that_was_taken_is_known_by_its_own_start(folder: Path, tmp_path: Path) -> None:
+    experiment, made = other(tmp_path)
+    take_over(experiment, made)
+    assert path_of(made.path, "rl-s0").read_text() == path_of(folder, "rl-s0").read_text()
+    path = tmp_path / "other.yaml"
+    assert made.take(Choice(path), read_file(path))
+    start = path_of(made.path, "rl-s0")
+    start.write_text(json.dumps(json.loads(start.read_text()) | {"files": "others"}))
+    with pytest.raises(FailedPrecondition, match=r"rl-s0 \(another base\)"):
+        made.take(Choice(path), read_file(path))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +182,7 @@ def test_what_the_experiments_on_the_game_have_of_the_first(
         run.mkdir(parents=True)
         (run / "run.json").write_text('{"state": "succeeded"}')
         (run / "summary.json").write_text('{"episodes": {}}')
+    begin(first.path, read(file))
     choice = Choice(EXPERIMENTS / f"{name}.yaml", seeds=1)
     made = Folder(tmp_path / name)
     made.take(choice, read_file(choice.path))
