@@ -11,7 +11,7 @@ scales                     for each scale, what is different: suites, common, ar
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from farfield_cli.experiment.outcomes import parts
 from farfield_kernel.config import Config
@@ -19,6 +19,15 @@ from farfield_kernel.errors import InvalidArgument
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=32)]
 Json = dict[str, Any]
+
+
+def _different(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds are replicates, each once: write {sorted(set(seeds))}")
+    return seeds
+
+
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_different)]
 Shift = Literal["id", "rule", "look", "place", "other"]
 Moment = Literal["start", "end", "equal_compute"] | Annotated[int, Field(ge=0)]
 """An arm's start, its end, or a version of its weights. equal_compute: its last evaluation that costs no more
@@ -175,7 +184,7 @@ class Changes(Config):
     """Over every arm that is fine-tuned."""
     suites: dict[Name, Json | None] = Field(default={})
     arms: dict[Name, Json | None] = Field(default={})
-    seeds: tuple[int, ...] | None = None
+    seeds: Seeds | None = None
 
     def of(self, arm: str, kind: str) -> tuple[Json, ...]:
         """What lies over an arm, in order."""
@@ -192,7 +201,7 @@ class ExperimentFile(Config):
     common: Json = Field(default={})
     arms: dict[Name, Json | None] = Field(min_length=1)
     claims: tuple[Claim, ...] = ()
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: Seeds = (0,)
     scales: dict[Name, Changes] = Field(default={"tiny": Changes()})
     """`tiny` is always there: what the file itself says, unless it changes something."""
 

@@ -161,6 +161,10 @@ def test_seeds_and_arms_can_be_chosen(written: Written) -> None:
         ({"arms.sft.suites": ["idd"]}, "arm sft: 'idd' is not a suite .*'id'"),
         ({"arms.sft.base": ""}, None),
         ({"arms.sft.sweep": {"updates": 5}}, "lists of values: write sweep: {updates"),
+        ({"seeds": [0, 1, 0]}, r"seeds: .*each once: write \[0, 1\]"),
+        ({"seeds": [-1]}, r"seeds.0: .*greater than or equal to 0"),
+        ({"scales.large.seeds": [5, 5]}, r"scales.large.seeds: .*each once: write \[5\]"),
+        ({"scales.large.seeds": [5, -5]}, r"scales.large.seeds.1: .*greater than or equal to 0"),
         ({"scales.tiny": {"arm": {}}}, "scales.tiny.arm: unknown key; did you mean 'arms'"),
     ],
 )
