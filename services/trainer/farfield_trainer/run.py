@@ -107,7 +107,8 @@ class Run:
     def read(cls, folder: Path) -> "Run":
         try:
             data: dict[str, Any] = json.loads((folder / RECORD).read_text())
-            run = cls(data["run_id"], folder, RunConfig.model_validate(data["config"]), State(data["state"]))
+            config = RunConfig.model_validate(data["config"], extra="ignore")  # of an earlier version, maybe
+            run = cls(data["run_id"], folder, config, State(data["state"]))
             run.error, run.lives, run.created = data["error"], data["lives"], data["created"]
             run._figures = Figures(**data["figures"])
         except (ValueError, KeyError, TypeError) as error:

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from sample_runs import LANE, HashLearner, Worker, run_config, station
 
 from farfield_kernel.errors import AlreadyExists, Exhausted, FailedPrecondition, InvalidArgument, NotFound
 from farfield_kernel.queue.memory import MemoryQueue
-from farfield_trainer.run import Run, State
+from farfield_trainer.run import RECORD, Run, State
 from farfield_trainer.runs import Runs
 
 
@@ -234,3 +235,13 @@ async def test_a_record_that_cannot_be_read_harms_no_other(tmp_path: Path, queue
     (tmp_path / "runs" / "torn" / "run.json").write_text("{")
     (tmp_path / "runs" / "older" / "run.json").write_text('{"run_id": "older"}')
     assert opened(tmp_path, queue).all() == []
+
+
+async def test_a_record_of_before_may_have_settings_that_are_gone(
+    tmp_path: Path, runs: Runs, queue: MemoryQueue
+) -> None:
+    run = await ended(runs.start("r", run_config()))
+    record = json.loads((run.folder / RECORD).read_text())
+    record["config"]["algorithm"]["loss"]["of_an_earlier_version"] = True
+    (run.folder / RECORD).write_text(json.dumps(record))
+    assert opened(tmp_path, queue).get("r").config == run.config
