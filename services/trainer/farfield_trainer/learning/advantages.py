@@ -23,22 +23,22 @@ EPSILON = 1e-6
 
 def discounted_returns(rewards: Floats, lengths: Ints, gamma: float) -> Floats:
     """G_t = r_t + gamma G_{t+1}, with 0 after an episode's last step."""
-    zeros, ends = np.zeros_like(rewards), np.zeros(len(lengths))
-    return generalized_advantages(rewards, zeros, ends, lengths, gamma, 1.0)
+    return generalized_advantages(rewards, np.zeros_like(rewards), lengths, gamma, 1.0)
 
 
 def generalized_advantages(
-    rewards: Floats, values: Floats, last_values: Floats, lengths: Ints, gamma: float, lam: float
+    rewards: Floats, values: Floats, lengths: Ints, gamma: float, lam: float
 ) -> Floats:
-    """A_t = d_t + gamma lam A_{t+1} with d_t = r_t + gamma V_{t+1} - V_t.
+    """A_t = d_t + gamma lam A_{t+1} with d_t = r_t + gamma V_{t+1} - V_t; A and V are 0 after the last step
+    of an episode. The critic's targets are A + V.
 
-    `last_values` [episodes] is V after the last step: 0 where the episode terminated, the critic's value
-    where it was cut off. The critic's targets are A + V.
+    That holds however the episode ended: a budget of turns is part of the task, and the critic learns no
+    value for what would come after it.
     """
     advantages = np.empty_like(rewards)
     end = len(rewards)
-    for length, last in zip(lengths[::-1].tolist(), last_values[::-1].tolist(), strict=True):
-        following, trace = last, 0.0
+    for length in lengths[::-1].tolist():
+        following = trace = 0.0
         for step in range(end - 1, end - 1 - length, -1):
             delta = rewards[step] + gamma * following - values[step]
             trace = delta + gamma * lam * trace

@@ -28,7 +28,8 @@ class AdvantageConfig(Config):
     """From rewards to advantages. `farfield_trainer.learning.advantages` has the formulas."""
 
     estimator: Estimator = "grpo"
-    """ppo_token acts token by token, ppo_turn turn by turn, both with a critic; the others have none."""
+    """ppo_token acts token by token, ppo_turn turn by turn, both with a critic; the others have none.
+    The value after an episode's last turn is 0, also where its budget of turns was spent."""
     score: ScoreConfig = ScoreConfig()
     """score: which stage, and how strongly a correction is rewarded."""
     gamma: float = Field(default=1.0, ge=0, le=1)
@@ -40,8 +41,6 @@ class AdvantageConfig(Config):
     normalize: bool = True
     """grpo: divide by the group's standard deviation (Dr. GRPO does not). PPO: whiten over the update.
     reinforce++ always whitens, rloo and score never."""
-    bootstrap_truncated: bool = True
-    """PPO: a truncated episode is followed by the critic's value of its last token, a terminated one by 0."""
 
     @property
     def needs_values(self) -> bool:

@@ -72,8 +72,7 @@ class Wanted:
     """What one forward pass has to answer, in order of its members.
 
     `sources` predict `targets`; `tokens` and `turns` are their flat numbers; `turn_of` [tokens] counts turns
-    within the pass; `prompts` [turns] are the places of the last prompt tokens, `lasts` [members] of each
-    sequence's last token; `members` are the sequences.
+    within the pass; `prompts` [turns] are the places of the last prompt tokens.
     """
 
     sources: Tensor
@@ -82,8 +81,6 @@ class Wanted:
     turns: Tensor
     turn_of: Tensor
     prompts: Tensor
-    lasts: Tensor
-    members: Array
 
 
 def wanted(batch: MicroBatch, flat: Layout, device: torch.device) -> Wanted:
@@ -104,8 +101,6 @@ def wanted(batch: MicroBatch, flat: Layout, device: torch.device) -> Wanted:
         turns=torch.from_numpy(turns).to(device),
         turn_of=torch.from_numpy(np.repeat(np.arange(len(turns)), counts)).to(device),
         prompts=torch.from_numpy(sources[np.cumsum(counts) - counts]).to(device),
-        lasts=torch.from_numpy(np.array([nodes[-1] for nodes in batch.nodes], np.int64)).to(device),
-        members=members,
     )
 
 

@@ -145,39 +145,27 @@ class Learner:
             return None
         old = torch.zeros(flat.tokens, dtype=self._policy.dtype, device=self._device)
         reference = torch.zeros_like(old) if self._reference else None
-        values = lasts = None
+        values = None
         if config.advantage.needs_values:
             items = flat.turns if config.advantage.by_turn else flat.tokens
-            values, lasts = old.new_zeros(items), old.new_zeros(len(ids))
+            values = old.new_zeros(items)
         for one in self._passes(ids, range(len(ids))):
             want = wanted(one.micro, flat, self._device)
-            scored = self._forward(one.micro, want, temperatures, album, with_lasts=True)
+            scored = self._forward(one.micro, want, temperatures, album)
             referred = self._refer(one.micro, want, temperatures, album)
             if not one.counts:
                 continue
             old[want.tokens] = scored.logprobs
             if reference is not None and referred is not None:
                 reference[want.tokens] = referred
-            if values is not None and lasts is not None and scored.values is not None:
-                numbers = want.turns if config.advantage.by_turn else want.tokens
-                values[numbers] = scored.values[: len(numbers)]
-                lasts[want.members] = scored.values[len(numbers) :]
-        self._ranks.put_together(old, reference, values, lasts)
-        return Scores(old, reference, values, lasts)
+            if values is not None and scored.values is not None:
+                values[want.turns if config.advantage.by_turn else want.tokens] = scored.values
+        self._ranks.put_together(old, reference, values)
+        return Scores(old, reference, values)
 
-    def _forward(
-        self,
-        micro: MicroBatch,
-        want: Wanted,
-        temperatures: Tensor,
-        album: Album | None,
-        *,
-        with_lasts: bool = False,
-    ) -> Scored:
-        """Logprobs of the wanted tokens; values of the items, then (`with_lasts`) of each sequence's end."""
+    def _forward(self, micro: MicroBatch, want: Wanted, temperatures: Tensor, album: Album | None) -> Scored:
+        """Logprobs of the wanted tokens, values of the items."""
         places = want.prompts if self._config.advantage.by_turn else want.sources
-        if with_lasts:
-            places = torch.cat([places, want.lasts])
         return self._policy(micro, want.sources, want.targets, temperatures[want.tokens], places, album)
 
     def _refer(

@@ -24,13 +24,11 @@ from farfield_trainer.learning.samples import Batch
 
 @dataclass(slots=True)
 class Scores:
-    """What was said of a whole batch before its first step: `old`, `reference` [tokens], `values` [items],
-    `lasts` [sequences] (the value of each sequence's last token)."""
+    """What was said of a whole batch before its first step: `old`, `reference` [tokens], `values` [items]."""
 
     old: Tensor
     reference: Tensor | None
     values: Tensor | None
-    lasts: Tensor | None
 
 
 class Objective:
@@ -195,7 +193,7 @@ def estimate(
     penalties = _penalties(config, batch, scores)
     settings = config.advantage
     if settings.needs_values:
-        return _with_critic(config, batch, flat, scores, rewards, lengths, penalties)
+        return _with_critic(config, flat, scores, rewards, lengths, penalties)
     if settings.estimator == "reinforce++":
         returns = adv.within_turn_returns(rewards, lengths, penalties, flat.token_counts, settings.gamma)
         return adv.whiten(returns), None
@@ -237,23 +235,19 @@ def _array(tensor: Tensor) -> adv.Floats:
 
 def _with_critic(
     config: LearnerConfig,
-    batch: Batch,
     flat: Layout,
     scores: Scores | None,
     rewards: adv.Floats,
     lengths: adv.Ints,
     penalties: adv.Floats,
 ) -> tuple[adv.Floats, adv.Floats]:
-    assert scores is not None and scores.values is not None and scores.lasts is not None  # noqa: S101, PT018
+    assert scores is not None and scores.values is not None  # noqa: S101, PT018
     settings = config.advantage
-    values, lasts = _array(scores.values), _array(scores.lasts)
+    values = _array(scores.values)
     if settings.estimator == "ppo_token":
         steps = adv.token_rewards_with_turns(rewards, penalties, flat.token_counts)
         lengths = np.add.reduceat(flat.token_counts, np.cumsum(lengths) - lengths)
     else:
         steps = adv.turn_rewards_with_tokens(rewards, penalties, flat.token_counts)
-    final = {turn.episode: turn.sequence for turn in batch.turns}
-    cut_off = ~np.array(batch.terminated) & settings.bootstrap_truncated
-    after = np.where(cut_off, lasts[[final[episode] for episode in range(len(lengths))]], 0.0)
-    advantages = adv.generalized_advantages(steps, values, after, lengths, settings.gamma, settings.lam)
+    advantages = adv.generalized_advantages(steps, values, lengths, settings.gamma, settings.lam)
     return (adv.whiten(advantages) if settings.normalize else advantages), advantages + values

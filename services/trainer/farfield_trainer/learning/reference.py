@@ -34,5 +34,5 @@ class Reference:
         """[wanted tokens]."""
         with self._aside():
             return self._policy(
-                micro, want.sources, want.targets, temperatures[want.tokens], want.lasts, album
+                micro, want.sources, want.targets, temperatures[want.tokens], want.prompts, album
             ).logprobs

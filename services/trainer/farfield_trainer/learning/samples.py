@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_UNSPECIFIED, Trajectory, Turn
-from farfield.types.v1.types_pb2 import STATE_TERMINATED
 from farfield_kernel.errors import DataLoss, InvalidArgument
 from farfield_kernel.images import images_of
 from farfield_kernel.wire import floats_from_bytes, ids_from_bytes
@@ -54,13 +53,12 @@ class TurnSample:
 
 @dataclass(slots=True)
 class Batch:
-    """The trainable part of an update. Turns are in episode order; `groups` and `terminated` are per
-    episode; `counts` holds what was seen, trained on or not."""
+    """The trainable part of an update. Turns are in episode order; `groups` is per episode;
+    `counts` holds what was seen, trained on or not."""
 
     sequences: list[TokenSequence] = field(default_factory=list)
     turns: list[TurnSample] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
-    terminated: list[bool] = field(default_factory=list)
     counts: dict[str, float] = field(default_factory=dict)
 
 
@@ -80,7 +78,6 @@ def gather(
             continue
         group = trajectory.spec.group or trajectory.spec.episode_id
         batch.groups.append(names.setdefault(group, len(names)))
-        batch.terminated.append(trajectory.end == STATE_TERMINATED)
     if answer_key and decode:
         _mark_answers(batch, answer_key, decode)
     batch.counts = _counts(trajectories, graded, batch)

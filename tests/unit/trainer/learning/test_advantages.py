@@ -35,25 +35,17 @@ def test_gae_is_the_decayed_sum_of_errors(
 ) -> None:
     rewards, lengths = flat(episodes)
     draw = np.random.default_rng(seed)
-    values, lasts = draw.normal(size=len(rewards)), draw.normal(size=len(lengths))
+    values = draw.normal(size=len(rewards))
     expected, start = [], 0
-    for length, last in zip(lengths, lasts, strict=True):
-        own = [*values[start : start + length], last]
+    for length in lengths:
+        own = [*values[start : start + length], 0.0]
         errors = [rewards[start + t] + gamma * own[t + 1] - own[t] for t in range(length)]
         expected += [
             sum((gamma * lam) ** (k - t) * errors[k] for k in range(t, length)) for t in range(length)
         ]
         start += length
-    actual = adv.generalized_advantages(rewards, values, lasts, lengths, gamma, lam)
+    actual = adv.generalized_advantages(rewards, values, lengths, gamma, lam)
     np.testing.assert_allclose(actual, expected, atol=1e-9)
-
-
-def test_truncation_is_not_termination() -> None:
-    rewards, values, lengths = np.array([1.0]), np.array([0.25]), np.array([1])
-    ended = adv.generalized_advantages(rewards, values, np.array([0.0]), lengths, 0.9, 0.95)
-    cut = adv.generalized_advantages(rewards, values, np.array([2.0]), lengths, 0.9, 0.95)
-    assert ended[0] == pytest.approx(0.75)
-    assert cut[0] == pytest.approx(0.75 + 0.9 * 2.0)
 
 
 def test_outcome_reward_halves_per_turn_until_solved() -> None:

@@ -36,5 +36,4 @@ def test_a_pass_finds_its_tokens() -> None:
     )
     assert by_token == {0: (1, 2), 1: (2, 3), 2: (4, 5), 3: (2, 6)}
     assert ids[want.prompts][want.turns.argsort()].tolist() == [1, 4, 2]
-    assert sorted(ids[want.lasts].tolist()) == [5, 6]
     assert want.turns[want.turn_of].tolist() == flat.turn_of[want.tokens].tolist()

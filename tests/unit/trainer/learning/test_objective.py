@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farfield.types.v1.types_pb2 import STATE_TERMINATED, STATE_TRUNCATED
 from farfield_model.loading import load_module
 from farfield_trainer.learning.algorithm_config import LearnerConfig
 from farfield_trainer.learning.layout import layout, wanted
@@ -31,7 +30,7 @@ def policy(checkpoint: Path) -> Policy:
 
 @pytest.fixture(scope="module")
 def batch(make_episode) -> Batch:
-    """Three groups of three episodes of one to three turns, two of them truncated."""
+    """Three groups of three episodes of one to three turns."""
     draw = np.random.default_rng(3)
     episodes = []
     for place in range(9):
@@ -41,8 +40,7 @@ def batch(make_episode) -> Batch:
             turns.append((prompt, response, float(draw.normal())))
             prompt = [*prompt, *response, 3, 12, 4]
         said = [draw.normal(-2.5, 0.5, len(response)).tolist() for _, response, _ in turns]
-        end = STATE_TRUNCATED if place % 4 == 0 else STATE_TERMINATED
-        episodes.append(make_episode(*turns, group=str(place // 3), logprobs=said, end=end, temperature=0.8))
+        episodes.append(make_episode(*turns, group=str(place // 3), logprobs=said, temperature=0.8))
     return gather(episodes, answer_key="9", decode=lambda ids: " ".join(map(str, ids)))
 
 
@@ -54,7 +52,6 @@ def scores_of(batch: Batch, by_turn: bool) -> Scores:
         old=torch.randn(tokens, generator=draw) * 0.3 - 2.5,
         reference=torch.randn(tokens, generator=draw) * 0.3 - 2.5,
         values=torch.randn(items, generator=draw),
-        lasts=torch.randn(len(batch.sequences), generator=draw),
     )
 
 
@@ -148,7 +145,7 @@ def second_writing(policy: Policy, config: LearnerConfig, batch: Batch) -> torch
     by_turn = config.advantage.estimator == "ppo_turn"
     scores = scores_of(batch, by_turn)
     old, reference = scores.old.double().numpy(), scores.reference.double()
-    values, lasts = scores.values.double().numpy(), scores.lasts.double().numpy()
+    values = scores.values.double().numpy()
     steps = []  # per item: advantage and target, computed below
     bounds = np.cumsum([0, *[turn.length for turn in batch.turns]])
     for episode in range(len(batch.groups)):
@@ -159,8 +156,7 @@ def second_writing(policy: Policy, config: LearnerConfig, batch: Batch) -> torch
         else:
             ends = {bounds[i + 1] - 1: batch.turns[i].reward for i in mine}
             rewards = [ends.get(token, 0.0) for token in items]
-        following = 0.0 if batch.terminated[episode] else lasts[batch.turns[mine[-1]].sequence]
-        trace, found = 0.0, []
+        following, trace, found = 0.0, 0.0, []
         for item, reward in zip(reversed(items), reversed(rewards), strict=True):
             error = reward + config.advantage.gamma * following - values[item]
             trace = error + config.advantage.gamma * config.advantage.lam * trace

@@ -1,7 +1,7 @@
 import pytest
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_NOT_GRADED
-from farfield.types.v1.types_pb2 import STATE_TRUNCATED, Image
+from farfield.types.v1.types_pb2 import Image
 from farfield_kernel.errors import DataLoss, InvalidArgument
 from farfield_kernel.wire import floats_to_bytes, ids_to_bytes
 from farfield_trainer.learning.samples import answer_offset, gather
@@ -14,7 +14,6 @@ def test_turns_that_continue_are_one_sequence(make_episode) -> None:
     assert [sequence.ids for sequence in batch.sequences] == [[1, 2, 3, 4, 5, 6]]
     assert batch.sequences[0].logprobs == [0, 0, -0.5, -0.25, 0, -2.0]
     assert [(turn.start, turn.end, turn.reward) for turn in batch.turns] == [(2, 4, 0.0), (5, 6, 1.0)]
-    assert batch.terminated == [True]
 
 
 def test_a_fresh_context_starts_a_sequence(make_episode) -> None:
@@ -33,11 +32,10 @@ def test_groups_are_numbered_and_lonely_episodes_are_their_own(make_episode) -> 
 def test_failed_episodes_are_counted_and_left_out(make_episode) -> None:
     failed = make_episode(([1], [2], 5.0))
     failed.failure = FAILURE_NOT_GRADED
-    batch = gather([failed, make_episode(([1], [2], 1.0), end=STATE_TRUNCATED)])
+    batch = gather([failed, make_episode(([1], [2], 1.0))])
     assert len(batch.turns) == 1
     assert batch.counts["episodes_failed"] == 1
     assert batch.counts["reward_mean"] == 1.0
-    assert batch.terminated == [False]
 
 
 def test_terms_of_the_reward_are_reported(make_episode) -> None:
