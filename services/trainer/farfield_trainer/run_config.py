@@ -83,6 +83,8 @@ class SftAlgorithm(Config):
     """Most tokens of one forward pass; changes memory and speed, never the result."""
     share_prefixes: bool = True
     """Compute tokens that sequences of one update begin with in common only once."""
+    gradient_checkpointing: bool = False
+    """Keep only what enters each layer, as for `kind: rl`."""
     precision: Precision = "fp32"
     """As for `kind: rl`."""
     publish_dtype: PublishedDtype = "auto"

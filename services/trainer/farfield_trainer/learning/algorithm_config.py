@@ -195,6 +195,9 @@ class LearnerConfig(Config):
     speed, never the result; small suits CPU caches, large suits GPUs."""
     share_prefixes: bool = True
     """Compute tokens that sequences of one update begin with in common only once. Same result, less work."""
+    gradient_checkpointing: bool = False
+    """Keep only what enters each layer, and compute the layer again on the way back: the same result, about a
+    third more work, a fraction of the activations' memory."""
     precision: Precision = "fp32"
     """bf16: bfloat16 arithmetic over float32 master weights. fp64: everything in float64, slow, to tell a
     fault from rounding."""

@@ -9,6 +9,7 @@ from farfield_model import lora
 from farfield_model.loading import load_module
 from farfield_model.vision import vision_of
 from farfield_trainer.learning.algorithm_config import LearnerConfig
+from farfield_trainer.learning.layers import recompute
 from farfield_trainer.learning.model import Policy
 from farfield_trainer.learning.ranks import Alone
 from farfield_trainer.learning.reference import Reference
@@ -25,6 +26,8 @@ def load_policy(
         shape = lora.Shape(config.lora.rank, config.lora.alpha, targets)
         lora.attach(module, shape)
         lora.start(module, seed)
+    if config.gradient_checkpointing:
+        recompute(module)
     policy = Policy(
         module,
         with_values=config.advantage.needs_values,

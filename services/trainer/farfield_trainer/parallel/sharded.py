@@ -18,6 +18,7 @@ from torch.distributed.tensor import DTensor
 
 from farfield_kernel.errors import FailedPrecondition
 from farfield_kernel.weights import sync
+from farfield_trainer.learning.layers import layers_of
 from farfield_trainer.learning.model import Policy, Scored
 from farfield_trainer.learning.packing import MicroBatch
 from farfield_trainer.learning.ranks import Pass
@@ -125,12 +126,6 @@ def _add_up(unit: FSDPModule) -> None:
     unit.set_gradient_divide_factor(1.0)
     unit.set_force_sum_reduction_for_comms(True)
     unit.set_reduce_scatter_unused_params(True, recurse=False)
-
-
-def layers_of(model: Any) -> list[nn.Module]:
-    """The layers of the text model: those that every pass runs through."""
-    stacks = [child for child in model.get_decoder().children() if isinstance(child, nn.ModuleList)]
-    return [layer for stack in stacks for layer in stack]
 
 
 def check_apart(policy: nn.Module, layers: Sequence[nn.Module]) -> None:

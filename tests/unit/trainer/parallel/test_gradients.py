@@ -102,6 +102,7 @@ def test_of_reinforcement_learning(
                 "minibatches": st.integers(1, 2),
                 "epochs": st.integers(1, 2),
                 "share_prefixes": st.booleans(),
+                "gradient_checkpointing": st.booleans(),
                 "loss": st.fixed_dictionaries(
                     {"aggregation": st.sampled_from(["token_mean", "sequence_mean", "turn_mean"])}
                 ),
@@ -126,9 +127,9 @@ def test_of_supervised_learning(pair: Crew, checkpoint: Path) -> None:
     )
 
     @examples
-    @given(st.lists(samples, min_size=1, max_size=7), st.sampled_from([8, 40, 2048]))
-    def check(demonstrations: Sequence[SupervisedSample], tokens: int) -> None:
-        run = sft_run(checkpoint, **EXACT, micro_batch_tokens=tokens)
+    @given(st.lists(samples, min_size=1, max_size=7), st.sampled_from([8, 40, 2048]), st.booleans())
+    def check(demonstrations: Sequence[SupervisedSample], tokens: int, recompute: bool) -> None:
+        run = sft_run(checkpoint, **EXACT, micro_batch_tokens=tokens, gradient_checkpointing=recompute)
         assert_same(pair, run, lambda learner: learner.fit(demonstrations))
 
     check()

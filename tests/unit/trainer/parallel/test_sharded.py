@@ -6,8 +6,9 @@ from torch import nn
 
 from farfield_kernel.errors import FailedPrecondition
 from farfield_model.loading import load_module
+from farfield_trainer.learning.layers import layers_of
 from farfield_trainer.learning.model import Policy
-from farfield_trainer.parallel.sharded import check_apart, layers_of, rows_of
+from farfield_trainer.parallel.sharded import check_apart, rows_of
 
 
 @pytest.fixture
