@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from farfield_cli.experiment import catalogue, page, plan, report_commands, sharing
+from farfield_cli.experiment.answerable import check_claims
 from farfield_cli.experiment.checking import check_configs, check_plugins
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.files import read, read_file
@@ -77,6 +78,7 @@ def check(
         found = [(path, read(path, scale)) for path in paths for scale in read_file(path).scales]
         for _, one in found:
             await check_configs(one)
+            check_claims(one)
         async with services(state) as both:
             for path, one in found:
                 await check_plugins(one, both)
@@ -102,6 +104,7 @@ def plan_runs(
         path = catalogue.find(name)
         found = Choice(path, scale, seeds, _names(arms)).of(read_file(path))
         await check_configs(found)
+        check_claims(read(path, scale))
         for written in plan.write(found, out, runs):
             say(str(written))
 
@@ -155,6 +158,7 @@ async def _run(
     folder = Folder(out or Path("runs/experiments") / f"{experiment.name}-{experiment.scale}")
     record.check_free(folder.state)
     await check_configs(experiment)
+    check_claims(read(choice.path, choice.scale))
     if fresh:
         folder.forget()
     resumed = folder.take(choice, file)

@@ -18,25 +18,26 @@ Sides = tuple[Evaluation, Evaluation]
 def sides(comparison: Comparison, played: Played, seed: int) -> Sides:
     """The evaluations to compare. NotFound where one is missing."""
     measures = comparison.compare, comparison.against
-    budget = min(played.at(one.arm, seed, one.suite, "end").compute for one in measures)
-    first, second = (_evaluation(one, _moment(one, comparison), played, seed, budget) for one in measures)
+    first, second = (_evaluation(one, comparison, played, seed) for one in measures)
     return first, second
 
 
-def _evaluation(measure: Measure, moment: Moment, played: Played, seed: int, budget: float) -> Evaluation:
-    if moment == "equal_compute":
-        return played.within(measure.arm, seed, measure.suite, budget)
-    return played.at(measure.arm, seed, measure.suite, moment)
+def _evaluation(measure: Measure, comparison: Comparison, played: Played, seed: int) -> Evaluation:
+    moment = moment_of(measure, comparison)
+    if moment != "equal_compute":
+        return played.at(measure.arm, seed, measure.suite, moment)
+    ends = (played.at(one.arm, seed, one.suite, "end") for one in (comparison.compare, comparison.against))
+    return played.within(measure.arm, seed, measure.suite, min(one.compute for one in ends))
 
 
-def _moment(measure: Measure, comparison: Comparison) -> Moment:
+def moment_of(measure: Measure, comparison: Comparison) -> Moment:
     return comparison.at if measure.at is None else measure.at
 
 
 def said_compute(comparison: Comparison, compared: Sequence[Sides]) -> str:
     """What equal compute came to; empty where something else is compared."""
     measures = comparison.compare, comparison.against
-    if "equal_compute" not in {_moment(one, comparison) for one in measures}:
+    if "equal_compute" not in {moment_of(one, comparison) for one in measures}:
         return ""
     told = [_said(one, [pair[side] for pair in compared]) for side, one in enumerate(measures)]
     return f"; compared {' with '.join(told)}"

@@ -1,6 +1,6 @@
 """Reading an experiment's file at one scale: overlays, sweeps, paths, and that every name in it is known."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,10 @@ def at_scale(file: ExperimentFile, scale: str, path: Path) -> Experiment:
     changes = parse(Changes, _changes(file, scale, what), what)
     suites = _suites(file, changes, what)
     arms = _arms(file, changes, what)
+    swept = set(_present(file.arms, changes.arms)) - set(arms)
     for claim in file.claims:
         _check_claim(claim, file, arms, what)
+        _check_not_swept(claim, swept, arms, what)
     found = Experiment(
         name=path.stem,
         scale=scale,
@@ -97,7 +99,10 @@ def _arms(file: ExperimentFile, changes: Changes, what: str) -> dict[str, Arm]:
         kind = overlaid(laid, changes.arms.get(name) or {}).get("algorithm", {}).get("kind", "")
         for layer in changes.of(name, kind):
             laid = overlaid(laid, layer)
-        arms |= {one: _arm(data, place) for one, data in spread(name, laid, place).items()}
+        found = {one: _arm(data, place) for one, data in spread(name, laid, place).items()}
+        if twice := sorted(found.keys() & arms.keys()):
+            raise InvalidArgument(f"{place}: there are two arms '{twice[0]}', one of a sweep; rename one")
+        arms |= found
     return arms
 
 
@@ -134,6 +139,12 @@ def _check_claim(claim: Claim, file: ExperimentFile, arms: Mapping[str, Arm], wh
             f"{what}: claim {claim.name}", check_known, measure.arm, sorted({*arms, *written}), "an arm"
         )
         with_place(f"{what}: claim {claim.name}", check_known, measure.suite, sorted(suites), "a suite")
+
+
+def _check_not_swept(claim: Claim, swept: Set[str], arms: Mapping[str, Arm], what: str) -> None:
+    for name in {one.arm for one in measures_of(claim)} & swept:
+        names = ", ".join(one for one in arms if one.rpartition("-")[0] == name)
+        raise InvalidArgument(f"{what}: claim {claim.name}: arm '{name}' is a sweep; name one of {names}")
 
 
 def _check_arms(found: Experiment, what: str) -> None:

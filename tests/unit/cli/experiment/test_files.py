@@ -110,7 +110,9 @@ def test_a_scale_may_lie_over_another(written: Written) -> None:
 
 
 def test_a_sweep_is_an_arm_for_each_value(written: Written) -> None:
-    found = written({"arms.rl.sweep": {"from.update": [3, 6], "algorithm.rate": [1e-3]}})
+    sweep = {"from.update": [3, 6], "algorithm.rate": [1e-3]}
+    found = written({"arms.rl.sweep": sweep, "claims.0.compare.arm": "rl-2"})
+    assert len(found.claims) == 1
     assert list(found.arms) == ["base", "sft", "rl-1", "rl-2"]
     assert found.arms["rl-2"].label == "RL, update 6, rate 0.001"
     assert config(found, "rl-2", 0)["algorithm"] == {"kind": "rl", "rate": 1e-3}
@@ -160,6 +162,14 @@ def test_seeds_and_arms_can_be_chosen(written: Written) -> None:
         ({"arms.sft.from": {"arm": "rl"}}, "circle: sft ← rl ← sft"),
         ({"arms.sft.suites": ["idd"]}, "arm sft: 'idd' is not a suite .*'id'"),
         ({"arms.sft.base": ""}, None),
+        (
+            {"arms.rl.sweep": {"algorithm.rate": [1, 2]}},
+            "claim better: arm 'rl' is a sweep; name one of rl-1, rl-2",
+        ),
+        (
+            {"arms.sft-1": {"label": "one"}, "arms.sft.sweep": {"updates": [9]}},
+            "arm sft-1: there are two arms 'sft-1'",
+        ),
         ({"arms.sft.sweep": {"updates": 5}}, "lists of values: write sweep: {updates"),
         ({"seeds": [0, 1, 0]}, r"seeds: .*each once: write \[0, 1\]"),
         ({"seeds": [-1]}, r"seeds.0: .*greater than or equal to 0"),

@@ -138,4 +138,4 @@ def test_a_plan_is_a_run_file_for_each_run(tmp_path: Path) -> None:
     text = (tmp_path / "plan" / "rl_from-2-s0.yaml").read_text()
     assert "base: /runs/sft-s0/weights/000200" in text
     assert "Starts from version 200 of sft-s0" in text
-    assert "keep_versions:\n- 50\n- 200\n- 400\n" in (tmp_path / "plan" / "sft-s0.yaml").read_text()
+    assert "keep_versions:\n- 40\n- 200\n- 400\n" in (tmp_path / "plan" / "sft-s0.yaml").read_text()
