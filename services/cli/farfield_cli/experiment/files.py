@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from farfield_cli.experiment.experiment import Experiment, about, check_known, measures_of
-from farfield_cli.experiment.spec import Arm, Changes, Claim, ExperimentFile, Json, Suite
+from farfield_cli.experiment.spec import Arm, Changes, Claim, ExperimentFile, Json, RunRead, Suite
 from farfield_cli.experiment.sweeps import spread
-from farfield_cli.runs.run_file import mapping, overlaid, resolved
+from farfield_cli.runs.run_file import layered, mapping, overlaid, resolved
 from farfield_kernel.config import parse
 from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound
 
@@ -17,15 +17,12 @@ _OWN_KEYS = ("label", "from", "suites")
 
 def read(path: Path, scale: str = "tiny") -> Experiment:
     """NotFound, or InvalidArgument that says what to write instead."""
-    file = read_file(path)
-    if scale not in file.scales:
-        raise NotFound(f"{path} has no scale '{scale}'; it has {', '.join(file.scales)}")
-    return at_scale(file, scale, path)
+    return at_scale(read_file(path), scale, path)
 
 
 def read_file(path: Path) -> ExperimentFile:
     """The file as it is written, with what it extends; paths of bases are absolute."""
-    return parse(ExperimentFile, _data(path), str(path))
+    return parse(ExperimentFile, layered(path, _data), str(path))
 
 
 def _data(path: Path) -> Json:
@@ -34,21 +31,27 @@ def _data(path: Path) -> Json:
     data = mapping(path, "an experiment")
     for section in _with_bases(data):
         section["base"] = _resolved_base(section["base"], path.parent)
-    parent = data.pop("extends", None)
-    return overlaid(_data(path.parent / parent), data) if parent else data
+    return data
 
 
 def _with_bases(data: Json) -> Iterator[Json]:
     """The sections that name a base: run configs, whole or in part."""
-    scales = [one for one in (data.get("scales") or {}).values() if isinstance(one, dict)]
-    sections = [one.get(key) for one in (data, *scales) for key in ("common", "rl", "sft")]
-    for one in (data, *scales):
-        sections += (one.get("arms") or {}).values()
-    yield from (one for one in sections if isinstance(one, dict) and "base" in one)
+    for one in (data, *_section(data, "scales").values()):
+        sections = [_section(one, key) for key in ("common", "rl", "sft")]
+        yield from (part for part in sections if "base" in part)
+        yield from (arm for arm in _section(one, "arms").values() if isinstance(arm, dict) and "base" in arm)
+
+
+def _section(data: Any, key: str) -> Json:
+    """Empty where it is none; what it should be is said when the whole is read."""
+    found = data.get(key) if isinstance(data, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def at_scale(file: ExperimentFile, scale: str, path: Path) -> Experiment:
     """`path` gives the name."""
+    if scale not in file.scales:
+        raise NotFound(f"{path} has no scale '{scale}'; it has {', '.join(file.scales)}")
     what = f"{path}, scale {scale}"
     changes = parse(Changes, _changes(file, scale, what), what)
     suites = _suites(file, changes, what)
@@ -72,14 +75,17 @@ def at_scale(file: ExperimentFile, scale: str, path: Path) -> Experiment:
     return found
 
 
-def _changes(file: ExperimentFile, scale: str, what: str) -> Json:
-    """Of a scale and those over which it lies."""
+def _changes(file: ExperimentFile, scale: str, what: str, above: tuple[str, ...] = ()) -> Json:
+    """Of a scale and those over which it lies. `above`: those that lie over it."""
     own = file.scales[scale].model_dump(exclude_unset=True)
     below = own.pop("over", None)
     if below is None:
         return own
     with_place(what, check_known, below, [name for name in file.scales if name != scale], "another scale")
-    return overlaid(_changes(file, below, what), own)
+    above = (*above, scale)
+    if below in above:
+        raise InvalidArgument(f"{what}: 'over' leads in a circle: {' → '.join((*above, below))}")
+    return overlaid(_changes(file, below, what, above), own)
 
 
 def _suites(file: ExperimentFile, changes: Changes, what: str) -> dict[str, Suite]:
@@ -96,8 +102,8 @@ def _arms(file: ExperimentFile, changes: Changes, what: str) -> dict[str, Arm]:
     for name in _present(file.arms, changes.arms):
         place = f"{what}: arm {name}"
         laid = overlaid(file.common, file.arms.get(name) or {})
-        kind = overlaid(laid, changes.arms.get(name) or {}).get("algorithm", {}).get("kind", "")
-        for layer in changes.of(name, kind):
+        algorithm = _section(overlaid(laid, changes.arms.get(name) or {}), "algorithm")
+        for layer in changes.of(name, algorithm.get("kind", "")):
             laid = overlaid(laid, layer)
         found = {one: _arm(data, place) for one, data in spread(name, laid, place).items()}
         if twice := sorted(found.keys() & arms.keys()):
@@ -115,16 +121,16 @@ def _present(written: Mapping[str, Json | None], changes: Mapping[str, Json | No
 
 def _arm(data: Json, what: str) -> Arm:
     own = {key: data[key] for key in _OWN_KEYS if key in data}
-    return parse(
-        Arm, own | {"run": {key: value for key, value in data.items() if key not in _OWN_KEYS}}, what
-    )
+    run = {key: value for key, value in data.items() if key not in _OWN_KEYS}
+    parse(RunRead, run, what)
+    return parse(Arm, own | {"run": run}, what)
 
 
 def _resolved_base(base: Any, folder: Path) -> Any:
     """Absolute paths; those of a cluster are so already."""
     if isinstance(base, dict):
-        return {key: str(resolved(folder, str(value))) for key, value in base.items()}
-    return str(resolved(folder, str(base)))
+        return {key: _resolved_base(value, folder) for key, value in base.items()}
+    return str(resolved(folder, base)) if isinstance(base, str) else base
 
 
 # Names

@@ -31,9 +31,11 @@ def _arm(arm: Arm, updates: dict[str, int]) -> Arm:
     changes: Json = {"updates": min(arm.updates, _UPDATES), "checkpoint": {"every": 1}}
     changes["evaluation"] = {"every": _scaled(every, arm.updates) if every else 0}
     if "batch" in run:
-        changes["batch"] = {"groups": min(run["batch"]["groups"], _GROUPS)}
+        changes["batch"] = {"groups": min(run["batch"].get("groups", _GROUPS), _GROUPS)}
     if "demonstrations" in run:
-        changes["demonstrations"] = {"batch_size": min(run["demonstrations"]["batch_size"], _BATCH)}
+        changes["demonstrations"] = {
+            "batch_size": min(run["demonstrations"].get("batch_size", _BATCH), _BATCH)
+        }
     origin = arm.origin
     if origin and origin.update is not None:
         origin = origin.model_copy(update={"update": _scaled(origin.update, updates[origin.arm])})

@@ -11,7 +11,16 @@ scales                     for each scale, what is different: suites, common, ar
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictInt,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from farfield_cli.experiment.outcomes import parts
 from farfield_kernel.config import Config
@@ -78,6 +87,31 @@ class Fresh(Config):
     """Weights drawn anew from the seed, in the architecture and with the tokenizer of a checkpoint."""
 
     fresh: str
+
+
+def _kind_of_base(base: Any) -> str:
+    return "Fresh" if isinstance(base, dict) else "str"
+
+
+class EvaluationRead(Config, extra="allow"):
+    every: StrictInt = 0
+    at_start: StrictBool = True
+    at_end: StrictBool = True
+
+
+class RunRead(Config, extra="allow"):
+    """What is read here of a run config. All of it is the trainer's schema."""
+
+    base: Annotated[
+        Annotated[str, Tag("str")] | Annotated[Fresh, Tag("Fresh")], Discriminator(_kind_of_base)
+    ] = ""
+    algorithm: Json = Field(default={})
+    updates: Annotated[StrictInt, Field(ge=0)] = 0
+    environment: Json = Field(default={})
+    batch: Json = Field(default={})
+    demonstrations: Json = Field(default={})
+    evaluation: EvaluationRead = EvaluationRead()
+    keep_versions: tuple[StrictInt, ...] = ()
 
 
 class Arm(Config):

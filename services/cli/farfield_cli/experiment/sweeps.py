@@ -27,7 +27,9 @@ def spread(name: str, arm: Json, what: str) -> dict[str, Json]:
 
 
 def _checked(sweep: Any, what: str) -> dict[str, list[Any]]:
-    if not isinstance(sweep, dict) or not all(isinstance(one, list) and one for one in sweep.values()):
+    if not isinstance(sweep, dict) or not all(
+        isinstance(key, str) and isinstance(one, list) and one for key, one in sweep.items()
+    ):
         raise InvalidArgument(
             f"{what}: sweep maps dotted keys to lists of values: write sweep: {{updates: [5, 10]}}"
         )

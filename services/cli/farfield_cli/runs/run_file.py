@@ -4,7 +4,7 @@
 checked by the trainer, which owns the schema.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +33,37 @@ def read(path: Path) -> Config:
 
 
 def _read(path: Path, *, here: bool) -> Config:
-    if not path.is_file():
-        raise NotFound(f"no run config {path}; examples are in examples/demo")
-    data = mapping(path, "a run config")
-    if here and "base" in data:
-        data["base"] = str(resolved(path.parent, str(data["base"])))
+    def one(path: Path) -> Config:
+        if not path.is_file():
+            raise NotFound(f"no run config {path}; examples are in examples/demo")
+        data = mapping(path, "a run config")
+        if here and "base" in data:
+            data["base"] = str(resolved(path.parent, str(data["base"])))
+        return data
+
+    return layered(path, one)
+
+
+def layered(path: Path, read_one: Callable[[Path], Config], above: tuple[Path, ...] = ()) -> Config:
+    """A file over the one that it extends. `above`: those that extend it."""
+    data = read_one(path)
     parent = data.pop("extends", None)
-    return overlaid(_read(path.parent / parent, here=here), data) if parent else data
+    if not parent:
+        return data
+    if not isinstance(parent, str):
+        raise InvalidArgument(f"{path}: extends: {parent!r} is no file's name; write extends: FILE")
+    above = (*above, path.resolve())
+    if (path.parent / parent).resolve() in above:
+        raise InvalidArgument(f"{path}: extends: {parent} leads in a circle")
+    return overlaid(layered(path.parent / parent, read_one, above), data)
 
 
 def mapping(path: Path, what: str) -> Config:
     """The keys in a file of YAML; `what` it is, for people."""
     try:
-        data = yaml.safe_load(path.read_text())
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(f"{path} is not text in UTF-8: {error}") from None
     except yaml.YAMLError as error:
         raise InvalidArgument(f"{path} is not YAML: {error}") from None
     if not isinstance(data, dict):

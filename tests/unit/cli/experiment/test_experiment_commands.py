@@ -36,6 +36,8 @@ def test_an_experiment_is_shown_with_its_claims_and_controls() -> None:
     [
         (("show", "gp-1"), "no experiment 'gp-1'"),
         (("show", "gp-l", "--scale", "huge"), "it has tiny, "),
+        (("run", "gp-l", "--scale", "huge"), "it has tiny, "),
+        (("plan", "gp-l", "--scale", "huge", "--out", "plan"), "it has tiny, "),
         (("run", "gp-l", "--arms", "sft,lr"), "'lr' is not an arm of the experiment"),
     ],
     ids=lambda value: "",

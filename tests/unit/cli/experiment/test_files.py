@@ -171,6 +171,29 @@ def test_seeds_and_arms_can_be_chosen(written: Written) -> None:
             "arm sft-1: there are two arms 'sft-1'",
         ),
         ({"arms.sft.sweep": {"updates": 5}}, "lists of values: write sweep: {updates"),
+        ({"arms": ["sft"]}, "arms: Input should be a valid dictionary"),
+        ({"arms.sft": "SFT"}, "arms.sft: Input should be a valid dictionary"),
+        ({"scales": ["large"]}, "scales: Input should be a valid dictionary"),
+        ({"scales.tiny": {"arms": ["sft"]}}, "scales.tiny.arms: Input should be a valid dictionary"),
+        ({"arms.sft.algorithm": "grpo"}, "arm sft.*algorithm: Input should be a valid dictionary"),
+        ({"arms.sft.algorithm": None}, "arm sft.*algorithm: Input should be a valid dictionary"),
+        ({"arms.sft.updates": "abc"}, "arm sft.*updates: Input should be a valid integer"),
+        ({"arms.sft.evaluation": None}, "arm sft.*evaluation: Input should be a valid dictionary"),
+        (
+            {"arms.sft.evaluation": {"every": "x"}},
+            "arm sft.*evaluation.every: Input should be a valid integer",
+        ),
+        ({"arms.sft.keep_versions": 3}, "arm sft.*keep_versions: Input should be"),
+        ({"arms.sft.environment": "game"}, "arm sft.*environment: Input should be a valid dictionary"),
+        ({"arms.sft.base": {"fresh": "model", "x": 1}}, "arm sft.*base.x: unknown key; known keys: fresh"),
+        ({"arms.sft.base": ["model"]}, "arm sft.*base: Input should be a valid string"),
+        ({"arms.sft.sweep": {3: [1]}}, "sweep maps dotted keys to lists"),
+        ({"extends": ["other.yaml"]}, r"game.yaml: extends: \['other.yaml'\] is no file's name"),
+        ({"extends": "game.yaml"}, "game.yaml: extends: game.yaml leads in a circle"),
+        (
+            {"scales.tiny.over": "a", "scales.a": {"over": "b"}, "scales.b": {"over": "a"}},
+            "scale tiny: 'over' leads in a circle: tiny → a → b → a",
+        ),
         ({"seeds": [0, 1, 0]}, r"seeds: .*each once: write \[0, 1\]"),
         ({"seeds": [-1]}, r"seeds.0: .*greater than or equal to 0"),
         ({"scales.large.seeds": [5, 5]}, r"scales.large.seeds: .*each once: write \[5\]"),
@@ -193,3 +216,10 @@ def test_a_mistake_is_named_with_its_cure(
 def test_an_unknown_scale_names_those_that_there_are(written: Written) -> None:
     with pytest.raises(NotFound, match="no scale 'huge'; it has tiny, large"):
         written(scale="huge")
+
+
+def test_what_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "game.yaml"
+    path.write_bytes("title: Würfel".encode("latin-1"))
+    with pytest.raises(InvalidArgument, match=r"game\.yaml is not text in UTF-8"):
+        read(path)
