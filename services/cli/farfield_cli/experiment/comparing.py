@@ -68,5 +68,5 @@ def _counted(values: Sequence[tuple[float, int]]) -> Array:
     """NotFound where there is nothing to divide by."""
     found = np.array(values, dtype=np.float64).reshape(-1, 2)
     if not found[:, 1].any():
-        raise NotFound("no graded episode has the measure; was the run made by an older trainer?")
+        raise NotFound("no graded episode has the measure")
     return found

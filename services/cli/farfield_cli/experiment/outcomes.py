@@ -36,9 +36,11 @@ class Outcome:
     parseable: tuple[bool, ...] = ()
     failure: str = ""
     """Its class; then there is no grade."""
+    blind: bool = False
+    """Asked for a correction and told nothing: what `farfield_kernel.corrections` measures."""
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> "Outcome":
+    def of(cls, data: Mapping[str, Any], *, blind: bool) -> "Outcome":
         return cls(
             index=int(data["index"]),
             seed=str(data.get("seed", "")),
@@ -49,13 +51,14 @@ class Outcome:
             metrics={name: tuple(map(float, values)) for name, values in data.get("metrics", {}).items()},
             parseable=tuple(map(bool, data.get("parseable", ()))),
             failure=str(data.get("failure", "")),
+            blind=blind,
         )
 
 
-def read(path: Path) -> list[Outcome]:
-    """By index. DataLoss when the file is torn or means something else."""
+def read(path: Path, *, blind: bool = False) -> list[Outcome]:
+    """By index; `blind`: as revision was. DataLoss when the file is torn or means something else."""
     try:
-        found = [Outcome.of(one) for one in json.loads(path.read_text())["episodes"]]
+        found = [Outcome.of(one, blind=blind) for one in json.loads(path.read_text())["episodes"]]
     except (ValueError, KeyError, TypeError) as error:
         raise DataLoss(f"{path} holds no outcomes of episodes: {error!r}") from None
     return sorted(found, key=lambda one: one.index)
@@ -88,8 +91,8 @@ def _of_episode(value: Callable[[Outcome], float]) -> Callable[[Outcome], Parts]
 
 
 def _of_both(value: Callable[[bool, bool], float]) -> Callable[[Outcome], Parts]:
-    """Of episodes with two attempts or more, from the first two."""
-    return lambda one: (float(value(*one.correct[:2])), 1) if len(one.correct) > 1 else (0.0, 0)
+    """Of blind episodes with two attempts or more, from the first two."""
+    return lambda one: (float(value(*one.correct[:2])), 1) if one.blind and len(one.correct) > 1 else (0.0, 0)
 
 
 _PARTS: dict[str, Callable[[Outcome], Parts]] = {
@@ -104,6 +107,6 @@ _PARTS: dict[str, Callable[[Outcome], Parts]] = {
     "correction": _of_both(lambda first, second: second - first),
     "wrong_to_right": _of_both(lambda first, second: second and not first),
     "right_to_wrong": _of_both(lambda first, second: first and not second),
-    "unchanged": lambda one: (float(one.same[0]), 1) if one.same else (0.0, 0),
+    "unchanged": lambda one: (float(one.same[0]), 1) if one.blind and one.same else (0.0, 0),
 }
-"""The last six are those of `farfield_kernel.corrections`, of episodes with two attempts or more."""
+"""The last six are those of `farfield_kernel.corrections`, of blind episodes with two attempts or more."""

@@ -19,6 +19,8 @@ from farfield_kernel.errors import NotFound
 NEAR = 0.9
 """Of the compute at which arms are compared: what an arm has to have had of it."""
 _FINISHED = "succeeded"
+_BLIND = "attempt_1"
+"""A metric that the trainer reports where revision was blind."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Evaluation:
     def outcomes(self) -> list[Outcome]:
         """Empty where the run kept none."""
         path = self.run.path / "outcomes" / self.suite / f"{self.version:06d}.json"
-        return outcomes.read(path) if path.is_file() else []
+        return outcomes.read(path, blind=_BLIND in self.metrics) if path.is_file() else []
 
     def place(self) -> Json:
         """Which weights they are, and what they cost since the base, in FLOPs."""

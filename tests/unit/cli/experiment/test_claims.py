@@ -104,6 +104,17 @@ def test_runs_without_outcomes_say_so(experiment: Experiment, whole: Path) -> No
     assert found.difference is None
 
 
+def test_correcting_is_measured_where_revision_was_blind(experiment: Experiment, whole: Path) -> None:
+    both = {"arm": "rl", "suite": "ood", "metric": "correction"}
+    claim = comparison(compare=both, **{"with": both | {"at": "start"}})
+    found = claims.answer(claim, Played(experiment, whole))
+    assert found.status is Status.NOT_ENOUGH
+    assert found.why.startswith("no graded episode has the measure")
+    for path in whole.glob("runs/lane/*/reports.jsonl"):
+        path.write_text(path.read_text().replace('"success": ', '"attempt_1": 0.5, "success": '))
+    assert claims.answer(claim, Played(experiment, whole)).difference
+
+
 def test_failed_episodes_are_in_no_pair(experiment: Experiment, whole: Path) -> None:
     found = claims.answer(comparison(), Played(experiment, whole))
     assert found.difference

@@ -1,14 +1,17 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from farfield_cli.experiment.outcomes import Outcome, measured, parts, read
+from farfield_kernel.corrections import MEASURES
 from farfield_kernel.errors import DataLoss, InvalidArgument
+from farfield_kernel.estimates import NOTHING
 
-REVISED = Outcome(0, "7", True, (False, True), (False,), 0.5, {"recognition": (1.0, 0.0)})
+REVISED = Outcome(0, "7", True, (False, True), (False,), 0.5, {"recognition": (1.0, 0.0)}, blind=True)
 AT_ONCE = Outcome(1, "8", True, (True,), (), 1.0, {"recognition": (1.0,)}, (True,))
-STUCK = Outcome(2, "9", False, (False, False), (True,), -2.0, parseable=(True, False))
+STUCK = Outcome(2, "9", False, (False, False), (True,), -2.0, parseable=(True, False), blind=True)
 BROKEN = Outcome(3, "10", failure="environment")
 ALL = (REVISED, AT_ONCE, STUCK, BROKEN)
 
@@ -35,6 +38,13 @@ def test_measures_count_graded_episodes(metric: str, value: float, n: int) -> No
     found = measured(ALL, metric)
     assert found.value == pytest.approx(value)
     assert found.n == n
+
+
+@pytest.mark.parametrize("metric", MEASURES)
+def test_an_answer_to_feedback_is_no_self_correction(metric: str) -> None:
+    told = [replace(one, blind=False) for one in ALL]
+    assert measured(told, metric) == NOTHING
+    assert measured(ALL, metric).n == 2
 
 
 def test_a_share_has_a_binomial_error() -> None:
