@@ -271,6 +271,26 @@ class Leaky(Sums):
         return f"{super().prompt()} (not for you: {sum(self.numbers)})"
 
 
+class Forgetful(Leaky):
+    """Takes the answer out of one prompt in three."""
+
+    def prompt(self) -> str:
+        return super().prompt() if sum(self.numbers) % 3 else Sums.prompt(self)
+
+
+class Tagged(Leaky):
+    """Shows the answer without the words that go around it."""
+
+    def step(self, response: str) -> Outcome:
+        return super().step(response.removeprefix("The sum is ").removesuffix("."))
+
+    def oracle(self) -> str:
+        return f"The sum is {super().oracle()}."
+
+    def prompt(self) -> str:
+        return f"{super().prompt()} Say: The sum is S."
+
+
 class WrongExpert(Sums):
     """Demonstrates another episode."""
 
@@ -375,6 +395,14 @@ class Telling(SumVerifier):
         found = super().verify(attempt)
         said = "" if found.correct else f"It is {attempt.facts['sum']}, by the way."
         return Verdict(found.reward, found.correct, said, parseable=found.parseable)
+
+
+class Correcting(Telling):
+    """Tells it to whoever answers with a number."""
+
+    def verify(self, attempt: Attempt) -> Verdict:
+        found = super().verify(attempt)
+        return found if found.parseable else SumVerifier.verify(self, attempt)
 
 
 class Relative(SumVerifier):

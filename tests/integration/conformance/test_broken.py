@@ -27,6 +27,8 @@ GAMES = [
     (games.OneStart, "semantics/seeds-differ"),
     (games.WrongOracle, "semantics/the-oracle-wins"),
     (games.Leaky, "semantics/the-answer-is-not-shown"),
+    (games.Forgetful, "semantics/the-answer-is-not-shown"),
+    (games.Tagged, "semantics/the-answer-is-not-shown"),
     (games.WrongExpert, "semantics/demonstrations-win"),
     (games.Hoarder, "load/memory-stays-flat"),
     (games.Fragile, "load/many-sessions-play"),
@@ -47,8 +49,10 @@ VERIFIERS = [
     (games.Moody, "verifier/wire/results-keep-their-order"),
     (games.Moody, "verifier/semantics/verdicts-repeat"),
     (games.Telling, "verifier/semantics/feedback-keeps-the-answer"),
+    (games.Correcting, "verifier/semantics/feedback-keeps-the-answer"),
     (games.FirstServed, "verifier/wire/groups-are-judged-whole"),
     (games.Telling, "environment/semantics/the-answer-is-not-shown"),
+    (games.Correcting, "environment/semantics/the-answer-is-not-shown"),
 ]
 
 

@@ -1,15 +1,19 @@
 """That episodes can be won, and not by reading the answer."""
 
+from collections.abc import Sequence
+
 from farfield.types.v1 import types_pb2
 from farfield_conformance.check import Failed, Level, Skipped, environment_check, expect
 from farfield_conformance.codes import short
 from farfield_conformance.environment import oracle
 from farfield_conformance.environment.episode import Episode, text_of
 from farfield_conformance.environment.subject import EnvironmentSubject
-from farfield_conformance.leaks import leaks
+from farfield_conformance.leaks import another_answer, leaks
 from farfield_conformance.verifier import attempts
 
 SEEDS = range(10, 18)
+READ = range(10, 26)
+"""Seeds of the episodes that are searched for their answers: enough to tell a leak from chance."""
 
 
 @environment_check(Level.SEMANTICS)
@@ -33,20 +37,31 @@ def the_oracle_wins(subject: EnvironmentSubject) -> str:
 
 @environment_check(Level.SEMANTICS)
 def the_answer_is_not_shown(subject: EnvironmentSubject) -> None:
-    """The right response does not stand in what the policy reads: the prompt, or the words after a wrong one.
+    """The right response, or what sets it apart from those of other episodes, does not stand in what the
+    policy reads: the prompt, or the words after a wrong response.
 
     Take it out of observation and feedback; facts are the place for it. A task whose answer is to be copied
     waives this check. Answers that every episode shows alike, as the choices of a quiz, do not count.
     """
-    answers = [_first(subject, seed) for seed in SEEDS]
-    found = leaks(answers, [_shown(subject, seed) for seed in SEEDS])
-    expect(not found, f"episodes show their own answer: seed {SEEDS[0]} the response {short(answers[0])!r}")
+    answers = [_first(subject, seed) for seed in READ]
+    wrong = [("x", other) for other in another_answer(answers)]
+    shown = [_shown(subject, seed, said) for seed, said in zip(READ, wrong, strict=True)]
+    found = leaks(answers, shown)
+    if found:
+        raise Failed(
+            f"{len(found)} of {len(READ)} episodes show their own answer: seed {READ[found[0]]} the response "
+            f"{short(answers[found[0]])!r}"
+        )
 
 
-def _shown(subject: EnvironmentSubject, seed: int) -> str:
-    """All that a policy has read after a wrong response."""
+def _shown(subject: EnvironmentSubject, seed: int, wrong: Sequence[str]) -> str:
+    """All that a policy has read after each of some wrong responses."""
+    return "\n".join(_shown_after(subject, seed, response) for response in wrong)
+
+
+def _shown_after(subject: EnvironmentSubject, seed: int, response: str) -> str:
     (episode,) = subject.start(seed)
-    episode.step("x")
+    episode.step(response)
     feedback = ""
     if subject.verifier:
         feedback = subject.verifier.verdicts([attempts.last_of(episode)])[0].feedback

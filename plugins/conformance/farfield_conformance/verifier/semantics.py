@@ -1,12 +1,14 @@
 """That right responses earn most, and verdicts repeat."""
 
 import math
+from collections.abc import Sequence
 
 from farfield.types.v1 import types_pb2
+from farfield.verifier.v1 import verifier_pb2 as pb
 from farfield_conformance import responses
 from farfield_conformance.check import Level, expect, verifier_check
 from farfield_conformance.codes import short
-from farfield_conformance.leaks import leaks
+from farfield_conformance.leaks import another_answer, leaks
 from farfield_conformance.verifier.subject import VerifierSubject, with_response
 
 AGAIN = 3
@@ -60,11 +62,21 @@ def _comparable(verdicts: list[types_pb2.Verdict]) -> list[bytes]:
 
 @verifier_check(Level.SEMANTICS)
 def feedback_keeps_the_answer(subject: VerifierSubject) -> None:
-    """The feedback on a wrong response does not contain the right one.
+    """The feedback on a wrong response, be it noise or another attempt's right response, does not contain the
+    right one, nor what sets it apart from those of other attempts.
 
     Say what is wrong, not what would be right; an answer in the feedback is copied, not found.
     """
     right = subject.right()
-    told = [one.feedback for one in subject.verdicts([with_response(one, "x") for one in right])]
-    found = leaks([one.response for one in right], told)
-    expect(not found, f"the feedback tells the answer: {short(told[0])!r}")
+    answers = [one.response for one in right]
+    told = _feedback(subject, right, ["x"] * len(right))
+    corrected = _feedback(subject, right, another_answer(answers))
+    said = [f"{one}\n{other}" for one, other in zip(told, corrected, strict=True)]
+    found = leaks(answers, said)
+    expect(not found, f"the feedback tells the answer: {short(said[found[0]] if found else '')!r}")
+
+
+def _feedback(subject: VerifierSubject, attempts: Sequence[pb.Attempt], said: Sequence[str]) -> list[str]:
+    """On other responses to the same facts."""
+    asked = [with_response(one, response) for one, response in zip(attempts, said, strict=True)]
+    return [verdict.feedback for verdict in subject.verdicts(asked)]
