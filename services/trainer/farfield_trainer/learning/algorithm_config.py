@@ -109,7 +109,14 @@ class KlConfig(Config):
     placement: Literal["loss", "reward"] = "loss"
     """In the loss, or subtracted from the rewards before advantages are estimated."""
     estimator: Literal["k1", "k2", "k3"] = "k3"
-    """k1 = log p/q, k2 = (log p/q)^2 / 2, k3 = q/p - 1 - log q/p."""
+    """k1 = log p/q, k2 = (log p/q)^2 / 2, k3 = q/p - 1 - log q/p. In the loss, k2 has the gradient of
+    KL(policy || reference), k3 that of KL(reference || policy), k1 none in the mean: it is for the reward."""
+
+    @model_validator(mode="after")
+    def _k1_is_in_the_reward(self) -> "KlConfig":
+        if self.estimator == "k1" and self.placement == "loss":
+            raise ValueError("estimator k1 has in the mean no gradient in the loss: take k2 or k3")
+        return self
 
     @property
     def needs_reference(self) -> bool:

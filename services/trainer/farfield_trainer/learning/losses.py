@@ -6,7 +6,8 @@ weighted sum and the same gradient comes out however the minibatch is cut into p
 Formulas: clipped surrogate (Schulman et al. 2017, arXiv 1707.06347), dual clip (Ye et al. 2020, arXiv
 1912.09729), asymmetric clip (DAPO, Yu et al. 2025, arXiv 2503.14476), KL estimators (Schulman 2020,
 "Approximating KL divergence"), truncated importance weights (Espeholt et al. 2018, arXiv 1802.01561).
-Deviation: the gradient of k1 and k3 is that of the estimator itself, not of the divergence.
+The gradient of an estimator of KL(p || q) need not be the divergence's: k2 has it, k3 has that of
+KL(q || p), k1 none in the mean.
 """
 
 from dataclasses import dataclass

@@ -24,6 +24,12 @@ def test_refuses_what_cannot_work(wrong: dict) -> None:
         parse(LearnerConfig, wrong, "run config")
 
 
+def test_k1_belongs_to_the_reward() -> None:
+    with pytest.raises(InvalidArgument, match="no gradient in the loss: take k2 or k3"):
+        parse(LearnerConfig, {"kl": {"estimator": "k1"}}, "run config")
+    parse(LearnerConfig, {"kl": {"estimator": "k1", "placement": "reward"}}, "run config")
+
+
 def test_every_field_is_documented() -> None:
     pending = [LearnerConfig]
     while pending:

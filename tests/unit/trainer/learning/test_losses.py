@@ -104,6 +104,18 @@ def test_divergence_estimates_kl(estimator: str) -> None:
     assert (p * estimate).sum() == pytest.approx((p * np.log(p / q)).sum(), rel=0.05)
 
 
+@pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])
+def test_gradients_of_divergences(estimator: str) -> None:
+    """In the mean over what the policy samples: k1 has none, k2 that of KL(p || q), k3 that of KL(q || p)."""
+    logits = torch.tensor([0.3, -0.4, 1.1], dtype=torch.float64, requires_grad=True)
+    p, q = logits.log_softmax(-1), torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64).log()
+    wholes = {"k1": 0 * p.sum(), "k2": (p.exp() * (p - q)).sum(), "k3": (q.exp() * (q - p)).sum()}
+    mean = (p.detach().exp() * losses.divergence(p, q, estimator, 20.0)).sum()
+    (actual,) = torch.autograd.grad(mean, logits, retain_graph=True)
+    (expected,) = torch.autograd.grad(wholes[estimator], logits)
+    torch.testing.assert_close(actual, expected)
+
+
 def test_value_loss_is_the_larger_of_free_and_held() -> None:
     values, old, targets = CURRENT, OLD, BEHAVIOUR
     expected = []
