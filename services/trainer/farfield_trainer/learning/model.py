@@ -18,7 +18,9 @@ from farfield_trainer.learning.album import Album
 from farfield_trainer.learning.packing import MicroBatch
 
 CHUNK = 1 << 20
-"""Logits handled at once in float32."""
+"""Logits handled at once in float32: few enough for the caches of a CPU."""
+CHUNK_ON_GPU = 32 * CHUNK
+"""The same on a GPU, where every chunk costs a few launches: 134 MB, and up to three copies of it."""
 
 
 class Scored(NamedTuple):
@@ -127,7 +129,7 @@ class SelectedLogprobs(torch.autograd.Function):
         """logits [tokens, vocabulary], targets [tokens], temperatures [tokens] -> [tokens], [tokens]."""
         dtype = torch.promote_types(logits.dtype, torch.float32)
         logprobs, entropy, norms = (logits.new_empty(len(logits), dtype=dtype) for _ in range(3))
-        for rows in _chunks(logits):
+        for rows in chunks(len(logits), logits.shape[-1], logits.device):
             scaled = logits[rows].to(dtype) / temperatures[rows, None]
             norms[rows] = scaled.logsumexp(-1)
             logprobs[rows] = scaled.gather(-1, targets[rows, None]).squeeze(-1) - norms[rows]
@@ -142,7 +144,7 @@ class SelectedLogprobs(torch.autograd.Function):
         """d logprob / d logits = (onehot(target) - softmax) / temperature."""
         logits, targets, temperatures, norms = ctx.saved_tensors
         out = torch.empty_like(logits)
-        for rows in _chunks(logits):
+        for rows in chunks(len(logits), logits.shape[-1], logits.device):
             scale = grad[rows] / temperatures[rows]
             part = (logits[rows].to(norms.dtype) / temperatures[rows, None]).sub_(norms[rows, None]).exp_()
             part.mul_(-scale[:, None])
@@ -157,9 +159,11 @@ def _expectation(scaled: Tensor, norms: Tensor) -> Tensor:
     return (probabilities * scaled.clamp_min(torch.finfo(scaled.dtype).min)).sum(-1)
 
 
-def _chunks(logits: Tensor) -> list[slice]:
-    size = max(1, CHUNK // max(logits.shape[-1], 1))
-    return [slice(start, start + size) for start in range(0, len(logits), size)]
+def chunks(rows: int, width: int, device: torch.device) -> list[slice]:
+    """Runs of rows that are handled at once."""
+    most = CHUNK if device.type == "cpu" else CHUNK_ON_GPU
+    size = max(1, most // max(width, 1))
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
 def shares_prefixes(model: Any) -> bool:

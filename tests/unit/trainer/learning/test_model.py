@@ -79,6 +79,13 @@ def test_selected_logprobs_and_their_gradient(monkeypatch: pytest.MonkeyPatch, c
     torch.testing.assert_close(entropy, -(table.exp() * table).sum(-1).detach())
 
 
+@pytest.mark.parametrize(("device", "sizes"), [("cpu", [8] * 8), ("cuda", [64])])
+def test_a_gpu_takes_more_logits_at_once(device: str, sizes: list[int]) -> None:
+    """Of 64 rows of 131,072."""
+    chunks = model_module.chunks(64, 1 << 17, torch.device(device))
+    assert [rows.stop - rows.start for rows in chunks] == sizes
+
+
 def test_a_forbidden_token_has_no_share_in_the_entropy() -> None:
     logits = torch.tensor([[0.0, 0.0, -torch.inf]])
     _, entropy = SelectedLogprobs.apply(logits, torch.tensor([0]), torch.ones(1))
