@@ -22,7 +22,7 @@ from farfield_trainer.learning.loading import load_policy, load_reference
 from farfield_trainer.learning.meter import Meter
 from farfield_trainer.learning.model import Scored, chat_of, shares_prefixes
 from farfield_trainer.learning.objective import Objective, Scores
-from farfield_trainer.learning.optimizer import Optimizer
+from farfield_trainer.learning.optimizer import STEP, Optimizer
 from farfield_trainer.learning.packing import MicroBatch, pack
 from farfield_trainer.learning.publication import Publication
 from farfield_trainer.learning.ranks import Alone, Pass
@@ -247,34 +247,35 @@ class Learner:
             return {name: item for name, item in named.items() if item.requires_grad}
         return named | dict(self._policy.named_buffers())
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        weights = self._weights()
-        check_same(weights, state["weights"])
-        with torch.no_grad():
-            for name, item in weights.items():
-                item.copy_(state["weights"][name])
-        self._optimizer.load_state(state["optimizer"])
-        self._seed = state["seed"]
-        self.steps, self.updates = state["steps"], state["updates"]
-        self.tokens_trained = state["tokens_trained"]
-
     def save(self, folder: Path) -> None:
         """Writes `state()` into a folder, made if need be: safetensors and JSON, not fsynced."""
         self._ranks.write(folder, self._state())
 
+    @torch.no_grad()
     def load(self, folder: Path) -> None:
-        """Takes up the state that `save` wrote, whatever number of processes wrote it. DataLoss when a file
-        is missing, torn or of another model."""
+        """Takes up the state that `save` wrote, whatever number of processes wrote it: one tensor after the
+        other, so that no more than one is there twice. DataLoss when a file is missing, torn or of another
+        model; the learner is of no use then."""
         stored = Stored(folder)
         self._publication.check(folder, stored.counters.get("base", ""))
         before = stored.counters.get("ranks", 1)
         if self._config.deterministic and before != self._ranks.size:
             log.warning("by %d ranks until now, from here by %d: not bit for bit", before, self._ranks.size)
+        weights = self._weights()
+        check_same(weights, stored)
+        for name, item in weights.items():
+            item.copy_(self._ranks.placed(stored, f"weights:{name}", item, self._device))
+        self._optimizer.load_state(self._moments(stored, weights))
+        self._seed = stored.counters["seed"]
+        self.steps, self.updates = stored.counters["steps"], stored.counters["updates"]
+        self.tokens_trained = stored.counters["tokens_trained"]
 
-        def place(key: str, like: Tensor | None) -> Tensor:
-            return self._ranks.placed(stored, key, like, self._device)
-
-        self.load_state(stored.state(self._weights(), place))
+    def _moments(self, stored: Stored, weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """The optimizer's state, each tensor laid out as the weight that it belongs to."""
+        for path in stored.names("optimizer"):
+            owner, _, key = path.rpartition("/")
+            like = weights.get(owner) if key != STEP else None
+            yield path, self._ranks.placed(stored, f"optimizer:{path}", like, self._device)
 
     def save_pretrained(self, folder: Path) -> None:
         """Writes the policy in Hugging Face format (or its adapter in peft's), with tokenizer and chat

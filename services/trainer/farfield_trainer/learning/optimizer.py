@@ -1,7 +1,7 @@
 """AdamW as the learner uses it: learning-rate schedule, clipping, and a state of named tensors."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -74,12 +74,11 @@ class Optimizer:
             for key, value in self._adam.state.get(item, {}).items()
         }
 
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
+    def load_state(self, state: Iterable[tuple[str, Tensor]]) -> None:
+        """What `state` gave, on the parameters' device. The tensors are taken as they are."""
         self._adam.state.clear()
-        for path, value in state.items():
+        for path, value in state:
             name, _, key = path.rpartition("/")
             if name not in self._named:
                 raise DataLoss(f"the optimizer state names a parameter that the model has not: {name}")
-            item = self._named[name]
-            device = "cpu" if key == STEP and item.device.type == "cpu" else item.device
-            self._adam.state[item][key] = value.clone().to(device)
+            self._adam.state[self._named[name]][key] = value

@@ -76,5 +76,5 @@ class Alone:
         return tensor
 
     def placed(self, stored: Stored, key: str, like: Tensor | None, device: torch.device) -> Tensor:
-        """A stored tensor as this process keeps it: laid out as `like`."""
-        return stored.rows(key).to(device)
+        """A stored tensor as this process keeps it: laid out as `like`, and in memory of its own."""
+        return stored.rows(key).to(device, copy=True)

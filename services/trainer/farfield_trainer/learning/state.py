@@ -5,7 +5,7 @@ note in the file's header which: so any number of processes can read what any ot
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from farfield_kernel.errors import DataLoss
-from farfield_trainer.learning.optimizer import STEP
 
 TENSORS, COUNTERS = "learner.safetensors", "learner.json"
 _FILES, _ROWS = "learner*.safetensors", "rows"
@@ -24,9 +23,6 @@ PARTS = ("weights", "optimizer")
 
 Rows = Mapping[str, tuple[int, int]]
 """Of a tensor that is cut: its first row that is here, and how many there are in all."""
-
-Place = Callable[[str, Tensor | None], Tensor]
-"""Reads a tensor by its key, laid out like another."""
 
 
 def write(folder: Path, state: dict[str, Any]) -> None:
@@ -65,7 +61,7 @@ class Stored:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pieces: dict[str, list[_Piece]] = {}
-        self._totals: dict[str, int] = {}
+        self._shapes: dict[str, list[int]] = {}
         try:
             self.counters: dict[str, Any] = json.loads((folder / COUNTERS).read_text())
             for path in sorted(folder.glob(_FILES)):
@@ -82,31 +78,18 @@ class Stored:
             here = shape[0] if shape else 1
             start, total = cut.get(key, (0, here))
             self._pieces.setdefault(key, []).append(_Piece(file, start, start + here))
-            self._totals[key] = total
-
-    def state(self, weights: Mapping[str, Tensor], place: Place) -> dict[str, Any]:
-        """As `Learner.state` gave it, each tensor laid out as that of `weights` that it belongs to."""
-        state = dict(self.counters)
-        state["weights"] = {
-            name: place(f"weights:{name}", weights.get(name)) for name in self.names("weights")
-        }
-        state["optimizer"] = {
-            path: place(f"optimizer:{path}", weights.get(owner) if key != STEP else None)
-            for path in self.names("optimizer")
-            for owner, _, key in [path.rpartition("/")]
-        }
-        return state
+            self._shapes[key] = [total, *shape[1:]] if shape else []
 
     def names(self, part: str) -> Iterator[str]:
         return (key.partition(":")[2] for key in self._pieces if key.startswith(part + ":"))
 
-    def total(self, key: str) -> int:
-        """Rows of a tensor in all; 1 for a number."""
-        return self._totals[key]
+    def shape(self, key: str) -> list[int]:
+        """Of the whole tensor."""
+        return self._shapes[key]
 
     def rows(self, key: str, start: int = 0, stop: int | None = None) -> Tensor:
         """The tensor, or these rows of it."""
-        stop = self._totals[key] if stop is None else stop
+        stop = (self._shapes[key] or [1])[0] if stop is None else stop
         pieces = sorted(self._pieces[key], key=lambda piece: piece.start)
         try:
             found = [_part(piece, key, start, stop) for piece in pieces if _overlaps(piece, start, stop)]
@@ -136,12 +119,10 @@ def _none_of(piece: _Piece, key: str) -> Tensor:
     return piece.file.get_slice(key)[0:0]
 
 
-def check_same(mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+def check_same(weights: Mapping[str, Tensor], stored: Stored) -> None:
     """DataLoss for weights of other names or shapes."""
-    wrong = sorted(
-        name
-        for name in mine.keys() | theirs.keys()
-        if name not in mine or name not in theirs or mine[name].shape != theirs[name].shape
-    )
+    mine = {name: list(item.shape) for name, item in weights.items()}
+    theirs = {name: stored.shape(f"weights:{name}") for name in stored.names("weights")}
+    wrong = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
     if wrong:
         raise DataLoss(f"the state belongs to another model or algorithm; see {', '.join(wrong[:5])}")

@@ -108,9 +108,9 @@ class Sharded(Replicated):
             write_counters(folder, state)
 
     def placed(self, stored: Stored, key: str, like: Tensor | None, device: torch.device) -> Tensor:
-        if not isinstance(like, DTensor) or stored.total(key) != like.shape[0]:
-            return stored.rows(key).to(device)
-        mine = stored.rows(key, *rows_of(like, self._channel.rank, self.size)).to(device)
+        if not isinstance(like, DTensor):
+            return super().placed(stored, key, like, device)
+        mine = stored.rows(key, *rows_of(like, self._channel.rank, self.size)).to(device, copy=True)
         return DTensor.from_local(
             mine, like.device_mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
         )

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from farfield.trajectory.v1.trajectory_pb2 import FAILURE_ENVIRONMENT, Trajector
 from farfield_kernel.errors import DataLoss, NotFound
 from farfield_trainer.learning.algorithm_config import LearnerConfig
 from farfield_trainer.learning.learner import Learner
+from farfield_trainer.learning.ranks import Alone
 from farfield_trainer.learning.sft import SupervisedSample
 
 PROMPT = [3, 5, 1, 4]
@@ -244,12 +246,40 @@ def test_ids_beyond_the_vocabulary_are_data_loss(
 
 def test_state_is_a_copy(checkpoint: Path, episodes: list[Trajectory]) -> None:
     learner, fresh = (Learner(config(), checkpoint, seed=0) for _ in range(2))
-    before = learner.state()
+    before = learner.state()["weights"]
     learner.update(episodes)
     assert not same(learner, fresh)
-    learner.load_state(before)
-    assert same(learner, fresh)
-    assert learner.steps == 0
+    assert all(torch.equal(before[name], item) for name, item in weights_of(fresh).items())
+
+
+class Counting(Alone):
+    """Notes what it places, and how many weights of those are still there when the next is placed."""
+
+    def __init__(self) -> None:
+        self.placed_at: dict[str, ref[torch.Tensor]] = {}
+        self.weights_alive: list[int] = []
+
+    def placed(self, stored, key, like, device):
+        weights = [held for name, held in self.placed_at.items() if name.startswith("weights:")]
+        self.weights_alive.append(sum(held() is not None for held in weights))
+        tensor = super().placed(stored, key, like, device)
+        self.placed_at[key] = ref(tensor)
+        return tensor
+
+
+def test_a_resume_holds_no_tensor_twice_but_one(
+    checkpoint: Path, episodes: list[Trajectory], tmp_path: Path
+) -> None:
+    written = Learner(config(), checkpoint, seed=0)
+    written.update(episodes)
+    written.save(tmp_path)
+    counting = Counting()
+    learner = Learner(config(), checkpoint, seed=0, ranks=counting)
+    learner.load(tmp_path)
+    assert max(counting.weights_alive) <= 1
+    moments = learner._optimizer.state()
+    assert moments
+    assert all(counting.placed_at[f"optimizer:{path}"]() is item for path, item in moments.items())
 
 
 def test_torn_and_foreign_states_are_data_loss(checkpoint: Path, tmp_path: Path) -> None:

@@ -62,4 +62,4 @@ def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
 
 def test_state_of_another_model_is_refused() -> None:
     with pytest.raises(DataLoss, match="other"):
-        Optimizer(module(), OptimizerConfig()).load_state({"other/exp_avg": torch.zeros(1)})
+        Optimizer(module(), OptimizerConfig()).load_state([("other/exp_avg", torch.zeros(1))])
