@@ -17,7 +17,7 @@ from farfield_kernel.images import images_of
 from farfield_kernel.seeds import evaluation_seed
 from farfield_kernel.weights import MANIFEST, verify
 from farfield_trainer.peers import Peers
-from farfield_trainer.run_config import RunConfig
+from farfield_trainer.run_config import RlAlgorithm, RunConfig
 
 _SECONDS = 30.0
 
@@ -30,7 +30,9 @@ class Preflight:
 
     async def check(self, run_id: str, config: RunConfig) -> None:
         """Raises the error that the run would meet later, with the same code and message."""
-        check_base(config.base)
+        for place, folder in _checkpoints(config):
+            with _at(place):
+                check_checkpoint(folder)
         if config.algorithm.kind == "sft" and config.updates and self._peers.environment is None:
             raise FailedPrecondition(
                 "this trainer knows no environment service to take demonstrations from: "
@@ -77,6 +79,12 @@ def has_eyes(base: Path) -> bool:
     return "vision_config" in json.loads((base / "config.json").read_text())
 
 
+def _checkpoints(config: RunConfig) -> Iterator[tuple[str, Path]]:
+    yield "base", config.base
+    if isinstance(config.algorithm, RlAlgorithm) and config.algorithm.kl.reference:
+        yield "algorithm.kl.reference", config.algorithm.kl.reference
+
+
 def _environments(config: RunConfig) -> Iterator[tuple[str, EnvironmentRef]]:
     yield "environment", config.environment.ref()
     for name, suite in config.evaluation.suites.items():
@@ -100,11 +108,11 @@ def _at(place: str) -> Iterator[None]:
         raise type(error)(f"{place}: {error}", retry_after=error.retry_after) from error
 
 
-def check_base(base: Path) -> None:
+def check_checkpoint(folder: Path) -> None:
     """A folder that could be a checkpoint. A sealed one has to be whole."""
-    if not base.is_dir():
-        raise FailedPrecondition(f"base: {base} is not a folder; give a checkpoint in Hugging Face format")
-    if (base / MANIFEST).exists():
-        verify(base)
-    if not (base / "config.json").exists():
-        raise FailedPrecondition(f"base: {base} has no config.json; give a checkpoint in Hugging Face format")
+    if not folder.is_dir():
+        raise FailedPrecondition(f"{folder} is not a folder; give a checkpoint in Hugging Face format")
+    if (folder / MANIFEST).exists():
+        verify(folder)
+    if not (folder / "config.json").exists():
+        raise FailedPrecondition(f"{folder} has no config.json; give a checkpoint in Hugging Face format")

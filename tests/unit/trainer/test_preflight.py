@@ -14,7 +14,7 @@ from farfield_kernel.errors import DataLoss, FailedPrecondition, InvalidArgument
 from farfield_kernel.server import Mount, running
 from farfield_kernel.weights import seal
 from farfield_trainer.peers import Peers, always
-from farfield_trainer.preflight import Preflight, check_base
+from farfield_trainer.preflight import Preflight, check_checkpoint
 
 
 class ToyVerifier(verifier_pb2_grpc.VerifierServiceServicer):
@@ -64,6 +64,12 @@ async def test_mistakes_keep_their_code_and_say_where_they_are(preflight: Prefli
         await preflight.check("r", run_config(base=base, evaluation={"suites": {"ood": suite}}))
 
 
+async def test_the_reference_has_to_be_a_checkpoint_too(preflight: Preflight, base: Path) -> None:
+    algorithm = {"kind": "rl", "kl": {"coefficient": 0.1, "reference": str(base / "nowhere")}}
+    with pytest.raises(FailedPrecondition, match=r"algorithm\.kl\.reference: .*nowhere is not a folder"):
+        await preflight.check("r", run_config(base=base, algorithm=algorithm))
+
+
 async def test_a_verifier_of_whole_groups_is_refused(preflight: Preflight, base: Path) -> None:
     with pytest.raises(FailedPrecondition, match="reward: a verifier of this plan compares whole groups"):
         await preflight.check("r", run_config(base=base, reward={"leaf": {"verifier": "ranking"}}))
@@ -93,15 +99,15 @@ async def test_without_services_nothing_is_asked_but_sft_is_refused(base: Path) 
 
 def test_a_base_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(FailedPrecondition, match="is not a folder"):
-        check_base(tmp_path / "missing")
+        check_checkpoint(tmp_path / "missing")
     with pytest.raises(FailedPrecondition, match=r"has no config\.json"):
-        check_base(tmp_path)
+        check_checkpoint(tmp_path)
 
 
 def test_a_torn_base(base: Path) -> None:
     (base / "model.safetensors").write_text("weights")
     seal(base, "r", 1)
-    check_base(base)
+    check_checkpoint(base)
     (base / "model.safetensors").write_text("torn")
     with pytest.raises(DataLoss, match=r"model\.safetensors"):
-        check_base(base)
+        check_checkpoint(base)

@@ -1,8 +1,9 @@
 """What the learner does with trajectories and demonstrations, as frozen data. Knows no torch."""
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from farfield_kernel.config import Config
 
@@ -99,7 +100,7 @@ class ValueConfig(Config):
 
 
 class KlConfig(Config):
-    """Divergence from the frozen checkpoint that the run started from."""
+    """Divergence from a frozen checkpoint."""
 
     coefficient: float = Field(default=0.0, ge=0)
     """On every trainable token: with token_mean, rewards are weighed against this times the divergence summed
@@ -109,8 +110,19 @@ class KlConfig(Config):
     placement: Literal["loss", "reward"] = "loss"
     """In the loss, or subtracted from the rewards before advantages are estimated."""
     estimator: Literal["k1", "k2", "k3"] = "k3"
-    """k1 = log p/q, k2 = (log p/q)^2 / 2, k3 = q/p - 1 - log q/p. In the loss, k2 has the gradient of
-    KL(policy || reference), k3 that of KL(reference || policy), k1 none in the mean: it is for the reward."""
+    """k1 = log p/q, k2 = (log p/q)^2 / 2, k3 = q/p - 1 - log q/p, for policy p and reference q. In the loss,
+    k2 has the gradient of KL(p || q), k3 that of KL(q || p), k1 none in the mean: it is for the reward."""
+
+    reference: Path | None = None
+    """The checkpoint, with the base's vocabulary: an absolute path where the trainer runs. Absent: the run's
+    base; under an adapter the base is there already, and another checkpoint is a second model."""
+
+    @field_validator("reference")
+    @classmethod
+    def _is_absolute(cls, value: Path | None) -> Path | None:
+        if value and not value.is_absolute():
+            raise ValueError("write an absolute path: it is read where the trainer runs")
+        return value
 
     @model_validator(mode="after")
     def _k1_is_in_the_reward(self) -> "KlConfig":

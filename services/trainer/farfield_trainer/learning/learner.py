@@ -53,8 +53,8 @@ class Learner:
         ranks: Alone | None = None,
         threads: int = 0,
     ) -> None:
-        """Loads the Hugging Face folder `base`; it is also the reference of the KL term, so give the same
-        folder when a run resumes. NotFound or FailedPrecondition where it holds no language model.
+        """Loads the Hugging Face folder `base`; it is also the reference of a KL term that names none, so
+        give the same folder when a run resumes. NotFound or FailedPrecondition where it holds no language model.
 
         `threads`: torch's on the CPU; 0 leaves them as they are. A deterministic run has one."""
         torch.use_deterministic_algorithms(config.deterministic)

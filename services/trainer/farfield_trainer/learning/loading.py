@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from farfield_kernel.errors import FailedPrecondition
 from farfield_model import lora
 from farfield_model.loading import load_module
 from farfield_model.vision import vision_of
@@ -41,15 +42,25 @@ def load_policy(
 def load_reference(
     config: LearnerConfig, base: Path, policy: Policy, device: torch.device, ranks: Alone
 ) -> Reference | None:
-    """None where the run has no KL term. Below an adapter the base is there already."""
+    """None where the run has no KL term. Below an adapter the base is there already. FailedPrecondition for a
+    checkpoint of another vocabulary."""
     if not config.kl.needs_reference:
         return None
-    if config.lora:
+    if config.lora and config.kl.reference is None:
         return Reference.within(policy)
-    module = _module(config, base, device, ranks)
+    module = _module(config, config.kl.reference or base, device, ranks)
+    _check_words(module, policy, config.kl.reference)
     apart = Policy(module, with_values=False, autocast=policy.autocast, vision=policy.vision)
     ranks.spread(apart)
     return Reference.apart(apart)
+
+
+def _check_words(module: Any, policy: Policy, folder: Path | None) -> None:
+    theirs, ours = (one.get_input_embeddings().num_embeddings for one in (module, policy.model))
+    if theirs != ours:
+        raise FailedPrecondition(
+            f"kl.reference: {folder} has a vocabulary of {theirs} words, and the base one of {ours}"
+        )
 
 
 def _module(config: LearnerConfig, base: Path, device: torch.device, ranks: Alone) -> Any:

@@ -17,6 +17,7 @@ def test_a_typo_names_the_right_key() -> None:
         {"optimizer": {"schedule": "cosine"}},
         {"optimizer": {"learning_rate": 0}},
         {"advantage": {"estimator": "sarsa"}},
+        {"kl": {"reference": "beside/this/file"}},
     ],
 )
 def test_refuses_what_cannot_work(wrong: dict) -> None:
