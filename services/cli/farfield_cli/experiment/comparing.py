@@ -27,7 +27,7 @@ def _evaluation(measure: Measure, comparison: Comparison, played: Played, seed: 
     if moment != "equal_compute":
         return played.at(measure.arm, seed, measure.suite, moment)
     ends = (played.at(one.arm, seed, one.suite, "end") for one in (comparison.compare, comparison.against))
-    return played.within(measure.arm, seed, measure.suite, min(one.compute for one in ends))
+    return played.nearest(measure.arm, seed, measure.suite, min(one.compute for one in ends))
 
 
 def moment_of(measure: Measure, comparison: Comparison) -> Moment:

@@ -16,8 +16,8 @@ from farfield_cli.report.chart import flops
 from farfield_cli.runs.run_folder import Json, RunFolder, trained_compute
 from farfield_kernel.errors import NotFound
 
-NEAR = 0.9
-"""Of the compute at which arms are compared: what an arm has to have had of it."""
+NEAR = 0.25
+"""How far from the compute at which arms are compared an evaluation may be, as a share of it."""
 _FINISHED = "succeeded"
 _BLIND = "attempt_1"
 """A metric that the trainer reports where revision was blind."""
@@ -94,18 +94,17 @@ class Played:
         where, version = (self.experiment.start_of(arm) if wanted == 0 else None) or (arm, wanted)
         raise NotFound(f"{run_id(where, seed)} is not measured on {suite} at update {version}")
 
-    def within(self, arm: str, seed: int, suite: str, compute: float) -> Evaluation:
-        """The last evaluation that costs no more. NotFound where that is of no training, or costs far less:
-        it would be compared with more than it had."""
-        curve, most = self.curve(arm, seed, suite), compute * (1 + 1e-9)
-        last = next((one for one in reversed(curve) if one.compute <= most), None)
-        untrained = last is None or (last.update == 0 and self.experiment.arms[arm].updates > 0)
-        if last is None or untrained or last.compute < NEAR * compute:
+    def nearest(self, arm: str, seed: int, suite: str, compute: float) -> Evaluation:
+        """The evaluation after training that cost nearest to `compute`. NotFound where that is not near."""
+        curve = self.curve(arm, seed, suite)
+        trained = [one for one in curve if one.update or not self.experiment.arms[arm].updates]
+        found = min(trained, key=lambda one: abs(one.compute - compute), default=None)
+        if found is None or abs(found.compute - compute) > NEAR * compute:
             raise NotFound(
-                f"{run_id(arm, seed)} is not measured on {suite} at equal compute, {flops(compute)} FLOPs or "
-                f"up to {1 - NEAR:.0%} less: it is at {_places(curve)}"
+                f"{run_id(arm, seed)} is not measured on {suite} at equal compute, {flops(compute)} FLOPs "
+                f"give or take {NEAR:.0%}: it is at {_places(curve)}"
             )
-        return last
+        return found
 
     def _own(self, arm: str, seed: int, suite: str) -> dict[int, Evaluation]:
         run = self.run(arm, seed)
