@@ -15,11 +15,11 @@ from farfield_cli.experiment.experiment import run_id
 from farfield_cli.experiment.played import Played
 from farfield_cli.experiment.spec import Comparison
 from farfield_cli.experiment.statistics import Difference
+from farfield_cli.report.units import unit_of
 from farfield_kernel.errors import FarfieldError
 
 LEAST = 50
 """Episodes a side, over all seeds, below which nothing is claimed."""
-_MEANS = ("reward_mean", "turns_mean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +88,11 @@ def _told(found: Difference, comparison: Comparison) -> tuple[Status, str]:
 
 def said(found: Difference, metric: str) -> str:
     """+12.1 points, 95 % interval +3.0 to +21.2"""
-    scale, unit, digits = (1, "", 2) if metric in _MEANS else (100, " points", 1)
-    low, high = (f"{scale * value:+.{digits}f}" for value in (found.low, found.high))
-    text = f"{scale * found.estimate:+.{digits}f}{unit}, 95 % interval {low} to {high}"
-    return text.replace("-", "−")
+    unit = unit_of(metric)
+    estimate, low, high = (
+        f"{unit.scale * value:+.{unit.digits}f}" for value in (found.estimate, found.low, found.high)
+    )
+    return f"{estimate}{unit.points}, 95 % interval {low} to {high}".replace("-", "−")
 
 
 def _caveat(found: Difference) -> str:

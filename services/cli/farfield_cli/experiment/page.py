@@ -42,7 +42,7 @@ def draw(data: Json, path: Path) -> None:
     labels = {arm: one["label"] for arm, one in data["arms"].items()}
     seeds = f"{len(data['seeds'])} seeds" if len(data["seeds"]) > 1 else "1 seed"
     note = f"   ·   {seeds}, bars are ± 1 standard error"
-    figure.draw(drawn, labels, path, note, f"{view.measure(metric)}, %")
+    figure.draw(drawn, labels, path, note, view.titled(metric))
 
 
 def page(data: Json, shown: Shown) -> str:
@@ -58,7 +58,7 @@ def page(data: Json, shown: Shown) -> str:
         claims=view.claim_views(data["claims"]),
         forest_width=view.FOREST_WIDTH,
         charts=[
-            (view.measure(metric), view.charts(data, metric, suites))
+            (view.titled(metric), view.charts(data, metric, suites))
             for metric, suites in view.measures(data).items()
         ],
         ends=view.ends(data, headline),

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from farfield_cli.experiment.outcomes import parts
+from farfield_cli.report.units import is_share
 from farfield_kernel.config import Config
 from farfield_kernel.errors import InvalidArgument
 
@@ -71,8 +72,15 @@ class Paper(Config):
     numbers: dict[Name, dict[Name, tuple[float, ...]]] = Field(default={})
     """By arm and suite: at the start and at the end, in percent; or at the end alone."""
     metric: str = "success"
-    """What those numbers count."""
+    """What those numbers count: a share, the measure that the experiment is about."""
     note: str = ""
+
+    @field_validator("metric")
+    @classmethod
+    def _is_a_share(cls, value: str) -> str:
+        if not is_share(value):
+            raise ValueError(f"{value} is no share; the numbers of a paper are in percent")
+        return value
 
 
 class Origin(Config):

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from farfield_cli.experiment.view import curves, measure
+from farfield_cli.experiment.view import curves, titled
 from farfield_cli.report.points import percent
 from farfield_cli.report.report import Facts, Row
+from farfield_cli.report.units import unit_of
 from farfield_cli.runs.run_folder import Json
 from farfield_cli.terminal import seconds, size
 
@@ -19,20 +20,19 @@ def measured(data: Json) -> Iterator[Facts]:
         rows = [
             Row(
                 data["arms"][arm]["label"],
-                tuple(_shown(point["metrics"].get(name)) for name in names),
+                tuple(_shown(name, point["metrics"].get(name)) for name in names),
                 arm,
             )
             for arm, point in last.items()
         ]
-        yield Facts(about["label"], "", tuple(map(measure, names)), tuple(rows))
+        yield Facts(about["label"], "", tuple(map(titled, names)), tuple(rows))
 
 
-def _shown(figure: Json | None) -> str:
+def _shown(name: str, figure: Json | None) -> str:
     if figure is None:
         return "–"
-    if abs(figure["value"]) <= 1:
-        return f"{percent(figure['value'])} ± {percent(figure['stderr'])}"
-    return f"{figure['value']:.2f} ± {figure['stderr']:.2f}"
+    unit = unit_of(name)
+    return f"{unit.told(figure['value'])} ± {unit.told(figure['stderr'])}"
 
 
 def every_point(data: Json, metric: str) -> Facts:
@@ -52,7 +52,7 @@ def every_point(data: Json, metric: str) -> Facts:
         for arm, curve in curves(data, suite, metric).items()
         for point in curve
     ]
-    columns = ("FLOPs", f"{measure(metric)}, %", "standard error", "episodes")
+    columns = ("FLOPs", titled(metric), "standard error", "episodes")
     return Facts("Every point of the curves", "", columns, tuple(rows))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from farfield_cli.report.chart import Chart, chart
 from farfield_cli.report.points import CurvePoint, Point, percent
+from farfield_cli.report.units import unit_of
 from farfield_cli.runs.run_folder import Json
 
 FOREST_WIDTH = 260
@@ -82,6 +83,12 @@ _CONTROL = {
 
 def measure(name: str) -> str:
     return MEASURES.get(name, name.partition("/")[2].replace("_", " ") or name.replace("_", " "))
+
+
+def titled(name: str) -> str:
+    """With its unit."""
+    unit = unit_of(name)
+    return f"{measure(name)},{unit.sign}" if unit.sign else measure(name)
 
 
 def mood(status: str) -> str:
@@ -175,7 +182,9 @@ def charts(data: Json, metric: str, suites: Sequence[str]) -> list[tuple[Chart, 
         drawn = {arm: curve for arm, curve in curves(data, suite, metric).items() if curve}
         if drawn:
             short = {arm: names[arm] for arm in drawn}
-            found.append((chart(about["label"], drawn, short), SHIFTS.get(about["shift"], "")))
+            found.append(
+                (chart(about["label"], drawn, short, unit_of(metric)), SHIFTS.get(about["shift"], ""))
+            )
     return found
 
 

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from farfield_cli.report.points import CurvePoint, Point, shown
+from farfield_cli.report.points import CurvePoint, Point
+from farfield_cli.report.units import PERCENT, Unit
 
 WIDTH, HEIGHT = 460, 300
 _LEFT, _TOP, _BOTTOM = 38, 14, 34
@@ -60,36 +61,38 @@ class Chart:
 
 
 def chart(
-    title: str, curves: Mapping[str, Sequence[CurvePoint]], names: Mapping[str, str] | None = None
+    title: str,
+    curves: Mapping[str, Sequence[CurvePoint]],
+    names: Mapping[str, str] | None = None,
+    unit: Unit = PERCENT,
 ) -> Chart:
-    """Values in percent against training compute. `names`: short ones, to stand beside the lines' ends."""
+    """Values against training compute. `names`: short ones, to stand beside the lines' ends."""
     drawn, base = parted(curves)
     named = {name: word for name, word in (names or {}).items() if name in drawn}
     points = [point for curve in curves.values() for point in curve]
     right = WIDTH - _RIGHT_VALUE - _LETTER * max((len(name) for name in named.values()), default=0)
     x_step, x_top = _scale(max((point.compute for point in points), default=0.0))
-    y_step, y_top = _scale(100 * max((p.point.success + p.point.stderr for p in points), default=0.0))
-    low = min((p.point.success - p.point.stderr for p in points), default=0.0)
-    y_low = y_step * math.floor(100 * low / y_step) if low < 0 and _goes_below(points) else 0.0
-    y_top = min(y_top, 100.0)
+    y_step, y_low, y_top = _range([point.point for point in points], unit)
 
     def x(value: float) -> float:
         return _LEFT + (right - _LEFT) * value / x_top
 
-    def y(percent: float) -> float:
-        return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * (percent - y_low) / (y_top - y_low)
+    def y(value: float) -> float:
+        return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * (value - y_low) / (y_top - y_low)
 
     def dot(one: CurvePoint) -> Dot:
-        value, error = 100 * one.point.success, 100 * one.point.stderr
-        title = (
-            f"update {one.update}: {shown(one.point)} %, {one.point.n} episodes, {flops(one.compute)} FLOPs"
-        )
+        value, error = unit.scale * one.point.success, unit.scale * one.point.stderr
+        measured = f"{unit.shown(one.point)}{unit.sign}, {one.point.n} episodes"
+        title = f"update {one.update}: {measured}, {flops(one.compute)} FLOPs"
         return Dot(
-            x(one.compute), y(value), y(max(y_low, value - error)), y(min(100.0, value + error)), title
+            x(one.compute), y(value), y(max(y_low, value - error)), y(min(y_top, value + error)), title
         )
 
     lines = [
-        _line(name, named.get(name, ""), [dot(one) for one in curve], curve) for name, curve in drawn.items()
+        _line(
+            name, f"{named.get(name, '')} {unit.told(curve[-1].point.success)}", [dot(one) for one in curve]
+        )
+        for name, curve in drawn.items()
     ]
     y_steps = [y_low + value for value in _steps(y_step, y_top - y_low)]
     return Chart(
@@ -98,7 +101,7 @@ def chart(
         tuple(Tick(y(value), f"{value:g}") for value in y_steps),
         tuple(_apart(lines)),
         right,
-        y(100 * base.success) if base else None,
+        y(unit.scale * base.success) if base else None,
     )
 
 
@@ -113,13 +116,18 @@ def parted(
     return lines, starts[0] if starts else None
 
 
-def _goes_below(points: Sequence[CurvePoint]) -> bool:
-    return any(point.point.success < 0 for point in points)
+def _range(points: Sequence[Point], unit: Unit) -> tuple[float, float, float]:
+    """A step, the lowest and the highest value. Error bars of shares do not leave 0 to 100."""
+    high = max((unit.scale * (one.success + one.stderr) for one in points), default=0.0)
+    low = min((unit.scale * (one.success - one.stderr) for one in points), default=0.0)
+    high, low = max(high, 0.0), low if any(one.success < 0 for one in points) else 0.0
+    step, _ = _scale(high - low)
+    bottom, top = step * math.floor(low / step), step * math.ceil(high / step)
+    return step, bottom, min(top, 100.0) if unit is PERCENT else top
 
 
-def _line(name: str, label: str, dots: Sequence[Dot], curve: Sequence[CurvePoint]) -> Line:
-    value = f"{100 * curve[-1].point.success:.1f}"
-    return Line(name, tuple(dots), f"{label} {value}".strip(), dots[-1].y)
+def _line(name: str, end: str, dots: Sequence[Dot]) -> Line:
+    return Line(name, tuple(dots), end.strip(), dots[-1].y)
 
 
 def _apart(lines: Sequence[Line]) -> list[Line]:

@@ -8,8 +8,9 @@ from typing import Any
 from farfield_cli.demo.verdict import Verdict
 from farfield_cli.report import html, palette
 from farfield_cli.report.chart import Chart, chart
-from farfield_cli.report.points import Point, percent, shown
+from farfield_cli.report.points import Point, shown
 from farfield_cli.report.reading import pictures, shelves
+from farfield_cli.report.units import is_share, unit_of
 from farfield_cli.runs.run_folder import Json, RunFolder
 from farfield_cli.terminal import seconds, size
 
@@ -111,21 +112,20 @@ def measured(runs: Mapping[str, RunFolder], suites: Sequence[str]) -> list[Facts
         for key in (key for key in names if key not in ("success", "first_attempt")):
             cells = tuple(_measure(metrics, key) for metrics in found.values())
             rows.append(Row(f"{name} · {_named(key)}", cells))
-    note = "Of the last evaluated version, over all turns, ± one standard error; shares in percent."
+    note = "Of the last evaluated version, over all turns, ± one standard error."
     return [Facts("Measures", note, tuple(suites), tuple(rows))] if rows else []
 
 
 def _named(key: str) -> str:
-    return "right steps" if key == "step_accuracy" else key.removeprefix("metric/").replace("_", " ")
+    name = "right steps" if key == "step_accuracy" else key.removeprefix("metric/").replace("_", " ")
+    return f"{name}, %" if is_share(key) else name
 
 
 def _measure(metrics: Json, key: str) -> str:
     if key not in metrics:
         return "–"
-    value, error = metrics[key], metrics[f"{key}_stderr"]
-    if 0 <= value <= 1:
-        return f"{percent(value)} ± {percent(error)}"
-    return f"{value:.2f} ± {error:.2f}"
+    unit = unit_of(key)
+    return f"{unit.told(metrics[key])} ± {unit.told(metrics[f'{key}_stderr'])}"
 
 
 def success(point: Point) -> str:

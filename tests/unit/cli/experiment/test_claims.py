@@ -10,6 +10,7 @@ from farfield_cli.experiment import claims
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.played import Played
 from farfield_cli.experiment.spec import Arm, Comparison
+from farfield_cli.experiment.statistics import Difference
 
 from .conftest import Play
 
@@ -113,6 +114,20 @@ def test_correcting_is_measured_where_revision_was_blind(experiment: Experiment,
     for path in whole.glob("runs/lane/*/reports.jsonl"):
         path.write_text(path.read_text().replace('"success": ', '"attempt_1": 0.5, "success": '))
     assert claims.answer(claim, Played(experiment, whole)).difference
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [
+        ("metric/recognition", "+25.0 points, 95 % interval −5.0 to +55.0"),
+        ("step_accuracy", "+25.0 points, 95 % interval −5.0 to +55.0"),
+        ("metric/return", "+0.25, 95 % interval −0.05 to +0.55"),
+        ("reward_mean", "+0.25, 95 % interval −0.05 to +0.55"),
+        ("turns_mean", "+0.25, 95 % interval −0.05 to +0.55"),
+    ],
+)
+def test_shares_alone_are_told_in_points(metric: str, text: str) -> None:
+    assert claims.said(Difference(0.25, -0.05, 0.55, 0.15, (0.25,), 100), metric) == text
 
 
 def test_failed_episodes_are_in_no_pair(experiment: Experiment, whole: Path) -> None:

@@ -156,6 +156,10 @@ def test_seeds_and_arms_can_be_chosen(written: Written) -> None:
             {"claims.0.compare": {"arm": "rl", "suite": "ood", "metric": "sucess"}},
             "no metric 'sucess': choose success",
         ),
+        (
+            {"paper": {"source": "x", "metric": "metric/return"}},
+            "paper.metric: .*metric/return is no share",
+        ),
         ({"claims.0.no_control": ""}, "write control: or no_control:"),
         ({"arms.rl.from": {"arm": "stf"}}, "arm rl: 'stf' is not an arm .*'sft'"),
         ({"arms.rl.from": {"arm": "sft", "update": 10}}, "update 10 of 'sft', which has 9 updates"),

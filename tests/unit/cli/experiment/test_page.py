@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from farfield_cli.experiment import browser, page, view
+from farfield_cli.experiment import browser, page, tables, view
 from farfield_cli.experiment.experiment import Experiment
 from farfield_cli.experiment.played import Played
 from farfield_cli.experiment.result import collect
@@ -58,6 +58,18 @@ def test_responses_are_read_token_by_token(experiment: Experiment, with_episodes
     assert turn["tokens"] == ["+", " -", " <end>"]
     assert turn["logprobs"] == [-0.01, -1.5, -6.0]
     assert turn["messages"][0]["parts"][1]["cards"] == ["4", "Q", "2", "K"]
+
+
+def test_every_measure_is_told_in_its_unit(experiment: Experiment, whole: Path) -> None:
+    """Not by its size: half a point of reward is no half of the episodes."""
+    for path in whole.glob("runs/lane/*/reports.jsonl"):
+        reward = '"term/game/reward": -0.5, "term/game/reward_stderr": 0.1, "success": '
+        path.write_text(path.read_text().replace('"success": ', reward))
+    table = next(iter(tables.measured(collect(experiment, whole))))
+    assert set(table.columns) == {"solved, %", "game/reward"}
+    cells = dict(zip(table.columns, table.rows[0].cells, strict=True))
+    assert cells["game/reward"].startswith("-0.50 ± 0.")
+    assert cells["solved, %"].startswith("6")
 
 
 def test_claims_share_one_scale(experiment: Experiment, whole: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from farfield_cli.report.chart import chart
-from farfield_cli.report.points import CurvePoint, binomial
+from farfield_cli.report.points import CurvePoint, Point, binomial
 from farfield_cli.report.reading import episode, pictures
 from farfield_cli.report.report import render, runs_page
+from farfield_cli.report.units import unit_of
 from farfield_cli.runs.run_folder import RunFolder, trained_compute
 from farfield_kernel.errors import NotFound
 
@@ -110,6 +111,18 @@ def test_a_chart_holds_every_error_bar() -> None:
     assert [tick.label for tick in drawn.x_ticks] == ["0", "1T", "2T", "3T", "4T"]
 
 
+def test_what_is_no_share_is_drawn_as_it_is() -> None:
+    """Returns of −210 and −90: no percent, and no axis of hundreds of steps."""
+    points = [Point(-210.0, 40, 12.0), Point(-90.0, 40, 8.0)]
+    curve = [CurvePoint(5 * place, place * 1e12, point) for place, point in enumerate(points)]
+    drawn = chart("id", {"rl": curve}, unit=unit_of("metric/return"))
+    (line,) = drawn.lines
+    assert line.end == "-90.00"
+    assert line.dots[0].title == "update 0: -210.00 ± 12.00, 40 episodes, 0 FLOPs"
+    assert [tick.label for tick in drawn.y_ticks] == ["-250", "-200", "-150", "-100", "-50", "0"]
+    assert line.dots[1].y < line.dots[0].y < line.dots[0].low <= drawn.bottom
+
+
 def with_picture(run: Path, data: bytes) -> str:
     """Has the first kept episode show a picture, whose digest is returned."""
     digest = hashlib.sha256(data).hexdigest()
@@ -143,9 +156,13 @@ def test_right_steps_and_the_environments_own_measures_are_shown(run: Path) -> N
     last = json.loads(next(line for line in reversed(reports[:-1]) if '"id"' in line))
     last["metrics"] |= {"step_accuracy": 0.5, "step_accuracy_stderr": 0.02}
     last["metrics"] |= {"metric/recognition": 0.875, "metric/recognition_stderr": 0.01}
+    last["metrics"] |= {"metric/return": 0.5, "metric/return_stderr": 0.25}
+    last["metrics"] |= {"term/game/reward": -0.75, "term/game/reward_stderr": 0.1}
     (run / "reports.jsonl").write_text("\n".join([*reports[:-1], json.dumps(last)]) + "\n")
     table = runs_page([run]).tables[0]
     assert [(row.name, row.cells[0]) for row in table.rows] == [
-        ("tried · right steps", "50.0 ± 2.0"),
-        ("tried · recognition", "87.5 ± 1.0"),
+        ("tried · right steps, %", "50.0 ± 2.0"),
+        ("tried · recognition, %", "87.5 ± 1.0"),
+        ("tried · return", "0.50 ± 0.25"),
+        ("tried · term/game/reward", "-0.75 ± 0.10"),
     ]
