@@ -1,8 +1,9 @@
 """What the numbers of a demo support, and no more.
 
 A condition is a difference that has to reach a threshold. It is *met* when the estimate reaches it and the
-effect stands out from noise by two standard errors; *not met* when the estimate misses the threshold by more
-than two; otherwise it is *open*: this many episodes and seeds cannot tell.
+effect stands out from noise; *not met* when the estimate misses the threshold by more than noise; otherwise
+it is *open*: this many episodes and seeds cannot tell. Noise is two standard errors, or Student's t (95 %)
+times the error between seeds where that is more.
 """
 
 import math
@@ -12,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from farfield_cli.report.points import Point, percent, smallest
+from farfield_cli.report.student import student_quantile
 
 SIGMAS = 2.0
 ENOUGH = 500
@@ -41,16 +43,18 @@ class Condition:
     text: str
     estimate: float
     threshold: float
-    stderr: float
+    noise: float
+    """Of the estimate."""
     effect: float
     effect_stderr: float
+    effect_noise: float
 
     @property
     def answer(self) -> Answer:
         margin = self.estimate - self.threshold
-        if margin < -SIGMAS * self.stderr:
+        if margin < -self.noise:
             return Answer.NO
-        stands_out = self.effect > SIGMAS * self.effect_stderr
+        stands_out = self.effect > self.effect_noise
         return Answer.YES if margin >= 0 and stands_out else Answer.OPEN
 
     @property
@@ -122,7 +126,7 @@ def verdict(results: Results, *, sound: bool) -> Verdict:
 def control_line(results: Results) -> str:
     """What SFT at RL's learning rate and number of steps did to the unseen rule."""
     init, sft, matched = results["init"]["ood"], results["sft"]["ood"], results["sft_matched"]["ood"]
-    above_sft = matched.success - sft.success > SIGMAS * _both(sft, matched)
+    above_sft = matched.success - sft.success > _noise(sft, matched)
     said = f"SFT with RL's learning rate and number of steps {_moved(init, matched)} on the unseen rule"
     figures = f"({percent(init.success)} → {percent(matched.success)} %)"
     if not above_sft:
@@ -134,7 +138,7 @@ def control_line(results: Results) -> str:
 
 
 def _moved(before: Point, after: Point) -> str:
-    change, noise = after.success - before.success, SIGMAS * _both(before, after)
+    change, noise = after.success - before.success, _noise(before, after)
     if abs(change) <= noise:
         return "does not measurably change success"
     return "gains success" if change > 0 else "loses success"
@@ -174,16 +178,25 @@ def _halved(before: Point, after: Point) -> Condition:
         text="SFT loses at least half of its success on the unseen rule",
         estimate=before.success / 2 - after.success,
         threshold=0.0,
-        stderr=math.hypot(before.stderr / 2, after.stderr),
+        noise=math.hypot(_noise(before) / 2, _noise(after)),
         effect=before.success - after.success,
-        effect_stderr=_both(before, after),
+        effect_stderr=math.hypot(before.stderr, after.stderr),
+        effect_noise=_noise(before, after),
     )
 
 
 def _risen(name: str, text: str, before: Point, after: Point, threshold: float) -> Condition:
-    change, error = after.success - before.success, _both(before, after)
-    return Condition(name, text, change, threshold, error, change, error)
+    change, noise = after.success - before.success, _noise(before, after)
+    stderr = math.hypot(before.stderr, after.stderr)
+    return Condition(name, text, change, threshold, noise, change, stderr, noise)
 
 
-def _both(one: Point, other: Point) -> float:
-    return math.hypot(one.stderr, other.stderr)
+def _noise(*points: Point) -> float:
+    """Of their sum or difference."""
+    return math.hypot(*(max(SIGMAS * point.stderr, _between_seeds(point)) for point in points))
+
+
+def _between_seeds(point: Point) -> float:
+    if point.spread is None:
+        return 0.0
+    return student_quantile(0.975, point.seeds - 1) * point.spread / math.sqrt(point.seeds)

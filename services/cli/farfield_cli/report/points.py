@@ -15,6 +15,7 @@ class Point:
     stderr: float
     spread: float | None = None
     """Standard deviation between seeds, where there are several."""
+    seeds: int = 1
 
     def data(self) -> dict[str, Any]:
         spread = {} if self.spread is None else {"spread": round(self.spread, 6)}
@@ -46,9 +47,8 @@ def pooled(points: Sequence[Point]) -> Point:
     mean = sum(point.success for point in points) / len(points)
     spread = math.sqrt(sum((point.success - mean) ** 2 for point in points) / (len(points) - 1))
     episodes = math.sqrt(sum(point.stderr**2 for point in points)) / len(points)
-    return Point(
-        mean, sum(point.n for point in points), max(spread / math.sqrt(len(points)), episodes), spread
-    )
+    stderr = max(spread / math.sqrt(len(points)), episodes)
+    return Point(mean, sum(point.n for point in points), stderr, spread, len(points))
 
 
 def pooled_curve(curves: Sequence[Sequence[CurvePoint]]) -> list[CurvePoint]:

@@ -24,7 +24,7 @@ MEMORY = {"peak_bytes": 2_000_000_000, "peak_by_process": {"farfield": 2_000_000
 @pytest.fixture
 def played(tmp_path: Path, make_run: Callable[..., Path]) -> Path:
     for place, curve in CURVES.items():
-        for seed, change in enumerate((-0.01, 0.01)):
+        for seed, change in enumerate((-0.002, 0.002)):
             moved = {update: (id_ + change, ood + change) for update, (id_, ood) in curve.items()}
             make_run(tmp_path / "runs" / f"{place}-s{seed}", moved, episodes=1000)
     return tmp_path
@@ -40,9 +40,9 @@ def test_seeds_are_pooled_point_by_point(played: Path) -> None:
     point = data["rl"]["ood"]
     assert point["success"] == pytest.approx(0.28)
     assert point["n"] == 2000
-    assert point["spread"] == pytest.approx(0.0141, abs=1e-4)
+    assert point["spread"] == pytest.approx(0.0028, abs=1e-4)
     assert point["stderr"] == pytest.approx(0.01, abs=1e-4)
-    assert [seed["rl"]["ood"]["success"] for seed in data["by_seed"]] == pytest.approx([0.27, 0.29])
+    assert [seed["rl"]["ood"]["success"] for seed in data["by_seed"]] == pytest.approx([0.278, 0.282])
 
 
 def test_the_summary_counts_what_was_played_and_spent(played: Path) -> None:

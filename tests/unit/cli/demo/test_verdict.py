@@ -1,7 +1,7 @@
 import pytest
 
 from farfield_cli.demo.verdict import Answer, Status, control_line, verdict
-from farfield_cli.report.points import Point, binomial
+from farfield_cli.report.points import Point, binomial, pooled
 
 
 def results(n: int = 2000, **changed: tuple[float, float]) -> dict[str, dict[str, Point]]:
@@ -67,6 +67,39 @@ def test_runs_that_lost_episodes_claim_nothing() -> None:
     found = verdict(results(), sound=False)
     assert found.status is Status.NOT_ENOUGH
     assert "exactly once" in found.line
+
+
+def seeds(*shares: float) -> Point:
+    return pooled([binomial(share, 2000) for share in shares])
+
+
+@pytest.mark.parametrize(
+    ("rl", "answer"),
+    [
+        ((0.25, 0.34), Answer.OPEN),
+        ((0.25, 0.295, 0.34), Answer.OPEN),
+        ((0.285, 0.295, 0.305), Answer.YES),
+        ((0.27, 0.28, 0.29, 0.295, 0.30, 0.335), Answer.YES),
+    ],
+)
+def test_few_seeds_that_differ_are_no_certainty(rl: tuple[float, ...], answer: Answer) -> None:
+    """Each rises by ten points, by two standard errors or more; of two seeds t is 12.7, of three 4.3."""
+    found = results()
+    found["init"]["ood"] = seeds(*[0.197] * len(rl))
+    found["rl"]["ood"] = seeds(*rl)
+    rises = next(one for one in verdict(found, sound=True).conditions if one.name == "rl_raises_ood")
+    assert rises.effect > 2 * rises.effect_stderr
+    assert rises.answer is answer
+
+
+def test_seeds_that_agree_have_the_noise_of_their_episodes() -> None:
+    found = results(rl=(0.867, 0.215))
+    alone = verdict(found, sound=True).conditions[2]
+    found["rl"]["ood"] = seeds(0.215, 0.215)
+    found["init"]["ood"] = seeds(0.197, 0.197)
+    together = verdict(found, sound=True).conditions[2]
+    assert alone.effect_noise == pytest.approx(2 * alone.effect_stderr)
+    assert together.effect_noise == pytest.approx(2 * together.effect_stderr)
 
 
 def test_the_control_that_keeps_the_rule_is_said_to() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from farfield_cli.experiment import statistics
 from farfield_cli.experiment.statistics import Sample, alone, difference, paired, unpaired
+from farfield_cli.report.student import student_cdf, student_quantile
 
 
 def won(outcomes: list[int]) -> np.ndarray:
@@ -36,8 +37,8 @@ def student_975(degrees: int) -> float:
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 7, 30])
 def test_student_is_as_in_mpmath(degrees: int) -> None:
     for t in (-2.5, 0.0, 0.7, 4.0):
-        assert statistics.student_cdf(t, degrees) == pytest.approx(student(t, degrees), abs=1e-12)
-    assert statistics.student_quantile(0.975, degrees) == pytest.approx(student_975(degrees))
+        assert student_cdf(t, degrees) == pytest.approx(student(t, degrees), abs=1e-12)
+    assert student_quantile(0.975, degrees) == pytest.approx(student_975(degrees))
 
 
 def test_the_estimate_is_the_mean_of_the_seeds_differences() -> None:
