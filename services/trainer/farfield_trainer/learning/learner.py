@@ -54,7 +54,8 @@ class Learner:
         threads: int = 0,
     ) -> None:
         """Loads the Hugging Face folder `base`; it is also the reference of a KL term that names none, so
-        give the same folder when a run resumes. NotFound or FailedPrecondition where it holds no language model.
+        give the same folder when a run resumes. NotFound or FailedPrecondition where it holds no language
+        model.
 
         `threads`: torch's on the CPU; 0 leaves them as they are. A deterministic run has one."""
         torch.use_deterministic_algorithms(config.deterministic)
