@@ -122,7 +122,8 @@ def _range(points: Sequence[Point], unit: Unit) -> tuple[float, float, float]:
     low = min((unit.scale * (one.success - one.stderr) for one in points), default=0.0)
     high, low = max(high, 0.0), low if any(one.success < 0 for one in points) else 0.0
     step, _ = _scale(high - low)
-    bottom, top = step * math.floor(low / step), step * math.ceil(high / step)
+    bottom = step * math.floor(low / step)
+    top = max(step * math.ceil(high / step), bottom + step)
     return step, bottom, min(top, 100.0) if unit is PERCENT else top
 
 

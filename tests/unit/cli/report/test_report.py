@@ -123,6 +123,11 @@ def test_what_is_no_share_is_drawn_as_it_is() -> None:
     assert line.dots[1].y < line.dots[0].y < line.dots[0].low <= drawn.bottom
 
 
+def test_a_chart_of_nothing_solved_has_an_axis() -> None:
+    drawn = chart("id", {"rl": [CurvePoint(5, 1e12, binomial(0.0, 20))]})
+    assert [tick.label for tick in drawn.y_ticks] == ["0", "1"]
+
+
 def with_picture(run: Path, data: bytes) -> str:
     """Has the first kept episode show a picture, whose digest is returned."""
     digest = hashlib.sha256(data).hexdigest()
