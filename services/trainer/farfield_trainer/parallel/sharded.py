@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
 from farfield_kernel.errors import FailedPrecondition
@@ -26,6 +26,9 @@ from farfield_trainer.learning.state import Stored, keyed, write_counters, write
 from farfield_trainer.parallel import dealing
 from farfield_trainer.parallel.channel import Channel
 from farfield_trainer.parallel.ranks import Replicated, used_by_any
+
+HALF = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
+"""Layers are gathered in bfloat16, their gradients added up in float32; activations are left to autocast."""
 
 
 class Sharded(Replicated):
@@ -44,8 +47,9 @@ class Sharded(Replicated):
     def spread(self, policy: Policy) -> None:
         layers = layers_of(policy.model)
         check_apart(policy, layers)
+        precision = HALF if policy.autocast else MixedPrecisionPolicy()
         for layer in layers:
-            _add_up(fully_shard(layer, mesh=self._mesh))
+            _add_up(fully_shard(layer, mesh=self._mesh, mp_policy=precision))
         _add_up(fully_shard(policy, mesh=self._mesh, reshard_after_forward=True))
         for unit in [*layers, policy]:
             self._watch(unit)
