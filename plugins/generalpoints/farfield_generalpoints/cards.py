@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from random import Random
 from typing import Literal
+
+from farfield_sdk import in_split
 
 FACES = ("A", "2", "3", "4", "5", "6", "7", "8", "9", "10", "J", "Q", "K")
 SUITS = ("♠", "♥", "♦", "♣")
@@ -22,7 +23,6 @@ SuitsName = Literal["all", "black", "red"]
 SUITS_BY_NAME: Mapping[str, tuple[str, ...]] = {"all": SUITS, "black": ("♠", "♣"), "red": ("♥", "♦")}
 
 Deal = Literal["uniform", "face"]
-HELD_OUT_ONE_IN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,7 @@ def held_out(values: tuple[int, ...]) -> bool:
 
     A hash of the values alone, so that the split is the same under every rule and target.
     """
-    digest = sha256(",".join(map(str, values)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") % HELD_OUT_ONE_IN == 0
+    return in_split(",".join(map(str, values)), "heldout")
 
 
 def _below(rng: Random, count: int) -> int:

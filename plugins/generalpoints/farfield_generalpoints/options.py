@@ -20,9 +20,7 @@ from farfield_generalpoints.cards import (
 from farfield_generalpoints.colours import Palette, PaletteName
 from farfield_generalpoints.solver import Values, solvable
 from farfield_generalpoints.table import LARGEST, SMALLEST, WIDTH
-from farfield_sdk import Options, Revision
-
-Split = Literal["all", "train", "heldout"]
+from farfield_sdk import Options, Revision, Split
 
 
 class FaceValues(Options):

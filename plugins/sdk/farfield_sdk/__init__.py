@@ -15,6 +15,7 @@ from farfield_sdk.environment import (
 from farfield_sdk.messages import Image, Message, Part, Role, Text, assistant, system, user
 from farfield_sdk.options import Options
 from farfield_sdk.revision import Revision, after_attempt
+from farfield_sdk.splits import Split, in_split
 from farfield_sdk.verifier import Attempt, Example, Verdict, Verifier
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Revision",
     "Role",
     "Sample",
+    "Split",
     "Start",
     "State",
     "Text",
@@ -41,6 +43,7 @@ __all__ = [
     "Verifier",
     "after_attempt",
     "assistant",
+    "in_split",
     "system",
     "user",
 ]

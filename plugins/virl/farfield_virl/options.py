@@ -5,12 +5,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from farfield_sdk import Options
+from farfield_sdk import Options, Split
 from farfield_virl.actions import ActionSpace, HeadingMode
 from farfield_virl.answers import PromptForm
 from farfield_virl.looks import HOME_CITY, CityName
 from farfield_virl.rail import RailSettings
-from farfield_virl.worlds import Split, SyntheticWorld, World, open_published
+from farfield_virl.worlds import SyntheticWorld, World, open_published
 
 FEWEST_ROADS, MOST_ROADS = 2, 12
 """Of a synthetic route."""

@@ -1,13 +1,11 @@
 """A route, whichever world it comes from."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 from farfield_virl.bearings import Geocode, wrapped
 
 _ON_YOUR = " is on your "
 _DESTINATION = "The destination "
-HELD_OUT_ONE_IN = 5
 LEAST_TURN, MOST_TURN = 20.0, 160.0
 """Degrees. Less is straight on, more is back."""
 
@@ -49,8 +47,3 @@ def place_and_side(landmark: str) -> tuple[str, str]:
     """The two parts of a sighting; both empty where there is none."""
     name, _, side = landmark.rpartition(_ON_YOUR)
     return name.removeprefix(_DESTINATION), side if name else ""
-
-
-def held_out(name: str) -> bool:
-    """Whether the route belongs to the fifth of all routes that training never walks."""
-    return int.from_bytes(sha256(name.encode()).digest()[:8], "big") % HELD_OUT_ONE_IN == 0

@@ -5,8 +5,9 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import Literal, Protocol
+from typing import Protocol
 
+from farfield_sdk import Split, in_split
 from farfield_virl.bearings import Geocode
 from farfield_virl.city import build_city, draw_route, spot_of
 from farfield_virl.faults import BadData
@@ -15,10 +16,9 @@ from farfield_virl.mapping import JSON_FILE, PICKLE_FILE, load_panoramas
 from farfield_virl.panoramas import StreetViews
 from farfield_virl.published import ROUTES_FILE, load_routes
 from farfield_virl.rail import Point, RailSettings, Snap, lay
-from farfield_virl.routes import Route, held_out, place_and_side
+from farfield_virl.routes import Route, place_and_side
 from farfield_virl.views import TURNS, city_views, grid
 
-Split = Literal["all", "train", "heldout"]
 VIEWS_FOLDER = "street_views"
 _log = logging.getLogger(__name__)
 
@@ -34,10 +34,6 @@ class World(Protocol):
 
     def picture(self, route: Route, point: Point, size: int) -> bytes:
         """The four views at a point of a route, as one PNG."""
-
-
-def in_split(name: str, split: Split) -> bool:
-    return split == "all" or held_out(name) == (split == "heldout")
 
 
 class SyntheticWorld:

@@ -4,10 +4,11 @@ from random import Random
 
 import pytest
 
+from farfield_sdk import in_split
 from farfield_virl.bearings import COMPASS, bearing, compass, distance, side, wrapped
 from farfield_virl.city import build_city, draw_route, geocode, spot_of
 from farfield_virl.looks import HOME_CITY, LOOKS, OTHER_CITIES
-from farfield_virl.routes import held_out, place_and_side
+from farfield_virl.routes import place_and_side
 from farfield_virl.streets import HALF_STREET, build_streets
 from farfield_virl.words import PLACES
 
@@ -113,5 +114,5 @@ def test_geocodes_and_spots_are_inverse():
 
 
 def test_a_fifth_of_the_routes_is_held_out():
-    share = sum(held_out(route.name) for route in routes(400)) / 400
+    share = sum(in_split(route.name, "heldout") for route in routes(400)) / 400
     assert 0.13 < share < 0.27
