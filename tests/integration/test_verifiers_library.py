@@ -34,4 +34,9 @@ def test_a_taskset_is_played_and_scored() -> None:
         [0.0, False, {"turns": 1.0, "right": 0.0, "short": 0.0}],
     ]
     assert "the function broke" in report["broken"]
+    everything, train, heldout = (set(report["splits"][split]) for split in ("all", "train", "heldout"))
+    assert len(everything) == 40
+    assert (train | heldout, train & heldout) == (everything, set())
+    assert 2 <= len(heldout) <= 14
+    assert "has no task in the split 'heldout'" in report["none"]
     assert "it acts beside the reply (setup)" in report["prepared"]

@@ -17,6 +17,11 @@ def game(**config: Any) -> Taskset:
     return Taskset(Taskset.Options(taskset="verifiers_sums", config=config))
 
 
+def prompts(split: Any) -> list[str]:
+    session = Taskset(Taskset.Options(taskset="verifiers_sums", config={"count": 40}, split=split))
+    return [session.reset(seed).observation.messages[-1].text for seed in range(80)]
+
+
 def failure(call: Any, *args: Any) -> str:
     try:
         return f"no failure: {call(*args)}"
@@ -36,6 +41,10 @@ if __name__ == "__main__":
         "state": session.step("2").state.value,
         "verdicts": [[one.reward, one.correct, dict(one.terms)] for one in verdicts],
         "broken": failure(judge.verify, Attempt("break", facts)),
+        "splits": {split: prompts(split) for split in ("all", "train", "heldout")},
+        "none": failure(
+            Taskset(Taskset.Options(taskset="verifiers_sums", split="heldout", limit=1)).reset, 0
+        ),
         "prepared": failure(game(prepared=True).reset, 0),
     }
     print(json.dumps(report))

@@ -37,7 +37,7 @@ class ReasoningGym(Environment[ReasoningGymOptions]):
 
     def reset(self, seed: int) -> Start:
         options = self.options
-        self._entry = options.task.entry(seed)
+        self._entry = options.task.entry_in(options.split, seed)
         self._turns = 0
         facts = {
             "dataset": options.dataset,

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from farfield_reasoning_gym.answers import AnswerForm
 from farfield_reasoning_gym.tasks import Task
-from farfield_sdk import Options, Revision
+from farfield_sdk import Options, Revision, Split
 
 
 class ReasoningGymOptions(Options):
@@ -23,6 +23,11 @@ class ReasoningGymOptions(Options):
         ge=0,
         description="Level of the data set's curriculum, from 0; `config` goes over it. Absent: the data "
         "set's defaults.",
+    )
+    split: Split = Field(
+        "all",
+        description="Which items are asked. A hash of the question holds out about one in five: `train` "
+        "never asks those, `heldout` no others.",
     )
     max_turns: int = Field(1, ge=1, le=100, description="Attempts. 1: a single one; more: revision.")
     revision: Revision = Field(

@@ -5,7 +5,8 @@ from farfield_verifiers.options import TasksetOptions
 
 
 class Taskset(Environment[TasksetOptions]):
-    """A single-turn taskset of the library `verifiers`: the seed names the task, modulo their number.
+    """A single-turn taskset of the library `verifiers`: the seed names the task, modulo the number of those
+    in the split.
 
     Whether a reply is right only the verifier knows: no episode is a success by the environment's word.
     """
@@ -19,7 +20,7 @@ class Taskset(Environment[TasksetOptions]):
         from farfield_verifiers import library  # seconds, and a hundred packages
 
         options = self.options
-        tasks = library.tasks(options.taskset, options.config, options.limit)
+        tasks = library.tasks(options.taskset, options.config, options.limit, options.split)
         task = tasks[seed % len(tasks)]
         messages = tuple(Message(role, (Text(text),)) for role, text in library.prompt(task))
         facts = {

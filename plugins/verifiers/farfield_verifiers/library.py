@@ -22,7 +22,7 @@ from verifiers.v1.types import AssistantMessage, SystemMessage, UserMessage
 from verifiers.v1.utils import loaders
 from verifiers.v1.utils.decorators import discover_decorated
 
-from farfield_sdk import Role
+from farfield_sdk import Role, Split, in_split
 
 
 class NotServed(Exception):
@@ -38,9 +38,18 @@ class Score:
     metrics: Mapping[str, float]
 
 
-def tasks(taskset: str, config: Mapping[str, Any], limit: int) -> list[Task]:
-    """Loaded once in a process."""
-    return _tasks(taskset, json.dumps(config, sort_keys=True), limit)
+def tasks(taskset: str, config: Mapping[str, Any], limit: int, split: Split) -> list[Task]:
+    """Of the first so many those of the split. Loaded once in a process."""
+    return _in_split(taskset, json.dumps(config, sort_keys=True), limit, split)
+
+
+@lru_cache(maxsize=24)
+def _in_split(taskset: str, config: str, limit: int, split: Split) -> list[Task]:
+    loaded = _tasks(taskset, config, limit)
+    found = [task for task in loaded if in_split("\n".join(text for _, text in prompt(task)), split)]
+    if not found:
+        raise NotServed(f"taskset '{taskset}' has no task in the split '{split}'")
+    return found
 
 
 @lru_cache(maxsize=8)
@@ -52,8 +61,6 @@ def _tasks(taskset: str, config: str, limit: int) -> list[Task]:
     if loaders.environment_class(taskset) is not SingleAgentEnv or type(loaded).toolsets(given):
         raise NotServed(f"taskset '{taskset}' has tools, or plays episodes of its own")
     found = list(itertools.islice(loaded, limit or None))
-    if not found:
-        raise NotServed(f"taskset '{taskset}' has no task")
     for task in found:
         if reasons := list(_more_than_a_reply(task)):
             raise NotServed(f"taskset '{taskset}', task {task.data.idx}: {'; '.join(reasons)}")

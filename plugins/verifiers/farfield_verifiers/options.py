@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from farfield_sdk import Options
+from farfield_sdk import Options, Split
 
 ADMITTED = "FARFIELD_VERIFIERS_TASKSETS"
 """Variable of the environment's and the verifier's processes: the tasksets that they may import, with commas
@@ -23,6 +23,12 @@ class TasksetOptions(Options):
     )
     limit: int = Field(
         0, ge=0, description="Play the first so many tasks alone; an endless taskset needs it."
+    )
+
+    split: Split = Field(
+        "all",
+        description="Which tasks are played. A hash of the prompt holds out about one in five: `train` never "
+        "plays those, `heldout` no others.",
     )
 
     @field_validator("taskset")

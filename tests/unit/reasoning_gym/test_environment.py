@@ -3,7 +3,7 @@ import pytest
 from farfield_reasoning_gym.children import Child
 from farfield_reasoning_gym.excluded import EXCLUDED
 from farfield_reasoning_gym.survey import surveyed
-from farfield_sdk import State
+from farfield_sdk import State, in_split
 
 SET_ORDERED = ("isomorphic_strings", "ransom_note", "polynomial_multiplication")
 """Their items hang on the order of a set of strings."""
@@ -49,6 +49,33 @@ def test_facts_name_the_task_and_hold_the_item(make):
     assert set(facts) == {"dataset", "config", "level", "answer", "entry", "revision"}
     assert (facts["dataset"], facts["config"], facts["level"]) == ("ab", {"length": 4}, None)
     assert set(facts["entry"]) == {"question", "answer", "metadata"}
+
+
+def asked(game, seeds):
+    return {game.reset(seed).facts["entry"]["question"] for seed in seeds}
+
+
+def test_splits_share_no_question_and_other_seeds_do(make):
+    few = {"config": {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}}
+    everything, train, heldout = (make(**few, split=split) for split in ("all", "train", "heldout"))
+    assert asked(everything, range(60)) & asked(everything, range(100, 160))
+    assert not asked(train, range(60)) & asked(heldout, range(60))
+    assert asked(heldout, range(60)) == asked(heldout, range(60))
+
+
+def test_an_item_of_the_split_is_the_seeds_own(make):
+    everything, train, heldout = (make(split=split) for split in ("all", "train", "heldout"))
+    for seed in range(10):
+        item, *others = (game.reset(seed).facts["entry"] for game in (everything, train, heldout))
+        assert sum(item == other for other in others) == 1
+
+
+def test_a_data_set_of_one_question_has_no_split(make):
+    one = {"dataset": "count_primes", "config": {"min_n": 5, "max_n": 5}}
+    (question,) = asked(make(**one), range(5))
+    other = "train" if in_split(question, "heldout") else "heldout"
+    with pytest.raises(ValueError, match=f"in the split '{other}': it has too few"):
+        make(**one, split=other).reset(1)
 
 
 @pytest.fixture(scope="module")
