@@ -8,8 +8,8 @@ import torch
 from sample_crews import alone, crew_of, rl_run
 
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
+from farfield_trainer.learning.layers import layers_of
 from farfield_trainer.learning.learner import Learner
-from farfield_trainer.parallel.sharded import layers_of
 
 
 @pytest.fixture
