@@ -97,6 +97,9 @@ class ValueConfig(Config):
     """Weight of the value loss beside the policy loss."""
     clip: float = Field(default=0.2, ge=0)
     """How far a value may move from its old one before its loss stops falling. 0: off."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Of the critic's head, on the optimizer's schedule; absent: the optimizer's. The head begins at 0 and
+    hardly learns at the rates of real models (1e-6)."""
 
 
 class KlConfig(Config):

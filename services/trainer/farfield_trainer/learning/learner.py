@@ -71,7 +71,8 @@ class Learner:
         self._chat = chat_of(self._policy.model, self._tokenizer, self._policy.vision)
         self._reference = load_reference(config, base, self._policy, self._device, self._ranks)
         self._publication = Publication(config, base, shape)
-        self._optimizer = Optimizer(self._policy, config.optimizer, self._ranks.whole)
+        rate = config.value.learning_rate
+        self._optimizer = Optimizer(self._policy, config.optimizer, self._ranks.whole, rate)
         self._share = config.share_prefixes and shares_prefixes(self._policy.model)
         self.parameters: int = sum(item.numel() for item in self._policy.model.parameters())
         self.tokens_trained = 0

@@ -1,13 +1,19 @@
 """AdamW as the learner uses it: learning-rate schedule, clipping, and a state of named tensors."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from farfield_kernel.errors import DataLoss
 from farfield_trainer.learning.algorithm_config import OptimizerConfig
+
+VALUE = "value."
+"""What the names of the value head's parameters begin with."""
+STEP = "step"
+"""The part of a parameter's state that is one number."""
 
 
 def learning_rate(step: int, config: OptimizerConfig) -> float:
@@ -21,28 +27,38 @@ def learning_rate(step: int, config: OptimizerConfig) -> float:
     return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-STEP = "step"
-"""The part of a parameter's state that is one number."""
+def _groups(named: Mapping[str, Tensor], decay: float, faster: float) -> Iterator[dict[str, Any]]:
+    """Matrices decay; the value head learns so many times as fast."""
+    for in_head in (False, True):
+        for is_matrix in (True, False):
+            chosen = [
+                item
+                for name, item in named.items()
+                if name.startswith(VALUE) is in_head and (item.ndim > 1) is is_matrix
+            ]
+            if chosen:
+                scale = faster if in_head else 1.0
+                yield {"params": chosen, "weight_decay": decay if is_matrix else 0.0, "scale": scale}
 
 
 class Optimizer:
     """Steps the parameters of a module along their gradients."""
 
     def __init__(
-        self, module: nn.Module, config: OptimizerConfig, whole: Callable[[Tensor], Tensor] = lambda one: one
+        self,
+        module: nn.Module,
+        config: OptimizerConfig,
+        whole: Callable[[Tensor], Tensor] = lambda one: one,
+        value_rate: float | None = None,
     ) -> None:
-        """`whole`: how the norm of all gradients is had where the parameters lie in parts."""
+        """`whole`: how the norm of all gradients is had where the parameters lie in parts. `value_rate`: the
+        learning rate of the value head, if it has one of its own."""
         self._config = config
         self._whole = whole
         self._named = {name: item for name, item in module.named_parameters() if item.requires_grad}
-        matrices = [item for item in self._named.values() if item.ndim > 1]
-        vectors = [item for item in self._named.values() if item.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": config.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
+        faster = value_rate / config.learning_rate if value_rate else 1.0
         self._adam = torch.optim.AdamW(
-            [group for group in groups if group["params"]],
+            list(_groups(self._named, config.weight_decay, faster)),
             lr=config.learning_rate,
             betas=config.betas,
             eps=config.eps,
@@ -59,7 +75,7 @@ class Optimizer:
         norm = self._whole(clipped).item()
         rate = learning_rate(step, self._config)
         for group in self._adam.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["scale"]
         finite = math.isfinite(norm)
         if finite:
             self._adam.step()

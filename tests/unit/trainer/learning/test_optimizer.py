@@ -41,6 +41,18 @@ def test_one_step_is_adamw_with_decay_on_matrices_only() -> None:
     assert linear.weight.grad is None
 
 
+def test_the_value_head_may_have_a_rate_of_its_own() -> None:
+    policy = torch.nn.ModuleDict({"model": module(), "value": module()})
+    before = {name: item.detach().clone() for name, item in policy.named_parameters()}
+    optimizer = Optimizer(policy, OptimizerConfig(learning_rate=1e-3, warmup_steps=2), value_rate=0.1)
+    for item in policy.parameters():
+        item.grad = torch.full_like(item, 0.1)
+    assert optimizer.step(0)["learning_rate"] == 5e-4
+    for name, item in policy.named_parameters():
+        rate = 0.05 if name.startswith("value.") else 5e-4
+        torch.testing.assert_close(item.detach(), before[name] - rate, msg=name)
+
+
 def test_gradients_are_clipped_by_their_norm() -> None:
     linear = module()
     optimizer = Optimizer(linear, OptimizerConfig(max_grad_norm=0.5, betas=(0.0, 0.0)))
