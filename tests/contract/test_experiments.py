@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from farfield_cli.experiment import sizes
-from farfield_cli.experiment.checking import configs
-from farfield_cli.experiment.files import read, read_file
-from farfield_cli.experiment.models import bases
+from farfield_cli.experiment.definition import catalogue, sizes
+from farfield_cli.experiment.definition.checking import configs
+from farfield_cli.experiment.definition.files import read, read_file
+from farfield_cli.experiment.playing.models import bases
 from farfield_generalpoints import GeneralPoints
 from farfield_kernel.config import parse
 from farfield_reasoning_gym import ReasoningGym
@@ -68,3 +68,10 @@ def test_the_file_of_the_documentation_is_one(tmp_path: Path) -> None:
 def test_the_documentation_names_every_file() -> None:
     text = (EXPERIMENTS.parents[1] / "docs" / "experiments.md").read_text()
     assert [path.stem for path in FILES if f"`{path.stem}`" not in text] == []
+
+
+def test_the_source_trees_are_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [path.name for path in catalogue.all_files()]
+    monkeypatch.chdir(tmp_path)
+    assert [path.name for path in catalogue.all_files()] == names
+    assert "gp-l.yaml" in names

@@ -7,15 +7,18 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from farfield_cli.experiment import catalogue, page, plan, report_commands, sharing
-from farfield_cli.experiment.answerable import check_claims
-from farfield_cli.experiment.checking import check_configs, check_plugins
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.files import read, read_file
-from farfield_cli.experiment.folder import Choice, Folder
-from farfield_cli.experiment.jobs import Job
-from farfield_cli.experiment.runner import Means, Runner
-from farfield_cli.experiment.spec import Claim, Comparison, Fresh, Json, Measure
+from farfield_cli.experiment import report_commands
+from farfield_cli.experiment.definition import catalogue, plan
+from farfield_cli.experiment.definition.checking import check_configs, check_plugins
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.files import read, read_file
+from farfield_cli.experiment.definition.jobs import Job
+from farfield_cli.experiment.definition.spec import Claim, Comparison, Fresh, Json, Measure
+from farfield_cli.experiment.judging.answerable import check_claims
+from farfield_cli.experiment.pages import page
+from farfield_cli.experiment.playing import sharing
+from farfield_cli.experiment.playing.folder import Choice, Folder
+from farfield_cli.experiment.playing.runner import Means, Runner
 from farfield_cli.interrupts import Interruptible
 from farfield_cli.lanes.view import JobsView, plain_table
 from farfield_cli.services import services

@@ -12,8 +12,8 @@ Folders = Annotated[list[Path], typer.Argument(metavar="FOLDER…")]
 
 def report(folders: Folders) -> None:
     """Write the report of experiments anew from their folders, also while they are played."""
-    from farfield_cli.experiment import page
-    from farfield_cli.experiment.folder import Folder
+    from farfield_cli.experiment.pages import page
+    from farfield_cli.experiment.playing.folder import Folder
 
     async def written() -> None:
         for folder in folders:
@@ -25,7 +25,7 @@ def report(folders: Folders) -> None:
 
 def summary(folders: Folders) -> None:
     """Print all experiments below some folders as Markdown: every arm, every claim."""
-    from farfield_cli.experiment.summary import markdown, read
+    from farfield_cli.experiment.pages.summary import markdown, read
 
     async def told() -> None:
         say(markdown(read(folders)))

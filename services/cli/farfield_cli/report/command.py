@@ -31,8 +31,8 @@ def report(
 def _of_one(folder: Path) -> str:
     """A demo, an experiment, an evaluation or a run: its folder says which."""
     from farfield_cli.evaluation.page import eval_page
-    from farfield_cli.experiment import page
-    from farfield_cli.experiment.folder import SETTINGS, Folder
+    from farfield_cli.experiment.pages import page
+    from farfield_cli.experiment.playing.folder import SETTINGS, Folder
     from farfield_cli.report.report import render, runs_page
 
     if (folder / "demo.json").exists():

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from farfield_cli.experiment import files
-from farfield_cli.experiment.experiment import Experiment
+from farfield_cli.experiment.definition import files
+from farfield_cli.experiment.definition.experiment import Experiment
 
 TESTS = Path(__file__).parents[3]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from farfield_cli.experiment import catalogue, files
-from farfield_cli.experiment.answerable import check_claims
-from farfield_cli.experiment.claims import answer
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.played import Played
-from farfield_cli.experiment.spec import Comparison, Origin
+from farfield_cli.experiment.definition import catalogue, files
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.spec import Comparison, Origin
+from farfield_cli.experiment.judging.answerable import check_claims
+from farfield_cli.experiment.judging.claims import answer
+from farfield_cli.experiment.judging.played import Played
 from farfield_kernel.errors import InvalidArgument
 
 Changed = Callable[..., Experiment]

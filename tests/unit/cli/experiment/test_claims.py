@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from farfield_cli.demo.verdict import Status
-from farfield_cli.experiment import claims
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.played import Played
-from farfield_cli.experiment.spec import Arm, Comparison
-from farfield_cli.experiment.statistics import Difference
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.spec import Arm, Comparison
+from farfield_cli.experiment.judging import claims
+from farfield_cli.experiment.judging.played import Played
+from farfield_cli.experiment.judging.statistics import Difference
 
 from .conftest import Play
 

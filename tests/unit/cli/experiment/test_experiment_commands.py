@@ -7,7 +7,7 @@ import yaml
 from typer.testing import CliRunner
 
 from farfield_cli.__main__ import app
-from farfield_cli.experiment import catalogue
+from farfield_cli.experiment.definition import catalogue
 
 
 def invoke(*words: str) -> tuple[int, str]:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from farfield_cli.experiment.configs import config
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.files import read
-from farfield_cli.experiment.spec import Fresh
+from farfield_cli.experiment.definition.configs import config
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.files import read
+from farfield_cli.experiment.definition.spec import Fresh
 from farfield_kernel.errors import InvalidArgument, NotFound
 
 FILE: dict[str, Any] = {

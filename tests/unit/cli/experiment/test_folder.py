@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from farfield_cli.experiment import plan, starts
-from farfield_cli.experiment.files import read_file
-from farfield_cli.experiment.folder import Choice, Folder
-from farfield_cli.experiment.jobs import jobs
-from farfield_cli.experiment.origins import Origins
+from farfield_cli.experiment.definition import plan
+from farfield_cli.experiment.definition.files import read_file
+from farfield_cli.experiment.definition.jobs import jobs
+from farfield_cli.experiment.playing import starts
+from farfield_cli.experiment.playing.folder import Choice, Folder
+from farfield_cli.experiment.playing.origins import Origins
 from farfield_kernel.errors import FailedPrecondition, NotFound
 from farfield_kernel.weights import fingerprint
 

@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from farfield_cli.experiment.files import read_file
-from farfield_cli.experiment.folder import Choice
-from farfield_cli.experiment.jobs import jobs
-from farfield_cli.experiment.origins import Origins
+from farfield_cli.experiment.definition.files import read_file
+from farfield_cli.experiment.definition.jobs import jobs
+from farfield_cli.experiment.playing.folder import Choice
+from farfield_cli.experiment.playing.origins import Origins
 
 FILE = Path(__file__).parents[4] / "examples" / "experiments" / "no-init.yaml"
 

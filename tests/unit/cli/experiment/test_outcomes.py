@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from farfield_cli.experiment.outcomes import Outcome, measured, parts, read
+from farfield_cli.experiment.judging.outcomes import Outcome, measured, parts, read
 from farfield_kernel.corrections import MEASURES
 from farfield_kernel.errors import DataLoss, InvalidArgument
 from farfield_kernel.estimates import NOTHING

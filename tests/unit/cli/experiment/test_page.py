@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from farfield_cli.experiment import browser, page, tables, view
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.played import Played
-from farfield_cli.experiment.result import collect
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.judging.played import Played
+from farfield_cli.experiment.pages import browser, page, tables, view
+from farfield_cli.experiment.pages.result import collect
 from farfield_cli.report import palette
 
 from .conftest import chromium

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from farfield_cli.experiment import page
-from farfield_cli.experiment.experiment import Experiment
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.pages import page
 
 from .conftest import chromium
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.played import Played
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.judging.played import Played
 from farfield_kernel.errors import NotFound
 
 from .conftest import PARAMETERS, TOKENS, Play

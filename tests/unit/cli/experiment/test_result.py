@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.result import collect
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.pages.result import collect
 
 from .conftest import Play
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.files import read, read_file
-from farfield_cli.experiment.folder import Choice, Folder
-from farfield_cli.experiment.jobs import jobs
-from farfield_cli.experiment.played import Played
-from farfield_cli.experiment.result import collect
-from farfield_cli.experiment.sharing import take_over
-from farfield_cli.experiment.starts import path_of, starts_of, write
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.files import read, read_file
+from farfield_cli.experiment.definition.jobs import jobs
+from farfield_cli.experiment.judging.played import Played
+from farfield_cli.experiment.pages.result import collect
+from farfield_cli.experiment.playing.folder import Choice, Folder
+from farfield_cli.experiment.playing.sharing import take_over
+from farfield_cli.experiment.playing.starts import path_of, starts_of, write
 from farfield_kernel.errors import FailedPrecondition
 
 from .conftest import CHECKPOINT

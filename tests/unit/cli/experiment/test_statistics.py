@@ -6,8 +6,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from farfield_cli.experiment import statistics
-from farfield_cli.experiment.statistics import Sample, alone, difference, paired, unpaired
+from farfield_cli.experiment.judging import statistics
+from farfield_cli.experiment.judging.statistics import Sample, alone, difference, paired, unpaired
 from farfield_cli.report.student import student_cdf, student_quantile
 
 

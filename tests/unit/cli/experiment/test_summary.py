@@ -5,9 +5,9 @@ import pytest
 from typer.testing import CliRunner
 
 from farfield_cli.__main__ import app
-from farfield_cli.experiment import page
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.summary import markdown, read
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.pages import page
+from farfield_cli.experiment.pages.summary import markdown, read
 from farfield_kernel.errors import DataLoss, NotFound
 
 

@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 
 from farfield_cli.demo.verdict import Status
-from farfield_cli.experiment import page, verdict, view
-from farfield_cli.experiment.claims import Answer
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.played import Played
-from farfield_cli.experiment.result import collect
-from farfield_cli.experiment.spec import Control
-from farfield_cli.experiment.summary import markdown
-from farfield_cli.experiment.verdict import Judged, Standing
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.spec import Control
+from farfield_cli.experiment.judging import verdict
+from farfield_cli.experiment.judging.claims import Answer
+from farfield_cli.experiment.judging.played import Played
+from farfield_cli.experiment.judging.verdict import Judged, Standing
+from farfield_cli.experiment.pages import page, view
+from farfield_cli.experiment.pages.result import collect
+from farfield_cli.experiment.pages.summary import markdown
 
 FAILS = {"compare": {"arm": "sft", "suite": "ood"}, "with": {"arm": "rl", "suite": "ood"}}
 

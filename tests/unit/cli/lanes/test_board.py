@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from farfield_cli.experiment.jobs import Job
+from farfield_cli.experiment.definition.jobs import Job
 from farfield_cli.lanes.board import Board, Fate
 
 CONFIG: dict[str, Any] = {"updates": 1}

@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Any
 
 from farfield_cli.demo.verdict import Status
-from farfield_cli.experiment.claims import Answer, answer
-from farfield_cli.experiment.played import Played
-from farfield_cli.experiment.spec import Claim, Comparison, Control
+from farfield_cli.experiment.definition.spec import Claim, Comparison, Control
+from farfield_cli.experiment.judging.claims import Answer, answer
+from farfield_cli.experiment.judging.played import Played
 
 _FEW = 2
 """Claims that the verdict line still names."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from farfield_cli.experiment.played import Played
+from farfield_cli.experiment.judging.played import Played
 from farfield_cli.report.reading import pictures, shelf
 from farfield_cli.runs.run_folder import Json, RunFolder
 

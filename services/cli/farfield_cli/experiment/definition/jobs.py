@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from farfield_cli.experiment.configs import config
-from farfield_cli.experiment.experiment import Experiment, run_id
+from farfield_cli.experiment.definition.configs import config
+from farfield_cli.experiment.definition.experiment import Experiment, run_id
 from farfield_cli.lanes.progress import work_of
 from farfield_cli.runs.run_file import Config
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from farfield_cli.experiment.view import curves, titled
+from farfield_cli.experiment.pages.view import curves, titled
 from farfield_cli.report.points import percent
 from farfield_cli.report.report import Facts, Row
 from farfield_cli.report.units import unit_of

@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from farfield_cli.experiment import files, page, result, sizes, starts
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.jobs import Job, jobs
-from farfield_cli.experiment.result import SETTINGS
-from farfield_cli.experiment.spec import ExperimentFile
+from farfield_cli.experiment.definition import files, sizes
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.jobs import Job, jobs
+from farfield_cli.experiment.definition.spec import ExperimentFile
+from farfield_cli.experiment.pages import page, result
+from farfield_cli.experiment.pages.result import SETTINGS
+from farfield_cli.experiment.playing import starts
 from farfield_cli.lanes.spent import Spent
 from farfield_cli.runs.run_folder import Json, RunFolder
 from farfield_kernel.config import parse

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from farfield_cli.experiment.experiment import Experiment, about, check_known, measures_of
-from farfield_cli.experiment.spec import Arm, Changes, Claim, ExperimentFile, Json, RunRead, Suite
-from farfield_cli.experiment.sweeps import spread
+from farfield_cli.experiment.definition.experiment import Experiment, about, check_known, measures_of
+from farfield_cli.experiment.definition.spec import Arm, Changes, Claim, ExperimentFile, Json, RunRead, Suite
+from farfield_cli.experiment.definition.sweeps import spread
 from farfield_cli.runs.run_file import layered, mapping, overlaid, resolved
 from farfield_kernel.config import parse
 from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound

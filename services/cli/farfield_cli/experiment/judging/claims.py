@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from farfield_cli.demo.verdict import Status
-from farfield_cli.experiment import statistics
-from farfield_cli.experiment.comparing import Sides, said_compute, sample, sides
-from farfield_cli.experiment.experiment import run_id
-from farfield_cli.experiment.played import Played
-from farfield_cli.experiment.spec import Comparison
-from farfield_cli.experiment.statistics import Difference
+from farfield_cli.experiment.definition.experiment import run_id
+from farfield_cli.experiment.definition.spec import Comparison
+from farfield_cli.experiment.judging import statistics
+from farfield_cli.experiment.judging.comparing import Sides, said_compute, sample, sides
+from farfield_cli.experiment.judging.played import Played
+from farfield_cli.experiment.judging.statistics import Difference
 from farfield_cli.report.units import unit_of
 from farfield_kernel.errors import FarfieldError
 

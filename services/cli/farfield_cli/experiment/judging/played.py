@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from farfield_cli.experiment import outcomes
-from farfield_cli.experiment.experiment import Experiment, run_id
-from farfield_cli.experiment.outcomes import Outcome
+from farfield_cli.experiment.definition.experiment import Experiment, run_id
+from farfield_cli.experiment.judging import outcomes
+from farfield_cli.experiment.judging.outcomes import Outcome
 from farfield_cli.report.chart import flops
 from farfield_cli.runs.run_folder import Json, RunFolder, trained_compute
 from farfield_kernel.errors import NotFound

@@ -9,11 +9,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from farfield_cli.experiment import starts
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.folder import Folder, is_finished
-from farfield_cli.experiment.jobs import jobs
-from farfield_cli.experiment.starts import Start
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.jobs import jobs
+from farfield_cli.experiment.playing import starts
+from farfield_cli.experiment.playing.folder import Folder, is_finished
+from farfield_cli.experiment.playing.starts import Start
 from farfield_cli.runs.run_folder import RunFolder
 from farfield_kernel.errors import FarfieldError
 

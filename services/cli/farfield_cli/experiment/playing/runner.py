@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.folder import Folder, finished_jobs, is_finished
-from farfield_cli.experiment.jobs import Job, jobs
-from farfield_cli.experiment.models import served_model
-from farfield_cli.experiment.origins import Origins
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.jobs import Job, jobs
+from farfield_cli.experiment.playing.folder import Folder, finished_jobs, is_finished
+from farfield_cli.experiment.playing.models import served_model
+from farfield_cli.experiment.playing.origins import Origins
 from farfield_cli.lanes.board import Board, Fate
 from farfield_cli.lanes.lanes import Lanes, News
 from farfield_cli.lanes.progress import Progress

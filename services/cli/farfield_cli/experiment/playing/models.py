@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.spec import Fresh
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.spec import Fresh
 from farfield_cli.runs.train_command import check_tokenizer
 from farfield_kernel.errors import FailedPrecondition
 

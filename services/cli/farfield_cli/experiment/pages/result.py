@@ -30,9 +30,9 @@ from importlib.metadata import version
 from os import cpu_count
 from pathlib import Path
 
-from farfield_cli.experiment import verdict
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.played import Curve, Evaluation, Played
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.judging import verdict
+from farfield_cli.experiment.judging.played import Curve, Evaluation, Played
 from farfield_cli.report.points import Point, pooled
 from farfield_cli.runs.run_folder import Json, RunFolder
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.spec import Arm, Json, Suite
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.spec import Arm, Json, Suite
 from farfield_cli.runs.run_file import overlaid
 
 _EPISODES, _UPDATES, _GROUPS, _BATCH = 8, 3, 4, 8

@@ -12,7 +12,7 @@ from operator import eq
 from pathlib import Path
 from typing import Any
 
-from farfield_cli.experiment.jobs import Job
+from farfield_cli.experiment.definition.jobs import Job
 from farfield_cli.lanes.progress import evaluated_versions
 from farfield_cli.plugins.listing import version_of
 from farfield_cli.runs.run_file import Config

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from farfield_cli.experiment import result, verdict, view
+from farfield_cli.experiment.judging import verdict
+from farfield_cli.experiment.pages import result, view
 from farfield_cli.runs.run_folder import Json
 from farfield_kernel.errors import DataLoss, NotFound
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from farfield_cli.experiment.spec import Arm, Claim, Comparison, Measure, Paper, Suite
+from farfield_cli.experiment.definition.spec import Arm, Claim, Comparison, Measure, Paper, Suite
 from farfield_kernel.errors import InvalidArgument
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from farfield_kernel.errors import NotFound
 
-_SOURCE = Path(__file__).resolve().parents[4] / "examples" / "experiments"
+_SOURCE = Path(__file__).resolve().parents[5] / "examples" / "experiments"
 
 
 def folder() -> Path:

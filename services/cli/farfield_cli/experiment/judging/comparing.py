@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from farfield_cli.experiment import statistics
-from farfield_cli.experiment.outcomes import graded, parts
-from farfield_cli.experiment.played import Evaluation, Played
-from farfield_cli.experiment.spec import Comparison, Measure, Moment
-from farfield_cli.experiment.statistics import Array, Sample
+from farfield_cli.experiment.definition.spec import Comparison, Measure, Moment
+from farfield_cli.experiment.judging import statistics
+from farfield_cli.experiment.judging.outcomes import graded, parts
+from farfield_cli.experiment.judging.played import Evaluation, Played
+from farfield_cli.experiment.judging.statistics import Array, Sample
 from farfield_cli.report.chart import flops
 from farfield_kernel.errors import NotFound
 

@@ -4,10 +4,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from farfield_cli.experiment import starts
-from farfield_cli.experiment.experiment import Experiment, run_id
-from farfield_cli.experiment.jobs import Job
-from farfield_cli.experiment.spec import Fresh
+from farfield_cli.experiment.definition.experiment import Experiment, run_id
+from farfield_cli.experiment.definition.jobs import Job
+from farfield_cli.experiment.definition.spec import Fresh
+from farfield_cli.experiment.playing import starts
 from farfield_cli.runs.run_file import Config
 from farfield_cli.runs.run_folder import Json, RunFolder
 from farfield_kernel.errors import DataLoss, FarfieldError, NotFound

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import yaml
 
-from farfield_cli.experiment.experiment import Experiment, run_id
-from farfield_cli.experiment.jobs import Job, jobs
-from farfield_cli.experiment.spec import Fresh
+from farfield_cli.experiment.definition.experiment import Experiment, run_id
+from farfield_cli.experiment.definition.jobs import Job, jobs
+from farfield_cli.experiment.definition.spec import Fresh
 from farfield_cli.runs.run_file import Config
 
 

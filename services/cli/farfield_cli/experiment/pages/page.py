@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from farfield_cli.experiment import browser, result, table, tables, view
-from farfield_cli.experiment.browser import Shown
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.played import Played
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.judging.played import Played
+from farfield_cli.experiment.pages import browser, result, table, tables, view
+from farfield_cli.experiment.pages.browser import Shown
 from farfield_cli.report import figure, html, palette
 from farfield_cli.report.figure import Panel
 from farfield_cli.runs.run_folder import Json

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from farfield_cli.experiment.comparing import moment_of
-from farfield_cli.experiment.configs import config
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.spec import Comparison, Measure, Moment
+from farfield_cli.experiment.definition.configs import config
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.spec import Comparison, Measure, Moment
+from farfield_cli.experiment.judging.comparing import moment_of
 from farfield_cli.lanes.progress import evaluated_versions
 from farfield_kernel.errors import InvalidArgument
 

@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from farfield_cli.experiment.outcomes import parts
+from farfield_cli.experiment.judging.outcomes import parts
 from farfield_cli.report.units import is_share
 from farfield_kernel.config import Config
 from farfield_kernel.errors import InvalidArgument

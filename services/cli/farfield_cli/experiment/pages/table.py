@@ -4,8 +4,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from farfield_cli.experiment.played import Played
-from farfield_cli.experiment.result import points
+from farfield_cli.experiment.judging.played import Played
+from farfield_cli.experiment.pages.result import points
 from farfield_cli.runs.run_folder import Json
 
 HEADING = ("arm", "suite", "seed", "update", "compute", "metric", "value", "stderr", "n")

@@ -1,6 +1,6 @@
 """Run configs of an experiment: what the trainer is told for one arm and one seed."""
 
-from farfield_cli.experiment.experiment import Experiment
+from farfield_cli.experiment.definition.experiment import Experiment
 from farfield_cli.runs.run_file import Config, overlaid
 
 

@@ -10,9 +10,9 @@ import sys
 from typing import Any
 
 from farfield.environment.v1 import environment_pb2 as env
-from farfield_cli.experiment.configs import config
-from farfield_cli.experiment.experiment import Experiment
-from farfield_cli.experiment.spec import Json
+from farfield_cli.experiment.definition.configs import config
+from farfield_cli.experiment.definition.experiment import Experiment
+from farfield_cli.experiment.definition.spec import Json
 from farfield_cli.services import Services, environment_ref
 from farfield_kernel.errors import FarfieldError, InvalidArgument, NotFound
 from farfield_kernel.reward_plans import reward_plan

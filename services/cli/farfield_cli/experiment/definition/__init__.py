@@ -1,0 +1,1 @@
+"""What an experiment is: its file, read at one scale, and the runs that come of it."""

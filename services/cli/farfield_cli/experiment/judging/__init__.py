@@ -1,0 +1,1 @@
+"""What the runs came to, and what that says of the claims."""

@@ -1,0 +1,1 @@
+"""Playing the runs of an experiment on one machine."""
