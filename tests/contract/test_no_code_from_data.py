@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 RUNNING = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 CALLS = {"eval", "exec", "compile", "__import__"}
-PLAIN_UNPICKLER = "plugins/virl/farfield_virl/mapping.py"
+PLAIN_UNPICKLER = "plugins/virl/farfield_virl/data/mapping.py"
 
 
 def sources() -> list[Path]:

@@ -10,7 +10,7 @@ import pytest
 
 from farfield_sdk import State
 from farfield_virl import Virl, VirlOptions
-from farfield_virl.published import load_routes
+from farfield_virl.data.published import load_routes
 from farfield_virl.rail import AT_INTERSECTION, NOTHING_NEAR, RailSettings, lay
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "virl"

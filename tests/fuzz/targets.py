@@ -19,8 +19,8 @@ from farfield_kernel.wire import floats_from_bytes, ids_from_bytes
 from farfield_model.images import ImageFile, pixels
 from farfield_trainer.run_config import run_config
 from farfield_virl import answers as virl_answers
-from farfield_virl import mapping, milestones, published
-from farfield_virl.faults import BadData
+from farfield_virl.data import mapping, milestones, published
+from farfield_virl.data.faults import BadData
 
 _FOLDER = Path(mkdtemp(prefix="farfield-fuzz-"))
 

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from farfield_virl.faults import BadData
-from farfield_virl.mapping import read_panoramas_pickle, write_panoramas_json
+from farfield_virl.data.faults import BadData
+from farfield_virl.data.mapping import read_panoramas_pickle, write_panoramas_json
 
 
 def main(arguments: list[str] | None = None) -> int:

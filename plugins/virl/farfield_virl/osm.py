@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 
-from farfield_virl.faults import BadData
-from farfield_virl.published import PublishedRoute, write_routes
+from farfield_virl.data.faults import BadData
+from farfield_virl.data.published import PublishedRoute, write_routes
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _routes(given: argparse.Namespace) -> list[PublishedRoute]:
     """Imports what comes with the extra."""
-    from farfield_virl.extracts import read_places, read_streets
+    from farfield_virl.data.extracts import read_places, read_streets
     from farfield_virl.walks import build_town, draw_routes
 
     town = build_town(read_streets(given.extract), read_places(given.places or given.extract))

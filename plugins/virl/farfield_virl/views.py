@@ -6,11 +6,11 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw
 
-from farfield_virl.camera import Camera
 from farfield_virl.city import Place
-from farfield_virl.painter import SIGHT, SIGN_SIGHT, paint
-from farfield_virl.scene import Block, Scene, build_scene
-from farfield_virl.signs import fitting, write
+from farfield_virl.drawing.camera import Camera
+from farfield_virl.drawing.painter import SIGHT, SIGN_SIGHT, paint
+from farfield_virl.drawing.scene import Block, Scene, build_scene
+from farfield_virl.drawing.signs import fitting, write
 from farfield_virl.streets import Spot
 
 TURNS = (0, 90, 180, 270)

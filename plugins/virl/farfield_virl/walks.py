@@ -9,9 +9,9 @@ from random import Random
 import networkx
 
 from farfield_virl.bearings import Geocode, between, compass, distance
-from farfield_virl.milestones import write_milestones
+from farfield_virl.data.milestones import write_milestones
+from farfield_virl.data.published import DestPlace, PublishedRoute, RouteResults, StartPlace
 from farfield_virl.nearby import Nearby
-from farfield_virl.published import DestPlace, PublishedRoute, RouteResults, StartPlace
 from farfield_virl.roads import headings, side_seen, straight_roads
 from farfield_virl.routes import Milestone, place_and_side, sighting
 

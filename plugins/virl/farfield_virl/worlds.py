@@ -10,11 +10,11 @@ from typing import Protocol
 from farfield_sdk import Split, in_split
 from farfield_virl.bearings import Geocode
 from farfield_virl.city import build_city, draw_route, spot_of
-from farfield_virl.faults import BadData
-from farfield_virl.files import stamp
-from farfield_virl.mapping import JSON_FILE, PICKLE_FILE, load_panoramas
-from farfield_virl.panoramas import StreetViews
-from farfield_virl.published import ROUTES_FILE, load_routes
+from farfield_virl.data.faults import BadData
+from farfield_virl.data.files import stamp
+from farfield_virl.data.mapping import JSON_FILE, PICKLE_FILE, load_panoramas
+from farfield_virl.data.panoramas import StreetViews
+from farfield_virl.data.published import ROUTES_FILE, load_routes
 from farfield_virl.rail import Point, RailSettings, Snap, lay
 from farfield_virl.routes import Route, place_and_side
 from farfield_virl.views import TURNS, city_views, grid

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from farfield_virl import convert
-from farfield_virl.faults import BadData
-from farfield_virl.mapping import load_panoramas, read_panoramas_pickle
+from farfield_virl.data.faults import BadData
+from farfield_virl.data.mapping import load_panoramas, read_panoramas_pickle
 
 MAPPING = {(40.7, -73.9): "Pano_A-1", (40.8, -73.8): "Pano_A-1", (41, -73): "b"}
 

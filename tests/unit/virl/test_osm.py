@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from farfield_sdk import State
 from farfield_virl import Virl, VirlOptions, osm
 from farfield_virl.bearings import distance
-from farfield_virl.published import load_routes
+from farfield_virl.data.published import load_routes
 
 TOWN = Path(__file__).parent / "data" / "town.osm"
 needs_osmnx = pytest.mark.skipif(
@@ -21,7 +21,7 @@ needs_osmnx = pytest.mark.skipif(
 @pytest.fixture
 def extracts():
     return pytest.importorskip(
-        "farfield_virl.extracts", reason="osmnx is not installed", exc_type=ImportError
+        "farfield_virl.data.extracts", reason="osmnx is not installed", exc_type=ImportError
     )
 
 

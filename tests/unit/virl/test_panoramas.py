@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 
 from farfield_virl.bearings import METRES_PER_DEGREE
-from farfield_virl.faults import BadData
-from farfield_virl.mapping import load_panoramas
-from farfield_virl.panoramas import StreetViews
-from farfield_virl.pictures import open_image
+from farfield_virl.data.faults import BadData
+from farfield_virl.data.mapping import load_panoramas
+from farfield_virl.data.panoramas import StreetViews
+from farfield_virl.data.pictures import open_image
 
 NORTH, EAST, SOUTH, WEST = (220, 30, 30), (30, 200, 30), (30, 30, 220), (220, 220, 30)
 CORNER, EAST_END, SOUTH_END = (10.0, 20.0), (10.0, 20.001), (9.9991, 20.0)

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from farfield_virl.faults import BadData
-from farfield_virl.files import MOST_BYTES
-from farfield_virl.milestones import parse_milestones
-from farfield_virl.published import load_routes
+from farfield_virl.data.faults import BadData
+from farfield_virl.data.files import MOST_BYTES
+from farfield_virl.data.milestones import parse_milestones
+from farfield_virl.data.published import load_routes
 from farfield_virl.routes import Milestone
 
 

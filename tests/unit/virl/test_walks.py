@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from farfield_virl.bearings import distance
-from farfield_virl.published import load_routes, write_routes
+from farfield_virl.data.published import load_routes, write_routes
 from farfield_virl.roads import SHORTEST_ROAD
 from farfield_virl.routes import is_turn, place_and_side
 

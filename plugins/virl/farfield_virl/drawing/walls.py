@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from farfield_virl.camera import Seen
+from farfield_virl.drawing.camera import Seen
+from farfield_virl.drawing.pen import Pen
+from farfield_virl.drawing.scene import mixed
 from farfield_virl.looks import Colour
-from farfield_virl.pen import Pen
-from farfield_virl.scene import mixed
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from farfield_virl.bearings import COMPASS
-from farfield_virl.faults import BadData
+from farfield_virl.data.faults import BadData
 from farfield_virl.routes import Milestone
 
 _BLOCK = re.compile(r"\{([^{}]*)\}")

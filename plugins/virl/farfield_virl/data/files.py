@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from farfield_virl.faults import BadData
+from farfield_virl.data.faults import BadData
 
 MOST_BYTES = 256 * 2**20
 

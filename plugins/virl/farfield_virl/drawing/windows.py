@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from farfield_virl.camera import Seen, clipped
+from farfield_virl.drawing.camera import Seen, clipped
+from farfield_virl.drawing.pen import Pen
+from farfield_virl.drawing.scene import STOREY, Building, shaded
+from farfield_virl.drawing.walls import Wall, hazy, in_sight
 from farfield_virl.looks import Colour
-from farfield_virl.pen import Pen
-from farfield_virl.scene import STOREY, Building, shaded
-from farfield_virl.walls import Wall, hazy, in_sight
 
 FRAMES_METRES = 40.0
 NARROWEST = 6.0

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 from PIL import Image, ImageDraw
 
-from farfield_virl.backdrop import backdrop
-from farfield_virl.camera import Camera, Seen
 from farfield_virl.city import Place
-from farfield_virl.facades import draw_building
-from farfield_virl.greenery import draw_green
-from farfield_virl.ground import draw_ground
-from farfield_virl.pen import Pen
-from farfield_virl.scene import Block, Building, Scene, mixed
-from farfield_virl.signs import FOOT, HEIGHT, WIDTH, draw_sign
+from farfield_virl.drawing.backdrop import backdrop
+from farfield_virl.drawing.camera import Camera, Seen
+from farfield_virl.drawing.facades import draw_building
+from farfield_virl.drawing.greenery import draw_green
+from farfield_virl.drawing.ground import draw_ground
+from farfield_virl.drawing.pen import Pen
+from farfield_virl.drawing.scene import Block, Building, Scene, mixed
+from farfield_virl.drawing.signs import FOOT, HEIGHT, WIDTH, draw_sign
 from farfield_virl.streets import HALF_STREET, Spot
 
 SIGHT = 150.0

@@ -1,10 +1,10 @@
 """Draws one building: wall, side walls and roof, in perspective."""
 
-from farfield_virl.camera import Seen, clipped
-from farfield_virl.pen import Pen
-from farfield_virl.scene import STOREY, Building, shaded
-from farfield_virl.walls import Wall, hazy, in_sight
-from farfield_virl.windows import draw_shop, draw_windows
+from farfield_virl.drawing.camera import Seen, clipped
+from farfield_virl.drawing.pen import Pen
+from farfield_virl.drawing.scene import STOREY, Building, shaded
+from farfield_virl.drawing.walls import Wall, hazy, in_sight
+from farfield_virl.drawing.windows import draw_shop, draw_windows
 
 DETAIL_METRES = 70.0
 DEPTH = 8.0

@@ -13,7 +13,7 @@ from typing import Any
 import osmnx
 
 from farfield_virl.bearings import Geocode
-from farfield_virl.faults import BadData
+from farfield_virl.data.faults import BadData
 
 Segment = tuple[Geocode, Geocode]
 """Its ends, in their order as numbers."""

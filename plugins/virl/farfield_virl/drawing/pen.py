@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from PIL import ImageDraw
 
-from farfield_virl.camera import EYE, Camera, Seen
+from farfield_virl.drawing.camera import EYE, Camera, Seen
 from farfield_virl.looks import Colour, Look
 from farfield_virl.streets import Spot
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from math import cos, pi, sin
 
-from farfield_virl.camera import Camera
+from farfield_virl.drawing.camera import Camera
+from farfield_virl.drawing.pen import Pen
+from farfield_virl.drawing.scene import HALF_ROAD, Block, mixed
 from farfield_virl.looks import Colour
-from farfield_virl.pen import Pen
-from farfield_virl.scene import HALF_ROAD, Block, mixed
 from farfield_virl.streets import Spot
 
 LINES_SIGHT = 55.0

@@ -16,8 +16,8 @@ from reprlib import repr  # bounded: lists of lists of lists have no short plain
 from typing import Any, NoReturn
 
 from farfield_virl.bearings import Geocode
-from farfield_virl.faults import BadData
-from farfield_virl.files import read_bytes, read_json
+from farfield_virl.data.faults import BadData
+from farfield_virl.data.files import read_bytes, read_json
 
 FORMAT = "farfield-virl-panoramas-1"
 JSON_FILE, PICKLE_FILE = "gps_pano_mapping.json", "gps_pano_mapping.pkl"

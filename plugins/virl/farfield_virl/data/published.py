@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from farfield_virl.faults import BadData
-from farfield_virl.files import read_json
-from farfield_virl.milestones import parse_milestones
+from farfield_virl.data.faults import BadData
+from farfield_virl.data.files import read_json
+from farfield_virl.data.milestones import parse_milestones
 from farfield_virl.routes import Route
 
 ROUTES_FILE = "route_infos.json"

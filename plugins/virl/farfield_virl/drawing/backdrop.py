@@ -5,8 +5,8 @@ from random import Random
 
 from PIL import Image, ImageDraw
 
+from farfield_virl.drawing.scene import mixed
 from farfield_virl.looks import LOOKS
-from farfield_virl.scene import mixed
 
 
 @lru_cache(maxsize=64)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from farfield_virl.faults import BadData
+from farfield_virl.data.faults import BadData
 
 MOST_PIXELS = 16_384 * 8_192
 """The largest panorama that street-view services make."""

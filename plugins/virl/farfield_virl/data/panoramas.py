@@ -13,11 +13,11 @@ from pathlib import Path
 from PIL import Image
 
 from farfield_virl.bearings import Geocode
-from farfield_virl.faults import BadData
-from farfield_virl.files import read_json
-from farfield_virl.mapping import Panoramas
+from farfield_virl.data.faults import BadData
+from farfield_virl.data.files import read_json
+from farfield_virl.data.mapping import Panoramas
+from farfield_virl.data.pictures import open_image
 from farfield_virl.nearby import Nearby
-from farfield_virl.pictures import open_image
 
 SNAP_METRES = 20.0
 MESH = 16

@@ -1,9 +1,9 @@
 """Draws what lines the pavement: trees, palms, firs or lamps."""
 
-from farfield_virl.camera import Seen
+from farfield_virl.drawing.camera import Seen
+from farfield_virl.drawing.pen import Pen
+from farfield_virl.drawing.scene import mixed
 from farfield_virl.looks import Colour
-from farfield_virl.pen import Pen
-from farfield_virl.scene import mixed
 from farfield_virl.streets import Spot
 
 _BLOBS = {"tree": ((-0.5, -0.6, 1.0), (0.5, -0.4, 1.05), (0.0, 0.4, 1.0)), "lamp": ((0.0, -1.0, 0.4),)}

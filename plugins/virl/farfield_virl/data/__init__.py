@@ -1,0 +1,1 @@
+"""Reads what came from elsewhere: published routes, street views, extracts of OpenStreetMap."""

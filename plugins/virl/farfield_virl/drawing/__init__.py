@@ -1,0 +1,1 @@
+"""Draws a synthetic city as a walker sees it."""
