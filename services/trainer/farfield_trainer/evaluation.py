@@ -11,10 +11,10 @@ from farfield_kernel.weights import Weights
 from farfield_trainer import planning
 from farfield_trainer.collecting import Collector
 from farfield_trainer.failures import check_failures
-from farfield_trainer.measures import keep_episodes, measures
-from farfield_trainer.outcomes import keep_outcomes
 from farfield_trainer.progress import Progress
-from farfield_trainer.reports import Reports
+from farfield_trainer.reporting.measures import keep_episodes, measures
+from farfield_trainer.reporting.outcomes import keep_outcomes
+from farfield_trainer.reporting.reports import Reports
 from farfield_trainer.run_config import RunConfig
 
 log = logging.getLogger(__name__)

@@ -25,17 +25,17 @@ from farfield_kernel.weights import Weights, write_durably
 from farfield_trainer import planning
 from farfield_trainer.checkpoint import Checkpoint, Checkpoints
 from farfield_trainer.collecting import Collector
-from farfield_trainer.compute import Compute
 from farfield_trainer.control import Asked, Control, End, Saved
 from farfield_trainer.demonstrations import Demonstrations
 from farfield_trainer.evaluation import Evaluations
 from farfield_trainer.failures import TooManyFailures
 from farfield_trainer.progress import Progress
 from farfield_trainer.publishing import Publisher
-from farfield_trainer.reports import Report, Reports
+from farfield_trainer.reporting.compute import Compute
+from farfield_trainer.reporting.reports import Report, Reports
+from farfield_trainer.reporting.summary import counts, summarized
 from farfield_trainer.run_config import RunConfig
 from farfield_trainer.sources import Episodes, Imitation, Learner, Source
-from farfield_trainer.summary import counts, summarized
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

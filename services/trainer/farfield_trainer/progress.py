@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from farfield_trainer.ledger import Ledger
-from farfield_trainer.phases import Phases
+from farfield_trainer.reporting.phases import Phases
 
 
 @dataclass(slots=True)

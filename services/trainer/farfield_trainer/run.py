@@ -14,12 +14,12 @@ from typing import Any
 
 from farfield_kernel.errors import DataLoss
 from farfield_kernel.weights import write_durably
-from farfield_trainer import run_metrics
 from farfield_trainer.control import Control
 from farfield_trainer.loop import Loop
-from farfield_trainer.reports import Reports
+from farfield_trainer.reporting import run_metrics
+from farfield_trainer.reporting.reports import Reports
+from farfield_trainer.reporting.summary import counts
 from farfield_trainer.run_config import RunConfig
-from farfield_trainer.summary import counts
 
 RECORD = "run.json"
 

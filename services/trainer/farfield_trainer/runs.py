@@ -14,10 +14,10 @@ from farfield_kernel.errors import (
     FarfieldError,
     NotFound,
 )
-from farfield_trainer import run_metrics
 from farfield_trainer.control import Control, End, Saved
 from farfield_trainer.loop import Loop, Station
 from farfield_trainer.planning import check_run_id
+from farfield_trainer.reporting import run_metrics
 from farfield_trainer.run import RECORD, Run, State
 from farfield_trainer.run_config import RunConfig
 

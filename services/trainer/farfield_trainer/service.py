@@ -15,7 +15,7 @@ from farfield_trainer.demonstrations import Demonstrations
 from farfield_trainer.loop import Station
 from farfield_trainer.peers import Peers, connected
 from farfield_trainer.preflight import Preflight
-from farfield_trainer.queue_watch import QueueWatch
+from farfield_trainer.reporting.queue_watch import QueueWatch
 from farfield_trainer.run_config import RunConfig
 from farfield_trainer.runs import Runs
 from farfield_trainer.servicer import TrainerServicer, mount
@@ -62,7 +62,7 @@ def _station(
             raise FailedPrecondition("this trainer knows no environment service: set environment.address")
         return Demonstrations(peers.environment, run)
 
-    from farfield_trainer.tensorboard_log import TensorboardLog
+    from farfield_trainer.reporting.tensorboard_log import TensorboardLog
 
     return Station(
         queue=queue,

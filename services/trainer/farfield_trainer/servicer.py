@@ -8,7 +8,7 @@ from farfield.trainer.v1 import trainer_pb2_grpc
 from farfield_kernel.errors import Unavailable
 from farfield_kernel.server import Mount
 from farfield_trainer.preflight import Preflight
-from farfield_trainer.reports import Report
+from farfield_trainer.reporting.reports import Report
 from farfield_trainer.run import Run, State
 from farfield_trainer.run_config import run_config
 from farfield_trainer.runs import Runs

@@ -12,12 +12,12 @@ from farfield_kernel.images import Blobs
 from farfield_kernel.weights import Weights
 from farfield_trainer import planning
 from farfield_trainer.collecting import Collector
-from farfield_trainer.compute import buffer_tokens
 from farfield_trainer.demonstrations import Demonstrations
 from farfield_trainer.failures import check_failures
 from farfield_trainer.learning.sft import SupervisedSample
-from farfield_trainer.measures import staleness
 from farfield_trainer.progress import Progress
+from farfield_trainer.reporting.compute import buffer_tokens
+from farfield_trainer.reporting.measures import staleness
 from farfield_trainer.run_config import RunConfig
 
 Metrics = dict[str, float]

@@ -24,7 +24,7 @@ from farfield_kernel.weights import Weights
 from farfield_kernel.wire import floats_to_bytes, ids_to_bytes
 from farfield_trainer.control import Control, End
 from farfield_trainer.loop import Loop, Station
-from farfield_trainer.reports import Report, Reports
+from farfield_trainer.reporting.reports import Report, Reports
 from farfield_trainer.run_config import RunConfig
 
 LANE = "lane"

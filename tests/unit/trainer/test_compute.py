@@ -1,5 +1,5 @@
 from farfield.trajectory.v1.trajectory_pb2 import Trajectory
-from farfield_trainer.compute import Compute, buffer_tokens
+from farfield_trainer.reporting.compute import Compute, buffer_tokens
 
 
 def test_the_compute_axis() -> None:

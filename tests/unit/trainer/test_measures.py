@@ -6,7 +6,7 @@ import pytest
 
 from farfield.policy.v1.policy_pb2 import VersionSpan
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_ENVIRONMENT, EpisodeSpec, Trajectory
-from farfield_trainer.measures import keep_episodes, measures, staleness
+from farfield_trainer.reporting.measures import keep_episodes, measures, staleness
 
 
 def episode(*correct: bool, success: bool | None = None, failure: int = 0) -> Trajectory:

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from farfield.trajectory.v1.trajectory_pb2 import FAILURE_ENVIRONMENT, Trajectory
-from farfield_trainer.outcomes import keep_outcomes
+from farfield_trainer.reporting.outcomes import keep_outcomes
 
 
 def episode(index: int, *answers: tuple[str, bool], failure: int = 0) -> Trajectory:

@@ -1,4 +1,4 @@
-from farfield_trainer.phases import Phases
+from farfield_trainer.reporting.phases import Phases
 
 
 def test_a_phase_inside_another_is_taken_out_of_it() -> None:

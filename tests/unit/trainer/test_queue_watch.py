@@ -5,7 +5,7 @@ from farfield_kernel.errors import Unavailable
 from farfield_kernel.metrics import REGISTRY
 from farfield_kernel.queue.contract import Footprint, Played
 from farfield_kernel.queue.memory import MemoryQueue
-from farfield_trainer.queue_watch import STATES, QueueWatch
+from farfield_trainer.reporting.queue_watch import STATES, QueueWatch
 
 LANE = "watched"
 

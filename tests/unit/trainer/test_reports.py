@@ -2,7 +2,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from farfield_trainer.reports import NOT_FINITE, Report, Reports
+from farfield_trainer.reporting.reports import NOT_FINITE, Report, Reports
 
 
 def of(path: Path, count: int = 0) -> Reports:

@@ -2,8 +2,8 @@ import pytest
 from sample_runs import run_config
 
 from farfield_kernel.metrics import REGISTRY
-from farfield_trainer import meters, run_metrics
-from farfield_trainer.reports import NOT_FINITE, Report
+from farfield_trainer.reporting import meters, run_metrics
+from farfield_trainer.reporting.reports import NOT_FINITE, Report
 
 
 def value(name: str, **labels: str) -> float | None:

@@ -6,7 +6,7 @@ from farfield_kernel.queue.contract import Collected
 from farfield_trainer.ledger import Ledger, digest_of
 from farfield_trainer.planning import evaluation_episodes, training_episodes
 from farfield_trainer.progress import Progress
-from farfield_trainer.summary import planned_episodes, trained_exactly_once
+from farfield_trainer.reporting.summary import planned_episodes, trained_exactly_once
 
 CONFIG = run_config(evaluation={"suites": suites(ood=3)})
 

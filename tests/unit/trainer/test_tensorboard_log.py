@@ -2,8 +2,8 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from farfield_trainer.reports import Report
-from farfield_trainer.tensorboard_log import TensorboardLog
+from farfield_trainer.reporting.reports import Report
+from farfield_trainer.reporting.tensorboard_log import TensorboardLog
 
 
 def scalars(folder: Path, tag: str) -> list[tuple[int, float]]:

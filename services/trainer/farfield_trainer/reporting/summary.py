@@ -3,9 +3,9 @@
 from typing import Any
 
 from farfield_trainer import planning
-from farfield_trainer.compute import Compute
 from farfield_trainer.ledger import digest_of
 from farfield_trainer.progress import Progress
+from farfield_trainer.reporting.compute import Compute
 from farfield_trainer.run_config import RunConfig
 
 

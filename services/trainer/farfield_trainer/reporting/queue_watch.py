@@ -5,7 +5,7 @@ import logging
 
 from farfield_kernel.errors import FarfieldError
 from farfield_kernel.queue.contract import Backlog, Queue
-from farfield_trainer import meters
+from farfield_trainer.reporting import meters
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from farfield_trainer.reports import Report
+from farfield_trainer.reporting.reports import Report
 
 
 class TensorboardLog:

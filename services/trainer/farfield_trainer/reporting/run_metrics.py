@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from farfield_trainer import meters
-from farfield_trainer.reports import NOT_FINITE, Report
+from farfield_trainer.reporting import meters
+from farfield_trainer.reporting.reports import NOT_FINITE, Report
 from farfield_trainer.run_config import RunConfig
 
 _EPISODES = ("planned", "trained", "failed", "duplicates")

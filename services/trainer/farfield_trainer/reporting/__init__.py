@@ -1,0 +1,1 @@
+"""What a run tells of itself: reports, outcomes, metrics, figures."""
