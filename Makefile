@@ -51,7 +51,7 @@ demo: $(READY) ## Post-train the small model with SFT and with RL, and show what
 	@$(BIN)/farfield demo $(DEMO)
 
 test: $(READY) ## All tests but those of the chart and of monitoring
-	@echo "==> two groups of tests at a time, the longest first (seven minutes)"
+	@echo "==> two groups of tests at a time, the longest first (ten to fourteen minutes)"
 	@$(TWO_AT_A_TIME) integration e2e unit-torch unit-others contract
 
 unit: $(READY) ## Unit tests alone (two minutes)
