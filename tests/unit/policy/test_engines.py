@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -291,6 +292,25 @@ class TestTorchEngine:
         assert isinstance(await outcome(opened.submit([ask()])[0]), Unavailable)
         with pytest.raises(Unavailable):
             await opened.load_weights(published, Version("run", 1))
+
+    async def test_what_comes_while_a_device_is_lost_is_answered_too(
+        self, opened: TorchEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        failing, submitted = threading.Event(), threading.Event()
+
+        def lost() -> None:
+            failing.set()
+            submitted.wait(10)
+            raises()
+
+        monkeypatch.setattr(opened._decoder, "step", raises)
+        monkeypatch.setattr(opened._decoder, "reset", lost)
+        (first,) = opened.submit([ask()])
+        assert await asyncio.to_thread(failing.wait, 10)
+        (late,) = opened.submit([ask()])
+        submitted.set()
+        assert isinstance(await outcome(first), PluginFailure)
+        assert isinstance(await asyncio.wait_for(outcome(late), 10), Unavailable)
 
     async def test_a_full_queue_says_when_to_come_back(self, opened: TorchEngine) -> None:
         futures = opened.submit([ask(seed=seed) for seed in range(8)])

@@ -1,5 +1,6 @@
 """The thread that owns the decoder: takes commands between two steps, and steps while anything runs."""
 
+import contextlib
 import logging
 import queue
 import threading
@@ -82,16 +83,22 @@ class DecodeThread(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        gone = Unavailable(SHUTTING_DOWN)
         try:
             self._work()
-            self._fail_running(gone)
+            self._fail_running(Unavailable(SHUTTING_DOWN))
         except BaseException as error:
             log.critical("decoding ended", exc_info=True)
-            gone = Unavailable("the engine is lost; the service's log has the details")
             self._died(error)
-        while self._waiting:
-            self._resolve(self._waiting.popleft(), gone)
+        else:
+            self._fail_waiting(Unavailable(SHUTTING_DOWN))
+
+    def abandon(self, error: FarfieldError) -> None:
+        """Once it has died and no more is submitted: whatever still waits fails."""
+        self.join()
+        while not self._inbox.empty():
+            with contextlib.suppress(Exception):  # what needs the decoder cannot be had any more
+                self._inbox.get_nowait()()
+        self._fail_waiting(error)
 
     def _work(self) -> None:
         while not self._stopping:
@@ -208,6 +215,10 @@ class DecodeThread(threading.Thread):
             self._resolve(ticket, error)
         self._decoder.reset()
         self._finish([])
+
+    def _fail_waiting(self, error: FarfieldError) -> None:
+        while self._waiting:
+            self._resolve(self._waiting.popleft(), error)
 
     def _report(self) -> None:
         meters.running.set(len(self._running))

@@ -39,6 +39,7 @@ from farfield_policy.engine import (
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+LOST = "the engine is lost; the service's log has the details"
 
 
 class TorchEngine:
@@ -158,6 +159,7 @@ class TorchEngine:
 
     def _lose(self, error: BaseException) -> None:
         self._closed = True
+        self._thread.abandon(Unavailable(LOST))
         settle(self._lost, RuntimeError(f"the decode thread died: {error}"))
         self._lost.exception()  # seen, also where nobody waits for it
 
@@ -166,7 +168,7 @@ class TorchEngine:
         either: list[asyncio.Future[Any]] = [answer, self._lost]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            raise Unavailable("the engine is lost; the service's log has the details")
+            raise Unavailable(LOST)
         return answer.result()
 
     def _check_open(self) -> None:
